@@ -1,0 +1,369 @@
+# cython: binding=False
+"""The loop's core: what runs millions of times. One turn is `LoopCore.turn`."""
+
+import asyncio
+import threading
+from asyncio.tasks import Task
+
+from cpython.exc cimport PyErr_ExceptionMatches
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from cpython.tuple cimport PyTuple_GET_SIZE
+from libc.stdint cimport uint64_t
+
+from fournil._native.handles cimport Handle, TimerHandle
+from fournil._native.poller cimport Poller
+from fournil._native.ready cimport ReadyQueue, pop, push
+from fournil._native.ring cimport Ring, current_ring
+from fournil._native.steps cimport LoopRecord
+from fournil._native.sys.python cimport (
+    PyContext_CopyCurrent,
+    PyContext_Enter,
+    PyContext_Exit,
+    PyObject_Vectorcall,
+    PyTupleObject,
+    take_raised_exception,
+)
+from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
+from fournil._native.timers cimport Timers, earliest
+
+# While callbacks are ready, the kernel and the timers are looked at this often: a look
+# costs about as much as a step, and what it finds can wait as long as a few hundred of them.
+cdef enum:
+    LOOK_EVERY_NS = 100_000
+
+    KIND_CALLBACK = 2
+    KIND_TIMER = 3
+    KIND_READER = 4
+    KIND_WRITER = 5
+
+cdef object get_ident = threading.get_ident
+cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
+cdef object Future = asyncio.Future
+
+ticks_choose()
+cdef uint64_t imported_ns = monotonic_ns()
+cdef uint64_t imported_ticks = ticks_now()
+
+
+cdef double ticks_per_ns() noexcept:
+    """Return the rate of the tick, exact to about one part in a thousand."""
+    # Two readings are needed, some time apart; the import of this module was the first.
+    while monotonic_ns() - imported_ns < 100_000:
+        pass
+    return (ticks_now() - imported_ticks) / <double> (monotonic_ns() - imported_ns)
+
+
+cdef class LoopCore:
+    """The hot half of an event loop; the other is `asyncio.SelectorEventLoop`."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.ready = ReadyQueue()
+        self.timers = Timers()
+        self.poller = Poller()
+        self.ticks_per_second = ticks_per_ns() * 1e9
+        self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
+        self.own_clock = getattr(type(self), "time", None) is LoopCore.time
+
+    # One turn.
+
+    cdef int turn(self) except -1:
+        """Look at the kernel and the clock when it is time to; then run what is ready."""
+        if current_ring != self.ring_seen:
+            self.follow_recorder()
+        if self.ready.count == 0 or ticks_now() - self.polled_at >= self.poll_interval:
+            self.look()
+        return self.run_ready()
+
+    cdef int look(self) except -1:
+        """Wait for the kernel until something is ready or due, and make it ready."""
+        cdef long long timeout_ns = -1
+        cdef double left
+        cdef uint64_t began
+        cdef int count
+        if self.ready.count or self._stopping:
+            timeout_ns = 0
+        elif self.timers.count:
+            left = earliest(self.timers) - self.now()
+            # Longer than a day, the loop just looks again: no kernel's limit is near.
+            timeout_ns = <long long> (min(max(left, 0.0), 86400.0) * 1e9)
+        if self.record is None:
+            count = self.poller.wait(timeout_ns)
+            self.polled_at = ticks_now()
+        else:
+            began = ticks_now()
+            self.record.begin_wait(began)
+            count = self.poller.wait(timeout_ns)
+            self.polled_at = ticks_now()
+            self.record.end_wait(began, self.polled_at, count, timeout_ns != 0)
+        if count:
+            self.poller.collect(count, self.ready, self.polled_at)
+        if self.timers.count:
+            self.fire_timers()
+        return 0
+
+    cdef int fire_timers(self) except -1:
+        # A nanosecond is the clock's resolution: the kernel's wait may end that much early.
+        cdef double now = self.now() + 1e-9
+        cdef TimerHandle handle
+        while self.timers.count and earliest(self.timers) <= now:
+            handle = self.timers.pop()
+            handle.ready_at = self.polled_at - <uint64_t> (
+                max(now - handle._when, 0.0) * self.ticks_per_second
+            )
+            push(self.ready, handle)
+        return 0
+
+    cdef int run_ready(self) except -1:
+        """Run the handles that are ready now; what they make ready waits for the next turn."""
+        cdef size_t todo = self.ready.count
+        cdef Handle handle
+        cdef PyObject *taken
+        while todo and self.ready.count:
+            todo -= 1
+            taken = pop(self.ready)
+            handle = <Handle> taken
+            Py_DECREF(handle)
+            if handle._cancelled:
+                continue
+            if self.record is not None:
+                self.run_recorded(handle)
+            elif self._debug:
+                self._run_in_debug_mode(handle)
+            else:
+                self.run(handle)
+        if self.record is not None:
+            self.record.end_steps()
+        return 0
+
+    cdef int run_recorded(self, Handle handle) except -1:
+        # A step may start or stop the recorder, so this one's record is kept.
+        cdef LoopRecord record = self.record
+        cdef object callback = handle._callback
+        record.begin_step(handle, <PyObject *> callback)
+        try:
+            if self._debug:
+                self._run_in_debug_mode(handle)
+            else:
+                self.run(handle)
+        finally:
+            record.end_step()
+        return 0
+
+    cdef int follow_recorder(self) except -1:
+        """A recording began or ended: attach to it, or let go."""
+        if self.record is not None:
+            self.record.end_run()
+            self.record.close()
+            self.record = None
+        self.ring_seen = current_ring
+        if current_ring != NULL:
+            self.record = LoopRecord(<Ring> current_ring)
+            self.record.begin_run()
+        return 0
+
+    cdef int run(self, Handle handle) except -1:
+        """Run one handle in its context; its exception goes to the loop's handler."""
+        # The callback may cancel its own handle: these keep what it runs on alive.
+        cdef object callback = handle._callback
+        cdef object args = handle._args
+        cdef object context = handle._context
+        cdef PyObject *result
+        try:
+            PyContext_Enter(context)
+        except RuntimeError:
+            return self.failed(handle)
+        result = PyObject_Vectorcall(
+            <PyObject *> callback, items_of(args), PyTuple_GET_SIZE(args), NULL
+        )
+        PyContext_Exit(context)
+        if result == NULL:
+            return self.failed(handle)
+        Py_DECREF(<object> result)
+        return 0
+
+    cdef int failed(self, Handle handle) except -1:
+        if PyErr_ExceptionMatches(KeyboardInterrupt) or PyErr_ExceptionMatches(SystemExit):
+            return -1
+        self._callback_failed(handle, take_raised_exception())
+        return 0
+
+    # What makes handles ready.
+
+    cdef Handle new_handle(self, callback, args, context):
+        cdef Handle handle = Handle.__new__(Handle)
+        handle._callback = callback
+        handle._args = args
+        handle._context = PyContext_CopyCurrent() if context is None else context
+        handle._loop = self
+        handle.kind = KIND_CALLBACK
+        return handle
+
+    def call_soon(self, callback, *args, context=None):
+        """Run `callback(*args)` in the next turn."""
+        if self._closed:
+            self._check_closed()
+        cdef Handle handle = self.new_handle(callback, args, context)
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_soon")
+            handle._source_traceback = self._where()
+        if self.record is not None:
+            handle.ready_at = ticks_now()
+            handle.waker = self.record.subject
+        push(self.ready, handle)
+        return handle
+
+    def call_soon_threadsafe(self, callback, *args, context=None):
+        """Run `callback(*args)` in the next turn; from any thread, or a signal's handler."""
+        if self._closed:
+            self._check_closed()
+        cdef Handle handle = self.new_handle(callback, args, context)
+        if self._debug:
+            self._check_callback(callback, "call_soon_threadsafe")
+            handle._source_traceback = self._where()
+        if self.record is not None:
+            handle.ready_at = ticks_now()
+        push(self.ready, handle)
+        self.poller.wake()
+        return handle
+
+    cdef TimerHandle set_timer(self, double when, callback, args, context):
+        cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
+        handle._callback = callback
+        handle._args = args
+        handle._context = PyContext_CopyCurrent() if context is None else context
+        handle._loop = self
+        handle.kind = KIND_TIMER
+        handle._when = when
+        if self._debug:
+            self._check_thread()
+            self._check_callback(callback, "call_at")
+            handle._source_traceback = self._where()
+        self.timers.add(handle)
+        return handle
+
+    def call_later(self, delay, callback, *args, context=None):
+        """Run `callback(*args)` after `delay` seconds."""
+        if self._closed:
+            self._check_closed()
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.set_timer(self.now() + <double> delay, callback, args, context)
+
+    def call_at(self, when, callback, *args, context=None):
+        """Run `callback(*args)` when `time()` is `when`, in seconds."""
+        if self._closed:
+            self._check_closed()
+        if when is None:
+            raise TypeError("when cannot be None")
+        return self.set_timer(when, callback, args, context)
+
+    def _add_reader(self, int fd, callback, *args):
+        if self._closed:
+            self._check_closed()
+        cdef Handle handle = self.new_handle(callback, args, None)
+        handle.kind = KIND_READER
+        self.poller.set_reader(fd, handle)
+        return handle
+
+    def _remove_reader(self, int fd):
+        if self._closed:
+            return False
+        return self.poller.drop_reader(fd)
+
+    def _add_writer(self, int fd, callback, *args):
+        if self._closed:
+            self._check_closed()
+        cdef Handle handle = self.new_handle(callback, args, None)
+        handle.kind = KIND_WRITER
+        self.poller.set_writer(fd, handle)
+        return handle
+
+    def _remove_writer(self, int fd):
+        if self._closed:
+            return False
+        return self.poller.drop_writer(fd)
+
+    def _add_callback(self, Handle handle):
+        if not handle._cancelled:
+            push(self.ready, handle)
+
+    def _write_to_self(self):
+        self.poller.wake()
+
+    # What asyncio asks of a loop all the time.
+
+    cdef double now(self) except? -1:
+        if self.own_clock:
+            return monotonic_ns() / 1e9
+        return self.time()
+
+    def time(self):
+        """Return the loop's time: CLOCK_MONOTONIC in seconds."""
+        return monotonic_ns() / 1e9
+
+    def get_debug(self):
+        """Return whether the loop is in debug mode."""
+        return self._debug
+
+    def is_closed(self):
+        """Return whether the loop was closed."""
+        return self._closed
+
+    def create_future(self):
+        """Return a new future of this loop."""
+        return Future(loop=self)
+
+    def create_task(self, coro, **options):
+        """Run a coroutine as a task; `options` are those of `asyncio.Task`."""
+        if self._closed:
+            self._check_closed()
+        if self._task_factory is not None or self._debug:
+            task = create_task_of_asyncio(self, coro, **options)
+        else:
+            task = Task(coro, loop=self, **options)
+        if self.record is not None:
+            self.record.created(task, coro)
+        return task
+
+    # For the Python half.
+
+    def _run(self):
+        """Run turns until `stop` was called."""
+        # Whoever starts the loop may have changed anything: the first turn looks.
+        self.polled_at = 0
+        if self.record is not None:
+            self.record.begin_run()
+        try:
+            while True:
+                self.turn()
+                if self._stopping:
+                    break
+        finally:
+            if self.record is not None:
+                self.record.end_run()
+
+    def _run_once(self):
+        self.polled_at = 0
+        self.turn()
+
+    def _run_handle(self, Handle handle):
+        self.run(handle)
+
+    def _close_core(self):
+        if self.record is not None:
+            self.record.close()
+            self.record = None
+            self.ring_seen = NULL
+        self.ready.clear()
+        self.timers.clear()
+        self.poller.close()
+
+    @property
+    def _poller(self):
+        return self.poller
+
+
+cdef inline PyObject **items_of(object args) noexcept:
+    return <PyObject **> (<PyTupleObject *> args).ob_item

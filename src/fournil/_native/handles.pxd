@@ -1,0 +1,24 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef class Handle:
+    # Touched only by threads that hold the GIL.
+    cdef readonly object _callback      # None once cancelled
+    cdef readonly object _args          # a tuple; None once cancelled
+    cdef readonly object _context
+    cdef readonly object _loop
+    cdef readonly object _source_traceback
+    cdef object _shown                  # the repr from before a cancel, in debug mode
+    cdef readonly bint _cancelled
+    cdef uint8_t kind                   # record.kinds.Kind of the step that it will be
+    # For the recorder; not read when none is on.
+    cdef uint32_t waker                 # the subject of the step that made it runnable
+    cdef uint64_t ready_at              # the tick when it became runnable; 0: not known
+    cdef object __weakref__
+
+
+cdef class TimerHandle(Handle):
+    cdef readonly double _when          # seconds of loop.time()
+    cdef uint64_t sequence              # orders timers of the same moment
+    cdef Py_ssize_t place               # in the heap; -1: not there
+    cdef object timers                  # the Timers that it waits in, while it does

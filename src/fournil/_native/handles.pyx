@@ -1,0 +1,103 @@
+# cython: binding=False
+"""Handles: what `call_soon`, `call_later` and their like return, with asyncio's interface."""
+
+import asyncio.format_helpers
+
+cimport cython
+
+from fournil._native.timers cimport Timers
+
+
+@cython.freelist(256)
+cdef class Handle:
+    """A callback that waits for its turn; made by the loop's methods only."""
+
+    def cancel(self):
+        """Cancel the callback; cancelling one that ran or was cancelled does nothing."""
+        if self._cancelled:
+            return
+        if self._source_traceback is not None:  # made in debug mode
+            self._shown = repr(self)
+        self._cancelled = True
+        self._callback = None
+        self._args = None
+
+    def cancelled(self):
+        """Return whether the callback was cancelled."""
+        return self._cancelled
+
+    def get_context(self):
+        """Return the context in which the callback will run."""
+        return self._context
+
+    def _run(self):
+        # asyncio's name; libraries that drive a loop by hand call it.
+        self._loop._run_handle(self)
+
+    def _repr_info(self):
+        info = [self.__class__.__name__]
+        if self._cancelled:
+            info.append("cancelled")
+        if self._callback is not None:
+            info.append(asyncio.format_helpers._format_callback_source(self._callback, self._args))
+        if self._source_traceback:
+            *_, frame = self._source_traceback
+            info.append(f"created at {frame[0]}:{frame[1]}")
+        return info
+
+    def __repr__(self):
+        if self._shown is not None:
+            return self._shown
+        return f"<{' '.join(self._repr_info())}>"
+
+
+cdef class TimerHandle(Handle):
+    """A callback that waits for a moment; ordered by it, as asyncio's is."""
+
+    def cancel(self):
+        """Cancel the callback; the loop forgets it at once."""
+        cdef Timers timers
+        if self._cancelled:
+            return
+        Handle.cancel(self)
+        if self.timers is not None:
+            timers = <Timers> self.timers
+            timers.remove(self)
+
+    def when(self):
+        """Return the moment, in seconds of the loop's clock."""
+        return self._when
+
+    @property
+    def _scheduled(self):
+        return self.timers is not None
+
+    def _repr_info(self):
+        info = super()._repr_info()
+        info.insert(2 if self._cancelled else 1, f"when={self._when}")
+        return info
+
+    def __hash__(self):
+        return hash(self._when)
+
+    def __lt__(self, other):
+        return self._when < other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __le__(self, other):
+        return self._when <= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __gt__(self, other):
+        return self._when > other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __ge__(self, other):
+        return self._when >= other._when if isinstance(other, TimerHandle) else NotImplemented
+
+    def __eq__(self, other):
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return (
+            self._when == (<TimerHandle> other)._when
+            and self._callback == (<TimerHandle> other)._callback
+            and self._args == (<TimerHandle> other)._args
+            and self._cancelled == (<TimerHandle> other)._cancelled
+        )

@@ -1,0 +1,177 @@
+# Written by `python -m fournil.record.native`; change fournil/record/ instead.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef enum:
+    RECORDING_VERSION = 1
+    RECORDING_HEADER_SIZE = 4096
+    TURN_BUCKETS = 384
+    COARSE_BIT = 2147483648
+    COARSE_SHIFT = 12
+    SITE_BIT = 2147483648
+    FLAG_FIRST = 1
+    FLAG_RAISED = 2
+    TASK_PENDING = 0
+    TASK_FINISHED = 1
+    TASK_RAISED = 2
+    TASK_CANCELLED = 3
+    TASK_DESTROYED = 4
+    THREAD_FREE = 0
+    THREAD_LOOP = 1
+    THREAD_SCRIPT = 2
+    THREAD_CLOSED = 3
+    SITE_COROUTINE = 1
+    SITE_CALLBACK = 2
+    SAW_ON_CPU = 1
+    SAW_GIL_HELD = 2
+    SAW_GIL_WAIT = 4
+    SAW_SIGNAL = 8
+    SAW_CUT = 16
+    SAW_OVER = 32
+    KIND_TASK = 1
+    KIND_CALLBACK = 2
+    KIND_TIMER = 3
+    KIND_READER = 4
+    KIND_WRITER = 5
+    KIND_SCRIPT = 6
+    KIND_WAIT = 16
+    KIND_BORN = 17
+    KIND_ENDED = 18
+    SAMPLE_LOOK = 1
+    SAMPLE_ASK = 2
+    SAMPLE_BLOCKED = 3
+
+
+cdef struct Header:
+    char magic[8]
+    uint32_t version
+    uint32_t header_size
+    uint64_t size
+    uint32_t pid
+    uint32_t tsc
+    uint64_t started_unix_ns
+    uint64_t started_ns
+    uint64_t started_ticks
+    uint64_t clock_sequence
+    uint64_t clock_ns
+    uint64_t clock_ticks
+    uint64_t ended_ticks
+    uint64_t threshold_ticks
+    uint32_t meta_text
+    uint32_t switch_interval_ns
+    uint64_t text_offset
+    uint64_t text_size
+    uint64_t sites_offset
+    uint64_t sites_count
+    uint64_t tasks_offset
+    uint64_t tasks_count
+    uint64_t threads_offset
+    uint64_t threads_count
+    uint64_t samples_offset
+    uint64_t samples_count
+    uint64_t events_offset
+    uint64_t events_count
+    uint64_t text_used
+    uint64_t text_dropped
+    uint64_t sites_used
+    uint64_t sites_dropped
+    uint64_t tasks_used
+    uint64_t tasks_born
+    uint64_t tasks_dropped
+    uint64_t tasks_recycled
+    uint64_t threads_used
+    uint64_t threads_dropped
+    uint64_t threads_recycled
+    uint64_t samples_head
+    uint64_t events_head
+    uint64_t forks
+    uint32_t watch_signal
+    uint32_t watch_signal_lost
+    uint64_t watch_unanswered
+    uint32_t exit_signal
+    uint32_t reserved
+
+
+cdef struct Site:
+    uint32_t function
+    uint32_t file
+    uint32_t line
+    uint32_t flags
+    uint64_t tasks
+    uint64_t ended
+    uint64_t steps
+    uint64_t busy
+    uint64_t delay
+    uint64_t longest
+    uint64_t never_awaited
+    uint64_t never_retrieved
+
+
+cdef struct Task:
+    uint32_t id
+    uint32_t parent
+    uint32_t site
+    uint32_t name
+    uint32_t number
+    uint32_t state
+    uint32_t thread
+    uint32_t reserved
+    uint64_t born
+    uint64_t ended
+    uint64_t steps
+    uint64_t busy
+    uint64_t delay
+    uint64_t longest
+
+
+cdef struct Thread:
+    uint32_t state
+    uint32_t number
+    uint32_t native_id
+    uint32_t name
+    uint64_t opened
+    uint64_t closed
+    uint64_t running_since
+    uint64_t ran
+    uint64_t begin
+    uint32_t subject
+    uint32_t kind
+    uint64_t waiting_since
+    uint64_t steps
+    uint64_t busy
+    uint64_t idle
+    uint64_t polls
+    uint64_t longest
+    uint64_t blocked
+    uint64_t reserved
+    uint64_t turns[384]
+
+
+cdef struct Event:
+    uint64_t begin
+    uint32_t duration
+    uint32_t delay
+    uint32_t subject
+    uint32_t waker
+    uint16_t thread
+    uint8_t kind
+    uint8_t flags
+    uint32_t extra
+
+
+cdef struct Sample:
+    uint64_t at
+    uint64_t since
+    uint64_t begin
+    uint64_t cpu_ns
+    uint32_t subject
+    uint32_t stack
+    uint32_t ask
+    uint32_t syscall
+    uint16_t thread
+    uint8_t kind
+    uint8_t evidence
+    uint8_t step_kind
+    uint8_t spare
+    uint16_t spare2
+    uint64_t delay

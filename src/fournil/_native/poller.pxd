@@ -1,0 +1,43 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from cpython.object cimport PyObject
+
+from fournil._native.handles cimport Handle
+from fournil._native.ready cimport ReadyQueue
+from fournil._native.sys.epoll cimport epoll_event
+
+
+cdef struct Watched:
+    PyObject *reader                    # a strong reference to a Handle, or NULL
+    PyObject *writer                    # likewise
+    uint32_t registered                 # what the kernel was asked to report; 0: nothing
+
+
+cdef enum:
+    BATCH = 512
+
+
+cdef class Poller:
+    # Touched only by threads that hold the GIL, but for `events`, which the kernel
+    # fills while the loop's thread waits without it.
+    cdef int epoll_fd
+    cdef int wake_fd
+    cdef Watched *watched               # by file descriptor
+    cdef int capacity
+    cdef int handles                    # readers and writers set
+    # True from just before the wait until just after it, both with the GIL held: so a
+    # thread that pushed a handle under the GIL either was seen, or sees this and wakes.
+    cdef bint waiting
+    cdef bint woken                     # the eventfd was written during this wait
+    cdef epoll_event events[BATCH]
+
+    cdef int wait(self, long long timeout_ns) except -2
+    cdef int collect(self, int count, ReadyQueue ready, uint64_t now) except -1
+    cdef int wake(self) except -1
+    cdef int set_reader(self, int fd, Handle handle) except -1
+    cdef int set_writer(self, int fd, Handle handle) except -1
+    cdef bint drop_reader(self, int fd) except -1
+    cdef bint drop_writer(self, int fd) except -1
+    cdef int reserve(self, int fd) except -1
+    cdef int register(self, int fd) except -1
+    cdef void close(self) noexcept

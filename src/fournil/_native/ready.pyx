@@ -1,0 +1,45 @@
+"""The ready queue: handles that the next turn will run, in the order in which they became ready."""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+
+
+cdef class ReadyQueue:
+    """A growing ring of handles; its functions are inline in the declaration file."""
+
+    def __cinit__(self):
+        self.capacity = 256
+        self.slots = <PyObject **> PyMem_Malloc(self.capacity * sizeof(PyObject *))
+        if self.slots == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        self.clear()
+        PyMem_Free(self.slots)
+
+    def __len__(self):
+        return self.count
+
+    cdef int grow(self) except -1:
+        cdef size_t capacity = self.capacity * 2
+        cdef size_t i
+        cdef PyObject **slots = <PyObject **> PyMem_Malloc(capacity * sizeof(PyObject *))
+        if slots == NULL:
+            raise MemoryError
+        for i in range(self.count):
+            slots[i] = self.slots[(self.head + i) & (self.capacity - 1)]
+        PyMem_Free(self.slots)
+        self.slots = slots
+        self.capacity = capacity
+        self.head = 0
+        return 0
+
+    cdef void clear(self) noexcept:
+        # Dropping a reference may run code that pushes: each handle is taken out first.
+        cdef PyObject *handle
+        while self.count:
+            handle = self.slots[self.head]
+            self.head = (self.head + 1) & (self.capacity - 1)
+            self.count -= 1
+            Py_DECREF(<object> handle)

@@ -1,0 +1,75 @@
+from cpython.object cimport PyObject
+from libc.stddef cimport size_t
+from libc.stdint cimport uint32_t, uint64_t
+
+from fournil._native.layout cimport COARSE_BIT, COARSE_SHIFT, Event, Header, Sample, Site, Task, Thread
+from fournil._native.table cimport PointerTable
+
+cdef enum:
+    MAX_THREADS = 64
+
+
+cdef class Ring:
+    # The mapping. Fields of it: record/layout.py says what each is; here, who writes it.
+    # `header` counters: threads with the GIL, but `samples_head`, `text_used`,
+    # `text_dropped`, `watch_*` and the clock pair, which the watch writes as well or alone.
+    cdef Header *header
+    cdef Site *sites                    # threads with the GIL
+    cdef Task *tasks                    # threads with the GIL
+    cdef Thread *threads                # the thread itself, with the GIL
+    cdef Sample *samples                # places by atomic addition
+    cdef Event *events                  # threads with the GIL
+    cdef char *text                     # places by atomic addition
+    cdef size_t size
+    cdef uint64_t events_mask
+    cdef uint64_t samples_mask
+    # Also in the header, but a forked child finds that emptied.
+    cdef uint64_t text_size
+    cdef uint64_t sites_count
+    cdef uint64_t tasks_count
+    cdef uint64_t threshold_ticks
+    cdef readonly str path
+    cdef readonly int pid               # that records; a forked child has another
+    # The thread states of `threads`, for walking their frames. Written by the thread with
+    # the GIL when it begins and ends to run; used with the GIL only.
+    cdef void *states[MAX_THREADS]
+    # Which slot is the main thread's while it runs no loop; -1: none.
+    cdef int script_slot
+    # Touched only with the GIL held.
+    cdef PointerTable sites_by_code     # code object, method table or type -> site
+    cdef PointerTable tasks_by_address  # task -> slot
+    cdef list kept                      # the keys of sites_by_code, so that none is reused
+    cdef dict texts                     # string -> offset in text
+    cdef uint32_t *ended_tasks          # a ring of slots to use again, oldest first
+    cdef uint64_t ended_head
+    cdef uint64_t ended_count
+    cdef uint32_t last_task_id
+    cdef uint32_t last_loop
+
+    cdef uint32_t write_text(self, const char *data, size_t length) noexcept nogil
+    cdef uint32_t intern(self, str string) except? 0
+    cdef Sample *next_sample(self) noexcept nogil
+    cdef uint32_t site_of(self, object code) except? 0
+    cdef uint32_t site_of_callback(self, PyObject *callback) except? 0
+    cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0
+    cdef int open_thread(self) except -2
+    cdef void close_thread(self, int slot) noexcept
+    cdef void file_under_site(self, Task *slot) noexcept
+    cdef int take_task_slot(self) except -2
+    cdef void release_task_slot(self, uint32_t slot) noexcept
+
+
+# The ring that loops record into; NULL: none. Written with the GIL held.
+cdef PyObject *current_ring
+
+cdef void detach() noexcept
+
+
+cdef inline uint32_t pack_ticks(uint64_t ticks) noexcept nogil:
+    """Return the 32-bit form of a duration (fournil.record.units)."""
+    if ticks < COARSE_BIT:
+        return <uint32_t> ticks
+    ticks >>= COARSE_SHIFT
+    if ticks >= COARSE_BIT:
+        ticks = COARSE_BIT - 1
+    return <uint32_t> (COARSE_BIT | ticks)

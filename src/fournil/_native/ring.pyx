@@ -1,0 +1,440 @@
+"""The ring: a recording's mapped file, and where each thing in it goes.
+
+Its layout is said once, in `fournil.record`; `layout.pxd` is written from it.
+"""
+
+import asyncio
+import functools
+import json
+import os
+import time
+import types
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.string cimport memcpy, memset
+
+from fournil.record import layout as record_layout
+
+from fournil._native.layout cimport (
+    KIND_SCRIPT,
+    RECORDING_HEADER_SIZE,
+    RECORDING_VERSION,
+    SITE_CALLBACK,
+    SITE_COROUTINE,
+    THREAD_CLOSED,
+    TASK_DESTROYED,
+    THREAD_SCRIPT,
+    Event,
+    Header,
+    Sample,
+    Site,
+    Task,
+    Thread,
+)
+from fournil._native.sys.atomics cimport publish, take_number
+from fournil._native.sys.mapping cimport (
+    MAP_FAILED,
+    MAP_POPULATE,
+    MAP_SHARED,
+    PROT_READ,
+    PROT_WRITE,
+    fork_guard_install,
+    fork_guard_set,
+    mmap,
+    munmap,
+)
+from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
+from fournil._native.table cimport PointerTable, lookup
+
+cdef extern from "<unistd.h>" nogil:
+    int gettid()
+
+cdef extern from "Python.h":
+    void *PyThreadState_Get()
+    int PyCFunction_CheckExact(PyObject *)
+    int PyFunction_Check(PyObject *)
+    int PyMethod_Check(PyObject *)
+    PyObject *PyFunction_GET_CODE(PyObject *)
+    PyObject *PyMethod_GET_FUNCTION(PyObject *)
+    ctypedef struct PyCFunctionObject:
+        void *m_ml
+
+cdef object partial = functools.partial
+cdef object threading_runs_loop = asyncio._get_running_loop
+cdef int tick_is_tsc = ticks_choose()
+
+current_ring = NULL
+
+for native, python in (
+    (sizeof(Header), record_layout.HEADER),
+    (sizeof(Site), record_layout.SITE),
+    (sizeof(Task), record_layout.TASK),
+    (sizeof(Thread), record_layout.THREAD),
+    (sizeof(Event), record_layout.EVENT),
+    (sizeof(Sample), record_layout.SAMPLE),
+):
+    if native != python.size or RECORDING_VERSION != record_layout.VERSION:
+        raise ImportError(
+            f"fournil's native modules were built for another layout of recordings: {python.name}"
+            f" has {native} bytes there and {python.size} in fournil.record; build them again"
+        )
+
+
+cdef void detach() noexcept:
+    global current_ring
+    current_ring = NULL
+
+
+def power_of_two_below(number):
+    """Return the greatest power of two that is not over `number`."""
+    return 1 << (number.bit_length() - 1)
+
+
+def plan(size):
+    """Return the sections of a recording of `size` bytes: names to (entries, bytes each)."""
+    sections = {
+        "text": (size // 16, 1),
+        "sites": (max(size // 48 // sizeof(Site), 256), sizeof(Site)),
+        "threads": (MAX_THREADS, sizeof(Thread)),
+        "samples": (power_of_two_below(size // 16 // sizeof(Sample)), sizeof(Sample)),
+        "events": (power_of_two_below(size // 2 // sizeof(Event)), sizeof(Event)),
+    }
+    used = sum((count * each + 63) // 64 * 64 for count, each in sections.values())
+    sections["tasks"] = ((size - RECORDING_HEADER_SIZE - used - 64) // sizeof(Task), sizeof(Task))
+    return sections
+
+
+cdef class Ring:
+    """A recording being written.
+
+    Args:
+        path: the file; made, or emptied, with mode 0600.
+        size: of the file, bytes.
+        threshold_ns: how long a step must run to count as blocked.
+        switch_interval_ns: `sys.getswitchinterval()`.
+        meta: a JSON object that says what is recorded.
+    """
+
+    def __cinit__(self, str path, size_t size, uint64_t threshold_ns, uint64_t switch_interval_ns, meta):
+        cdef void *base
+        cdef size_t offset
+        cdef double ticks_per_ns
+        if size < record_layout.MINIMUM_SIZE:
+            raise ValueError(
+                f"a recording needs at least {record_layout.MINIMUM_SIZE} bytes, got {size}"
+            )
+        self.path = path
+        self.pid = os.getpid()
+        self.size = size
+        self.script_slot = -1
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(fd, 0o600)
+            # A mapped file that has no room kills its writer with SIGBUS: take the room now.
+            os.posix_fallocate(fd, 0, size)
+            base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)
+            if base == MAP_FAILED:
+                raise OSError(f"cannot map the recording {path!r} of {size} bytes")
+        finally:
+            os.close(fd)
+        self.header = <Header *> base
+        offset = RECORDING_HEADER_SIZE
+        sections = plan(size)
+        places = {}
+        for name in ("text", "sites", "tasks", "threads", "samples", "events"):
+            places[name] = offset
+            count, each = sections[name]
+            offset += (count * each + 63) // 64 * 64
+        self.text = <char *> base + <size_t> places["text"]
+        self.sites = <Site *> (<char *> base + <size_t> places["sites"])
+        self.tasks = <Task *> (<char *> base + <size_t> places["tasks"])
+        self.threads = <Thread *> (<char *> base + <size_t> places["threads"])
+        self.samples = <Sample *> (<char *> base + <size_t> places["samples"])
+        self.events = <Event *> (<char *> base + <size_t> places["events"])
+        self.events_mask = sections["events"][0] - 1
+        self.samples_mask = sections["samples"][0] - 1
+        self.text_size = sections["text"][0]
+        self.sites_count = sections["sites"][0]
+        self.tasks_count = sections["tasks"][0]
+
+        header = self.header
+        header.header_size = RECORDING_HEADER_SIZE
+        header.size = size
+        header.pid = self.pid
+        header.tsc = tick_is_tsc
+        header.text_offset, header.text_size = places["text"], sections["text"][0]
+        header.sites_offset, header.sites_count = places["sites"], sections["sites"][0]
+        header.tasks_offset, header.tasks_count = places["tasks"], sections["tasks"][0]
+        header.threads_offset, header.threads_count = places["threads"], sections["threads"][0]
+        header.samples_offset, header.samples_count = places["samples"], sections["samples"][0]
+        header.events_offset, header.events_count = places["events"], sections["events"][0]
+        header.switch_interval_ns = switch_interval_ns
+        header.text_used = 8  # offset 0 means that there is no text
+
+        self.sites_by_code = PointerTable()
+        self.tasks_by_address = PointerTable()
+        self.kept = []
+        self.texts = {}
+        self.ended_tasks = <uint32_t *> PyMem_Calloc(sections["tasks"][0], sizeof(uint32_t))
+        if self.ended_tasks == NULL:
+            raise MemoryError
+        header.sites_used = 1  # site 0 is for code that finds no slot
+        self.sites[0].function = self.intern("(code not recorded one by one)")
+
+        header.started_unix_ns = time.time_ns()
+        header.started_ns = monotonic_ns()
+        header.started_ticks = ticks_now()
+        while monotonic_ns() - header.started_ns < 200_000:
+            pass
+        header.clock_ns = monotonic_ns()
+        header.clock_ticks = ticks_now()
+        ticks_per_ns = (header.clock_ticks - header.started_ticks) / <double> (
+            header.clock_ns - header.started_ns
+        )
+        self.threshold_ticks = <uint64_t> (threshold_ns * ticks_per_ns)
+        header.threshold_ticks = self.threshold_ticks
+        header.meta_text = self.intern(json.dumps(meta))
+        header.version = RECORDING_VERSION
+        # Last, so that a reader never takes a half-made file for a recording.
+        memcpy(header.magic, <const char *> record_layout.MAGIC, 8)
+        fork_guard_install()
+
+    def __dealloc__(self):
+        if self.header != NULL:
+            munmap(self.header, self.size)
+        PyMem_Free(self.ended_tasks)
+
+    @property
+    def closed(self):
+        """Whether nothing records into it any more."""
+        return current_ring != <PyObject *> self
+
+    def begin(self):
+        """Make this the ring that loops record into."""
+        global current_ring
+        if current_ring != NULL:
+            raise RuntimeError(
+                f"a recording is under way already, into {(<Ring> current_ring).path!r};"
+                " stop it first"
+            )
+        fork_guard_set(self.header, self.size, <unsigned long long *> &self.header.forks)
+        current_ring = <PyObject *> self
+
+    def end(self):
+        """Stop recording; loops that run let go of the ring at their next turn."""
+        if current_ring != <PyObject *> self:
+            return
+        detach()
+        fork_guard_set(NULL, 0, NULL)
+        self.renew_clock()
+        publish(&self.header.ended_ticks, ticks_now())
+
+    def renew_clock(self):
+        """Write down the time and the tick once more."""
+        self.header.clock_sequence += 1
+        self.header.clock_ns = monotonic_ns()
+        self.header.clock_ticks = ticks_now()
+        self.header.clock_sequence += 1
+
+    def watch_script(self):
+        """Give the calling thread a slot for the time that it runs no loop."""
+        cdef int slot = self.open_thread()
+        if slot < 0:
+            return
+        self.threads[slot].native_id = gettid()
+        self.threads[slot].name = self.intern("MainThread")
+        self.threads[slot].kind = KIND_SCRIPT
+        self.threads[slot].state = THREAD_SCRIPT
+        self.states[slot] = PyThreadState_Get()
+        self.script_slot = slot
+        # A recorder that a step turns on finds the thread inside that step.
+        if not threading_runs_loop():
+            publish(&self.threads[slot].begin, ticks_now())
+
+    def note_never_awaited(self, coroutine):
+        """Count a coroutine that was collected without having run."""
+        code = getattr(coroutine, "cr_code", None)
+        self.sites[self.site_of(coroutine if code is None else code)].never_awaited += 1
+
+    # Text.
+
+    cdef uint32_t write_text(self, const char *data, size_t length) noexcept nogil:
+        """Store a string; return its offset, or 0 when there is no room. Needs no GIL."""
+        cdef uint64_t room = (4 + length + 7) & ~<uint64_t> 7
+        cdef uint64_t offset = take_number(&self.header.text_used, room)
+        if offset + room > self.text_size:
+            take_number(&self.header.text_dropped, 1)
+            return 0
+        memcpy(self.text + offset + 4, data, length)
+        (<uint32_t *> (self.text + offset))[0] = <uint32_t> length
+        return <uint32_t> offset
+
+    cdef uint32_t intern(self, str string) except? 0:
+        """Return the offset of a string, which is stored when it is new."""
+        cdef Py_ssize_t length
+        cdef const char *data
+        cdef uint32_t offset
+        known = self.texts.get(string)
+        if known is not None:
+            return known
+        encoded = string.encode("utf-8", "backslashreplace")
+        data = encoded
+        offset = self.write_text(data, len(encoded))
+        if offset:
+            self.texts[string] = offset
+        return offset
+
+    # Samples.
+
+    cdef Sample *next_sample(self) noexcept nogil:
+        """Return an emptied place in the samples' ring. Needs no GIL."""
+        cdef uint64_t number = take_number(&self.header.samples_head, 1)
+        cdef Sample *sample = &self.samples[number & self.samples_mask]
+        memset(sample, 0, sizeof(Sample))
+        return sample
+
+    # Sites: pieces of code.
+
+    cdef uint32_t site_of(self, object code) except? 0:
+        """Return the site of a coroutine's code object; without one, of its type."""
+        kept = code if type(code) is types.CodeType else type(code)
+        cdef long long known = lookup(self.sites_by_code, <void *> kept)
+        if known >= 0:
+            return <uint32_t> known
+        return self.new_site(<void *> kept, kept, code, SITE_COROUTINE)
+
+    cdef uint32_t site_of_callback(self, PyObject *callback) except? 0:
+        """Return the site of a callable."""
+        cdef PyObject *function = callback
+        cdef void *key
+        cdef object kept, described, inner
+        cdef long long known
+        if PyMethod_Check(function):
+            function = PyMethod_GET_FUNCTION(function)
+        if PyFunction_Check(function):
+            key = PyFunction_GET_CODE(function)
+        elif PyCFunction_CheckExact(function):
+            key = (<PyCFunctionObject *> function).m_ml
+        elif type(<object> function) is partial:
+            inner = (<object> function).func
+            return self.site_of_callback(<PyObject *> inner)
+        else:
+            described = type(<object> function)
+            key = <void *> described
+        known = lookup(self.sites_by_code, key)
+        if known >= 0:
+            return <uint32_t> known
+        described = getattr(<object> function, "__code__", None) or <object> function
+        kept = described if isinstance(described, types.CodeType) else type(described)
+        return self.new_site(key, kept, described, SITE_CALLBACK)
+
+    cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0:
+        cdef uint32_t index
+        cdef Site *site
+        if self.header.sites_used >= self.sites_count:
+            self.header.sites_dropped += 1
+            return 0
+        index = self.header.sites_used
+        site = &self.sites[index]
+        if isinstance(code, types.CodeType):
+            site.function = self.intern(getattr(code, "co_qualname", code.co_name))
+            site.file = self.intern(code.co_filename)
+            site.line = code.co_firstlineno
+        else:
+            name = getattr(code, "__qualname__", None) or type(code).__qualname__
+            module = getattr(code, "__module__", None) or type(code).__module__
+            shown = f"{module}.{name}" if isinstance(module, str) else str(name)
+            site.function = self.intern(shown)
+        site.flags = flags
+        self.kept.append(kept)
+        self.sites_by_code.put(key, index)
+        self.header.sites_used = index + 1
+        return index
+
+    # Slots.
+
+    cdef int open_thread(self) except -2:
+        """Return the slot of a loop; -1 when all are taken by open ones."""
+        cdef int slot
+        cdef int found = -1
+        if self.header.threads_used < MAX_THREADS:
+            found = <int> self.header.threads_used
+            self.header.threads_used += 1
+        else:
+            for slot in range(MAX_THREADS):
+                if self.threads[slot].state == THREAD_CLOSED and (
+                    found < 0 or self.threads[slot].closed < self.threads[found].closed
+                ):
+                    found = slot
+            if found < 0:
+                self.header.threads_dropped += 1
+                return -1
+            self.header.threads_recycled += 1
+            memset(&self.threads[found], 0, sizeof(Thread))
+        self.threads[found].opened = ticks_now()
+        return found
+
+    cdef void close_thread(self, int slot) noexcept:
+        self.threads[slot].closed = ticks_now()
+        self.threads[slot].state = THREAD_CLOSED
+
+    cdef void file_under_site(self, Task *slot) noexcept:
+        """Add the totals of a task that ended to those of its code."""
+        cdef Site *site = &self.sites[slot.site]
+        site.ended += 1
+        site.steps += slot.steps
+        site.busy += slot.busy
+        site.delay += slot.delay
+        if slot.longest > site.longest:
+            site.longest = slot.longest
+
+    cdef int take_task_slot(self) except -2:
+        """Return a slot for a new task; -1 when all are taken by pending ones."""
+        cdef uint32_t slot
+        if self.header.tasks_used < self.tasks_count:
+            self.header.tasks_used += 1
+            return <int> self.header.tasks_used - 1
+        if self.ended_count == 0:
+            self.header.tasks_dropped += 1
+            return -1
+        slot = self.ended_tasks[self.ended_head % self.tasks_count]
+        self.ended_head += 1
+        self.ended_count -= 1
+        self.header.tasks_recycled += 1
+        return <int> slot
+
+    cdef void release_task_slot(self, uint32_t slot) noexcept:
+        """Let the slot of an ended task be used again, after all that ended before it."""
+        self.ended_tasks[(self.ended_head + self.ended_count) % self.tasks_count] = slot
+        self.ended_count += 1
+
+
+def note_never_retrieved(coroutine):
+    """Count an exception that nobody asked for; `coroutine` raised it, None: not a task."""
+    cdef Ring ring
+    cdef uint32_t site = 0
+    if current_ring == NULL:
+        return
+    ring = <Ring> current_ring
+    if coroutine is not None:
+        code = getattr(coroutine, "cr_code", None)
+        site = ring.site_of(coroutine if code is None else code)
+    ring.sites[site].never_retrieved += 1
+
+
+def note_destroyed(task):
+    """Record that a task is being collected before its end."""
+    cdef Ring ring
+    cdef long long slot
+    if current_ring == NULL:
+        return
+    ring = <Ring> current_ring
+    slot = lookup(ring.tasks_by_address, <void *> task)
+    if slot >= 0:
+        ring.tasks[slot].state = TASK_DESTROYED
+        ring.tasks[slot].ended = ticks_now()
+        ring.file_under_site(&ring.tasks[slot])
+        ring.tasks_by_address.remove(<void *> task)
+        ring.release_task_slot(<uint32_t> slot)

@@ -1,0 +1,20 @@
+#ifndef FOURNIL_ATOMICS_H
+#define FOURNIL_ATOMICS_H
+
+#include <stdint.h>
+
+/* Add to a counter that several threads add to; return what it was. */
+static inline uint64_t take_number(uint64_t *counter, uint64_t count) {
+    return __atomic_fetch_add(counter, count, __ATOMIC_RELAXED);
+}
+
+/* Write a field after all that was written before it. */
+static inline void publish(uint64_t *field, uint64_t value) {
+    __atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
+/* Read a field before all that is read after it. */
+static inline uint64_t observe(uint64_t *field) {
+    return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+#endif

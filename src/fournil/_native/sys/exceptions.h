@@ -1,0 +1,22 @@
+/* CPython 3.12 keeps a raised exception as one object; 3.11 keeps three. */
+#ifndef FOURNIL_EXCEPTIONS_H
+#define FOURNIL_EXCEPTIONS_H
+
+#include <Python.h>
+
+/* Clear the error indicator and return the exception that it held, a new reference. */
+static PyObject *take_raised_exception(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+#endif

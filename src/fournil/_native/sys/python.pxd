@@ -1,0 +1,13 @@
+from cpython.object cimport PyObject
+
+# `callable` and the arguments are borrowed; the result is new, NULL with an exception set.
+cdef extern from "Python.h":
+    ctypedef struct PyTupleObject:
+        PyObject *ob_item[1]
+    PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t count, PyObject *names)
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context)
+    object PyContext_CopyCurrent()
+
+cdef extern from "sys/exceptions.h":
+    object take_raised_exception()

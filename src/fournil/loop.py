@@ -1,0 +1,215 @@
+"""The event loop: the native core for what is hot, asyncio's selector loop for the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.base_events
+import asyncio.events
+import asyncio.format_helpers
+import asyncio.log
+import selectors
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fournil._native import ring
+from fournil._native.core import LoopCore
+
+if TYPE_CHECKING:
+    from fournil._native.handles import Handle
+    from fournil._native.poller import Poller
+
+T = TypeVar("T")
+
+
+class EventLoop(LoopCore, asyncio.SelectorEventLoop):
+    """An asyncio event loop whose hot path is native.
+
+    `LoopCore` takes over callbacks, timers, polling and wake-ups; TLS, UDP, subprocesses,
+    signals, pipes and name resolution are asyncio's own.
+
+    Args:
+        selector: accepted because `asyncio.SelectorEventLoop` has it. The loop waits by its
+            own epoll instance: a selector that is given is only closed with the loop.
+
+    Example:
+        >>> loop = EventLoop()
+        >>> loop.run_until_complete(asyncio.sleep(0, "done"))
+        'done'
+        >>> loop.close()
+    """
+
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        self._given_selector = selector
+        super().__init__(_PollerView(self._poller))
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called."""
+        # Stacks are cut at this function: what is above it belongs to the step that runs.
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        hooks = sys.get_asyncgen_hooks()
+        try:
+            self._thread_id = threading.get_ident()
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
+            )
+            asyncio.events._set_running_loop(self)
+            self._run()
+        finally:
+            self._stopping = False
+            self._thread_id = None
+            asyncio.events._set_running_loop(None)
+            self._set_coroutine_origin_tracking(False)
+            sys.set_asyncgen_hooks(*hooks)
+
+    def close(self) -> None:
+        """Close the loop; it must not be running."""
+        closed = self.is_closed()
+        super().close()
+        if not closed:
+            self._close_core()
+            if self._given_selector is not None:
+                self._given_selector.close()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Hand what went wrong to the exception handler, after noting it for the recorder."""
+        message = context.get("message")
+        if message == "Task was destroyed but it is pending!":
+            ring.note_destroyed(context["task"])
+        elif isinstance(message, str) and message.endswith("exception was never retrieved"):
+            future = context.get("future")
+            ring.note_never_retrieved(
+                future.get_coro() if isinstance(future, asyncio.Task) else None
+            )
+        super().call_exception_handler(context)
+
+    # Called by the core, for what is rare.
+
+    def _callback_failed(self, handle: Handle, error: BaseException) -> None:
+        shown = asyncio.format_helpers._format_callback_source(handle._callback, handle._args)
+        context = {
+            "message": f"Exception in callback {shown}",
+            "exception": error,
+            "handle": handle,
+        }
+        if handle._source_traceback:
+            context["source_traceback"] = handle._source_traceback
+        self.call_exception_handler(context)
+
+    def _run_in_debug_mode(self, handle: Handle) -> None:
+        self._current_handle = handle
+        try:
+            begin = self.time()
+            self._run_handle(handle)
+            duration = self.time() - begin
+            if duration >= self.slow_callback_duration:
+                asyncio.log.logger.warning(
+                    "Executing %s took %.3f seconds",
+                    asyncio.base_events._format_handle(handle),
+                    duration,
+                )
+        finally:
+            self._current_handle = None
+
+    def _where(self) -> traceback.StackSummary:
+        """Return the stack of the code that called a method of the core."""
+        return asyncio.format_helpers.extract_stack(sys._getframe(1))
+
+
+class _PollerView(selectors.BaseSelector):
+    """The poller as a selector, for the code of asyncio that asks what a loop waits for."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        reader, writer = self._poller.handles_of(fd)
+        if reader is None and writer is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        events = (selectors.EVENT_READ if reader is not None else 0) | (
+            selectors.EVENT_WRITE if writer is not None else 0
+        )
+        return selectors.SelectorKey(fileobj, fd, events, (reader, writer))
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {fd: self.get_key(fd) for fd in self._poller.watched_fds()}
+
+    def fileno(self) -> int:
+        return self._poller.fileno()
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise RuntimeError(
+            "the loop's selector is only a view; use loop.add_reader() and loop.add_writer()"
+        )
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise RuntimeError(
+            "the loop's selector is only a view; use loop.remove_reader() and"
+            " loop.remove_writer()"
+        )
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        raise RuntimeError("the loop's selector is only a view; the loop itself waits")
+
+
+def new_event_loop() -> EventLoop:
+    """Return a new event loop, as `asyncio.new_event_loop` does.
+
+    Example:
+        >>> with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        ...     runner.run(asyncio.sleep(0, "done"))
+        'done'
+    """
+    return EventLoop()
+
+
+class Runner(asyncio.Runner):
+    """`asyncio.Runner` on Fournil's loop.
+
+    Args:
+        debug: whether the loop runs in debug mode; None leaves it to the interpreter's flags.
+        loop_factory: makes the loop; `new_event_loop` unless given.
+    """
+
+    def __init__(
+        self,
+        *,
+        debug: bool | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        super().__init__(debug=debug, loop_factory=loop_factory or new_event_loop)
+
+
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    debug: bool | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
+    """Run a coroutine on Fournil's loop and return its result, as `asyncio.run` does.
+
+    Args:
+        main: the coroutine.
+        debug: whether the loop runs in debug mode; None leaves it to the interpreter's flags.
+        loop_factory: makes the loop; `new_event_loop` unless given.
+
+    Raises:
+        RuntimeError: a loop runs in this thread already.
+
+    Example:
+        >>> run(asyncio.sleep(0, "done"))
+        'done'
+    """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            "fournil.run() cannot be called from a running event loop; await the coroutine"
+        )
+    with Runner(debug=debug, loop_factory=loop_factory) as runner:
+        return runner.run(main)

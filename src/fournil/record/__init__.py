@@ -1,0 +1,25 @@
+"""The recording: the contract between the recorder and everything that reads.
+
+A recording is one mapped file. A running program writes into it and any process of
+the same user reads it, while the program runs, when it is stuck, or after it died.
+`layout` says where each field is, `kinds` says what the numbers mean, `units` turns
+packed numbers into nanoseconds and seconds. Nothing else in the project knows a byte of it.
+
+```
+header    who recorded, when, how to turn ticks into time, where the sections are, counters
+text      strings and stacks, each stored once, never overwritten; when full, counted
+sites     one slot for each piece of code that ran as a step, with its totals
+tasks     one slot for each task, with its totals; the slots of ended tasks are used again
+threads   one slot for each loop, and one for the main thread while it runs no loop
+samples   a ring: what the watch saw of blocked steps
+events    a ring: each step, wait of the loop, birth and end of a task
+```
+
+The rings overwrite their oldest entries. `events_head` and `samples_head` in the header
+count all entries ever written, so a reader knows what was dropped. Totals live in slots
+and are never dropped.
+
+Writers: threads that hold the GIL write `events`, `sites`, `tasks`, `threads`; the
+watch's native thread, which holds no GIL, also writes `samples` and `text`. These two
+are shared, so their places are handed out by atomic addition.
+"""

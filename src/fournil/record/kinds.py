@@ -1,0 +1,58 @@
+"""What the numbers in a recording mean."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+SITE_BIT = 1 << 31
+"""A subject with this bit is a site's index; without it, a task's id; 0 is nobody."""
+
+
+class Kind(IntEnum):
+    """What an event is; for a step, what made it run."""
+
+    TASK = 1  # a task's advance from one await to the next
+    CALLBACK = 2  # call_soon, call_soon_threadsafe
+    TIMER = 3  # call_later, call_at
+    READER = 4  # add_reader, or a transport that reads or accepts
+    WRITER = 5  # add_writer, or a transport that writes
+    SCRIPT = 6  # the main thread while no loop runs in it
+    WAIT = 16  # the loop waited for the kernel; `extra`: how many descriptors became ready
+    BORN = 17  # a task was made; `waker`: who made it; `extra`: its site
+    ENDED = 18  # a task ended; `flags`: kinds.TASK_*; `extra`: its site
+
+
+STEP_KINDS = frozenset({Kind.TASK, Kind.CALLBACK, Kind.TIMER, Kind.READER, Kind.WRITER})
+
+FLAG_FIRST = 1  # the first step of a task
+FLAG_RAISED = 2  # the step raised
+
+TASK_PENDING = 0
+TASK_FINISHED = 1
+TASK_RAISED = 2
+TASK_CANCELLED = 3
+TASK_DESTROYED = 4  # collected while pending
+
+THREAD_FREE = 0
+THREAD_LOOP = 1
+THREAD_SCRIPT = 2
+THREAD_CLOSED = 3
+
+SITE_COROUTINE = 1  # tasks run it
+SITE_CALLBACK = 2  # the loop calls it
+
+
+class SampleKind(IntEnum):
+    """What an entry of the samples' ring is."""
+
+    LOOK = 1  # the watch looked at a blocked step
+    ASK = 2  # a request for the GIL was answered; `cpu_ns`: CPU time of the thread meanwhile
+    BLOCKED = 3  # a blocked step ended; `since` is its begin, `at` its end
+
+
+SAW_ON_CPU = 1  # the thread was running or wanted to
+SAW_GIL_HELD = 2  # and it held the GIL
+SAW_GIL_WAIT = 4  # the thread waited for the GIL, which another thread held
+SAW_SIGNAL = 8  # the stack was written by the thread itself, on a signal (names are escaped)
+SAW_CUT = 16  # the stack was longer than what could be kept
+SAW_OVER = 32  # on an ASK: the step had ended when the GIL came

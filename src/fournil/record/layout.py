@@ -1,0 +1,214 @@
+"""Where each field of a recording is: the header, the sections' entries, and their sizes.
+
+All numbers are little-endian and aligned to their size, so that a C struct with the same
+fields in the same order has the same layout. The recorder compares the two when it is
+imported, and refuses to work where they differ.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+MAGIC = b"FOURNIL\n"
+VERSION = 1
+DEFAULT_SIZE = 32 << 20
+MINIMUM_SIZE = 2 << 20
+
+TURN_BUCKETS = 384
+"""Buckets of a loop's histogram of turns: eight for each power of two of nanoseconds."""
+
+
+class Field(NamedTuple):
+    """One field: its name, its offset in bytes, its `struct` format."""
+
+    name: str
+    offset: int
+    format: str
+
+
+class Layout:
+    """A fixed-size entry: names and formats in order, with the offsets that C would give.
+
+    >>> Layout("Pair", first="I", second="Q").fields
+    (Field(name='first', offset=0, format='I'), Field(name='second', offset=8, format='Q'))
+    """
+
+    def __init__(self, name: str, /, **formats: str) -> None:
+        self.name = name
+        fields = []
+        pattern = "<"
+        offset = 0
+        for field, format_ in formats.items():
+            padding = -offset % struct.calcsize("<" + format_[-1])
+            pattern += f"{padding}x" * bool(padding) + format_
+            offset += padding
+            fields.append(Field(field, offset, format_))
+            offset += struct.calcsize("<" + format_)
+        padding = -offset % 8
+        pattern += f"{padding}x" * bool(padding)
+        self.fields = tuple(fields)
+        self.names = tuple(formats)
+        self.struct = struct.Struct(pattern)
+        self.size = self.struct.size
+
+    def unpack(self, buffer: Any, offset: int = 0) -> dict[str, Any]:
+        """Return the entry at `offset` (bytes) as a dictionary by field name."""
+        return dict(zip(self.names, self.struct.unpack_from(buffer, offset), strict=True))
+
+    def iter_unpack(self, buffer: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield each entry of `buffer`, whose length is a multiple of the entry's size."""
+        return self.struct.iter_unpack(buffer)
+
+
+HEADER_SIZE = 4096
+
+HEADER = Layout(
+    "Header",
+    magic="8s",
+    version="I",
+    header_size="I",
+    size="Q",  # of the whole file, bytes
+    pid="I",
+    tsc="I",  # 1: ticks are the processor's counter; 0: ticks are nanoseconds
+    # A wall-clock time, a monotonic time and a tick taken together at the start.
+    started_unix_ns="Q",
+    started_ns="Q",
+    started_ticks="Q",
+    # A later such pair, renewed while the program runs; the longer apart, the exacter.
+    clock_sequence="Q",  # odd while the pair is being written
+    clock_ns="Q",
+    clock_ticks="Q",
+    ended_ticks="Q",  # 0: still running, or killed
+    threshold_ticks="Q",
+    meta_text="I",  # a JSON object in `text`: argv, python, versions, code roots
+    switch_interval_ns="I",  # how soon Python code gives up the GIL when asked
+    # Sections: where they begin (bytes), how many entries they hold.
+    text_offset="Q",
+    text_size="Q",
+    sites_offset="Q",
+    sites_count="Q",
+    tasks_offset="Q",
+    tasks_count="Q",
+    threads_offset="Q",
+    threads_count="Q",
+    samples_offset="Q",
+    samples_count="Q",
+    events_offset="Q",
+    events_count="Q",
+    # Counters: all that was ever written, so that what is missing can be counted.
+    text_used="Q",  # bytes asked for; more than text_size when it was full
+    text_dropped="Q",  # strings that found no room
+    sites_used="Q",
+    sites_dropped="Q",  # pieces of code that found no slot, filed under site 0
+    tasks_used="Q",  # slots ever used
+    tasks_born="Q",
+    tasks_dropped="Q",  # tasks that found no slot, their steps filed under their site
+    tasks_recycled="Q",  # ended tasks whose slot was used again
+    threads_used="Q",
+    threads_dropped="Q",  # loops that found no slot
+    threads_recycled="Q",  # closed loops whose slot was used again
+    samples_head="Q",
+    events_head="Q",
+    forks="Q",  # forked children, which are not recorded
+    # The signal by which the watch asks a thread for its stack; 0 when the program took it.
+    watch_signal="I",
+    watch_signal_lost="I",  # the number of the signal that the program took
+    watch_unanswered="Q",  # requests for a stack that the thread did not answer in time
+    exit_signal="I",
+    reserved="I",
+)
+
+SITE = Layout(
+    "Site",
+    function="I",  # text
+    file="I",  # text
+    line="I",
+    flags="I",  # kinds.SITE_*
+    tasks="Q",
+    ended="Q",
+    steps="Q",
+    busy="Q",  # ticks
+    delay="Q",  # ticks
+    longest="Q",  # ticks
+    never_awaited="Q",
+    never_retrieved="Q",
+)
+
+TASK = Layout(
+    "Task",
+    id="I",
+    parent="I",  # subject
+    site="I",
+    name="I",  # text; 0: the name is "Task-<number>"
+    number="I",
+    state="I",  # kinds.TASK_*
+    thread="I",  # index into threads
+    reserved="I",
+    born="Q",  # tick
+    ended="Q",  # tick, 0: pending
+    steps="Q",
+    busy="Q",  # ticks
+    delay="Q",  # ticks
+    longest="Q",  # ticks
+)
+
+THREAD = Layout(
+    "Thread",
+    state="I",  # kinds.THREAD_*
+    number="I",  # counts loops from 1; 0: the main thread outside any loop
+    native_id="I",
+    name="I",  # text
+    opened="Q",  # tick
+    closed="Q",  # tick
+    running_since="Q",  # tick; 0: not running
+    ran="Q",  # ticks, of all runs that ended
+    # The step now running; `begin` 0: none. Written by the thread, read by the watch.
+    begin="Q",
+    subject="I",
+    kind="I",
+    waiting_since="Q",  # tick; 0: the loop does not wait for the kernel
+    steps="Q",
+    busy="Q",  # ticks inside steps
+    idle="Q",  # ticks inside the kernel's wait
+    polls="Q",
+    longest="Q",  # ticks
+    blocked="Q",  # steps at or over the threshold
+    reserved="Q",
+    turns=f"{TURN_BUCKETS}Q",  # how many turns lasted how long: units.turn_bucket
+)
+
+EVENT = Layout(
+    "Event",
+    begin="Q",  # tick
+    duration="I",  # units.unpack_ticks
+    delay="I",  # units.unpack_ticks
+    subject="I",  # what ran: a task, or a site with kinds.SITE_BIT
+    waker="I",  # the subject of the step that made it runnable; 0: the kernel or a clock
+    thread="H",
+    kind="B",  # kinds.Kind
+    flags="B",  # kinds.FLAG_*
+    extra="I",  # by kind
+)
+
+SAMPLE = Layout(
+    "Sample",
+    at="Q",  # tick
+    since="Q",  # tick: the sample stands for the time from then on
+    begin="Q",  # tick: of the step; with `thread`, names it
+    cpu_ns="Q",  # CPU time of the thread between `since` and `at`
+    subject="I",
+    stack="I",  # text: lines of file, line, function, innermost first; 0: unknown
+    ask="I",  # the request for the GIL that was open; 0: none
+    syscall="I",  # 1 + the number of the system call that the thread was in; 0: unknown or none
+    thread="H",
+    kind="B",  # kinds.SampleKind
+    evidence="B",  # kinds.SAW_*
+    step_kind="B",  # kinds.Kind
+    spare="B",
+    spare2="H",
+    delay="Q",  # ticks: the ready delay of a blocked step
+)
+
+LAYOUTS = (HEADER, SITE, TASK, THREAD, EVENT, SAMPLE)
