@@ -6,7 +6,7 @@ import threading
 from asyncio.tasks import Task
 
 from cpython.exc cimport PyErr_ExceptionMatches
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyObject_Call
 from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 from libc.stdint cimport uint64_t
@@ -61,6 +61,7 @@ cdef class LoopCore:
         self.ready = ReadyQueue()
         self.timers = Timers()
         self.poller = Poller()
+        self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
         self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
         self.own_clock = getattr(type(self), "time", None) is LoopCore.time
@@ -169,9 +170,7 @@ cdef class LoopCore:
         cdef object args = handle._args
         cdef object context = handle._context
         cdef PyObject *result
-        try:
-            PyContext_Enter(context)
-        except RuntimeError:
+        if PyContext_Enter(context) < 0:
             return self.failed(handle)
         result = PyObject_Vectorcall(
             <PyObject *> callback, items_of(args), PyTuple_GET_SIZE(args), NULL
@@ -285,9 +284,10 @@ cdef class LoopCore:
             return False
         return self.poller.drop_writer(fd)
 
-    def _add_callback(self, Handle handle):
+    def _add_callback(self, handle):
+        # asyncio makes the handles of signals itself.
         if not handle._cancelled:
-            push(self.ready, handle)
+            push(self.ready, self.new_handle(handle._callback, handle._args, handle._context))
 
     def _write_to_self(self):
         self.poller.wake()
@@ -322,7 +322,9 @@ cdef class LoopCore:
         if self._task_factory is not None or self._debug:
             task = create_task_of_asyncio(self, coro, **options)
         else:
-            task = Task(coro, loop=self, **options)
+            if options:
+                options["loop"] = self
+            task = PyObject_Call(Task, (coro,), options or self.task_options)
         if self.record is not None:
             self.record.created(task, coro)
         return task

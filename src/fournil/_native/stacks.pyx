@@ -18,15 +18,19 @@ from fournil._native.sys.threads cimport (
 )
 
 cdef extern from "Python.h":
-    PyObject *PyThreadState_GetFrame(void *)
-    PyObject *PyFrame_GetCode(PyObject *)
-    PyObject *PyFrame_GetBack(PyObject *)
-    int PyFrame_GetLineNumber(PyObject *)
-    const char *PyUnicode_AsUTF8(PyObject *)
+    ctypedef struct PyThreadState:
+        pass
+    ctypedef struct PyFrameObject:
+        pass
     ctypedef struct PyCodeObject:
         PyObject *co_filename
         PyObject *co_qualname
-    void Py_DECREF(PyObject *)
+    PyFrameObject *PyThreadState_GetFrame(PyThreadState *)
+    PyCodeObject *PyFrame_GetCode(PyFrameObject *)
+    PyFrameObject *PyFrame_GetBack(PyFrameObject *)
+    int PyFrame_GetLineNumber(PyFrameObject *)
+    const char *PyUnicode_AsUTF8(PyObject *)
+    void Py_DECREF(void *)
     void PyErr_Clear()
     int PyGC_Disable()
     int PyGC_Enable()
@@ -76,9 +80,9 @@ cdef size_t walk_frames(void *state, char *stack, bint *cut) noexcept:
     """Write the stack of a thread that holds no GIL, while the caller does; return its length."""
     # A collection would run finalizers in this thread, which is none of the program's.
     cdef int collects = PyGC_Disable()
-    cdef PyObject *frame = PyThreadState_GetFrame(state)
-    cdef PyObject *back
-    cdef PyObject *code
+    cdef PyFrameObject *frame = PyThreadState_GetFrame(<PyThreadState *> state)
+    cdef PyFrameObject *back
+    cdef PyCodeObject *code
     cdef const char *file
     cdef const char *function
     cdef size_t used = 0
@@ -91,8 +95,8 @@ cdef size_t walk_frames(void *state, char *stack, bint *cut) noexcept:
             Py_DECREF(frame)
             break
         code = PyFrame_GetCode(frame)
-        file = PyUnicode_AsUTF8((<PyCodeObject *> code).co_filename)
-        function = PyUnicode_AsUTF8((<PyCodeObject *> code).co_qualname)
+        file = PyUnicode_AsUTF8(code.co_filename)
+        function = PyUnicode_AsUTF8(code.co_qualname)
         if file == NULL or function == NULL:
             PyErr_Clear()  # a lone surrogate in a name
             if file == NULL:

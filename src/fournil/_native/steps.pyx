@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import types
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from fournil._native.handles cimport Handle
 from fournil._native.layout cimport (
@@ -38,8 +40,11 @@ cdef extern from "Python.h":
     PyObject *PyMethod_GET_SELF(PyObject *)
     PyObject *PyCFunction_GET_SELF(PyObject *)
     void *PyCFunction_GET_FUNCTION(PyObject *)
-    PyObject *Py_TYPE(PyObject *)
-    int PyObject_TypeCheck(PyObject *, PyObject *)
+    ctypedef struct PyTypeObject:
+        pass
+    PyTypeObject *Py_TYPE(PyObject *)
+    int PyObject_TypeCheck(PyObject *, PyTypeObject *)
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     void *PyThreadState_Get()
     ctypedef struct PyMethodDef:
         PyObject *(*ml_meth)(PyObject *, PyObject *) noexcept
@@ -71,10 +76,11 @@ cdef struct StepWrapper:
     PyObject *type
     PyObject *task
 
-cdef PyObject *TaskType = <PyObject *> asyncio.Task
-cdef PyObject *step_type = NULL
+cdef PyTypeObject *TaskType = <PyTypeObject *> <PyObject *> asyncio.Task
+cdef PyTypeObject *step_type = NULL
 cdef bint step_task_is_first_field = False
 cdef void *wakeup_function = NULL
+cdef object CoroutineType = types.CoroutineType
 cdef object PythonTask = getattr(asyncio.tasks, "_PyTask", None)
 
 
@@ -111,12 +117,22 @@ def _catch_callbacks():
         and (<StepWrapper *> (<PyObject *> step)).task == <PyObject *> task
         and step.__self__ is task
     )
-    step()
+    # From CPython 3.14 on, a task runs in its own loop only.
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        step()
+    finally:
+        asyncio._set_running_loop(running)
     future.set_result(None)
     wakeup = loop.caught[1]
     if PyCFunction_CheckExact(<PyObject *> wakeup):
         wakeup_function = PyCFunction_GET_FUNCTION(<PyObject *> wakeup)
-    wakeup(future)
+    asyncio._set_running_loop(loop)
+    try:
+        wakeup(future)
+    finally:
+        asyncio._set_running_loop(running)
 
 
 _catch_callbacks()
@@ -137,25 +153,45 @@ cdef PyObject *task_of(PyObject *callback) noexcept:
         return NULL
     if PythonTask is not None and PyMethod_Check(callback):
         owner = PyMethod_GET_SELF(callback)
-        if PyObject_TypeCheck(owner, <PyObject *> PythonTask):
+        if PyObject_TypeCheck(owner, <PyTypeObject *> <PyObject *> PythonTask):
             return owner
     return NULL
 
 
-# `task.done()`, once a step: its C function is called without the call's machinery.
-cdef PyObject *(*task_done)(PyObject *, PyObject *) noexcept
-task_done = NULL
-if type(asyncio.Task.__dict__.get("done")) is type(list.__dict__["clear"]):
-    done_method = asyncio.Task.__dict__["done"]
-    if (<PyMethodDescrObject *> (<PyObject *> done_method)).d_method.ml_flags == METH_NOARGS:
-        task_done = (<PyMethodDescrObject *> (<PyObject *> done_method)).d_method.ml_meth
+# Methods of tasks that are called once a step or once a task: their C functions, without
+# the machinery of a call.
+ctypedef PyObject *(*Method)(PyObject *, PyObject *) noexcept
+
+
+cdef Method method_of_task(name) except *:
+    """Return the C function of a method of tasks that takes no arguments, or NULL."""
+    cdef PyMethodDescrObject *descriptor
+    method = asyncio.Task.__dict__.get(name)
+    if type(method) is type(list.clear):
+        descriptor = <PyMethodDescrObject *> <PyObject *> method
+        if descriptor.d_method.ml_flags == METH_NOARGS:
+            return descriptor.d_method.ml_meth
+    return NULL
+
+
+cdef Method done_function = method_of_task("done")
+cdef Method cancelled_function = method_of_task("cancelled")
 
 
 cdef bint is_done(PyObject *task) except -1:
     cdef PyObject *answer
-    if task_done == NULL or not PyObject_TypeCheck(task, TaskType):
+    if done_function == NULL or not PyObject_TypeCheck(task, TaskType):
         return (<object> task).done()
-    answer = task_done(task, NULL)
+    answer = done_function(task, NULL)
+    Py_XDECREF(answer)
+    return answer == Py_True
+
+
+cdef bint is_cancelled(PyObject *task) except -1:
+    cdef PyObject *answer
+    if cancelled_function == NULL or not PyObject_TypeCheck(task, TaskType):
+        return (<object> task).cancelled()
+    answer = cancelled_function(task, NULL)
     Py_XDECREF(answer)
     return answer == Py_True
 
@@ -368,7 +404,7 @@ cdef class LoopRecord:
         cdef Ring ring = self.ring
         cdef Event *event
         task = <object> done
-        if task.cancelled():
+        if is_cancelled(done):
             slot.state = TASK_CANCELLED
         elif task._exception is not None:
             slot.state = TASK_RAISED
@@ -393,12 +429,23 @@ cdef class LoopRecord:
 
     cdef int name_task(self, Task *slot, object task) except -1:
         # asyncio.create_task names a task after making it, so the first step is the time to look.
-        name = task.get_name()
-        if name.startswith("Task-") and name[5:].isdigit() and len(name) < 14:
-            slot.number = int(name[5:])
-        else:
-            encoded = name.encode("utf-8", "backslashreplace")
-            slot.name = self.ring.write_text(encoded, len(encoded))
+        cdef Py_ssize_t length, i
+        cdef const char *name
+        cdef uint32_t number = 0
+        shown = task.get_name()
+        try:
+            name = PyUnicode_AsUTF8AndSize(shown, &length)
+        except UnicodeEncodeError:  # a lone surrogate
+            return 0
+        if 6 <= length <= 14 and memcmp(name, b"Task-", 5) == 0:
+            for i in range(5, length):
+                if not c"0" <= name[i] <= c"9":
+                    break
+                number = number * 10 + (name[i] - c"0")
+            else:
+                slot.number = number
+                return 0
+        slot.name = self.ring.write_text(name, length)
         return 0
 
     cdef int created(self, object task, object coroutine) except -1:
@@ -464,6 +511,8 @@ cdef object code_of(object task, object coroutine):
     """Return the code object of a task's coroutine, or what else names it."""
     if coroutine is None:
         coroutine = task.get_coro()
+    if type(coroutine) is CoroutineType:
+        return coroutine.cr_code
     for name in ("cr_code", "gi_code", "ag_code"):
         code = getattr(coroutine, name, None)
         if code is not None:

@@ -1,0 +1,79 @@
+# make demo · make test · make bench · make check
+#
+# Each does all of its own set-up in $(VENV), and only what changed since it was last called.
+# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
+# Arguments:      make test ARGS='-k timers'   make bench ARGS='--quick'
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+python := $(VENV)/bin/python
+made := $(VENV)/.made
+native := src/fournil/_native
+extensions := $(wildcard $(native)/*.pyx)
+modules := $(extensions:$(native)/%.pyx=fournil._native.%)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: demo test bench check clean
+
+demo: $(made)/demo $(made)/native
+	$(python) examples/bakery/demo.py $(ARGS)
+
+test: $(made)/test $(made)/native
+	$(python) -m pytest $(ARGS)
+
+bench: $(made)/peers $(made)/native
+	$(python) -m benchmarks $(ARGS)
+
+check: $(made)/check $(made)/native
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+	$(python) -m mypy.stubtest --mypy-config-file pyproject.toml $(modules)
+	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint $(native)  # it calls pycodestyle by name
+	$(python) -m pytest -q tests/test_layers.py tests/test_public_names.py
+
+clean:
+	rm -rf build
+	find src -name '*.so' -delete
+
+# The files in $(made) are empty: their dates say when a set-up was last done.
+
+$(made)/venv:
+	$(PYTHON) tools/make_venv.py $(VENV)
+	mkdir -p $(made)
+	touch $@
+
+# What builds the native modules, as pyproject.toml has it.
+$(made)/builders: $(made)/venv pyproject.toml
+	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $@.txt
+	$(python) -m pip install -q -r $@.txt
+	touch $@
+
+# The first build is that of an editable install, as is the one after pyproject.toml changed.
+# Without isolation: a Cython that was installed just now looks newer than all that was built,
+# and everything would be built again.
+$(made)/native: $(made)/builders setup.py $(extensions) $(wildcard $(native)/*.pxd $(native)/sys/*)
+	if [ $(made)/package -nt $(made)/builders ]; then \
+	    $(python) setup.py -q build_ext --inplace; \
+	else \
+	    $(python) -m pip install -q --no-build-isolation --no-deps -e . && touch $(made)/package; \
+	fi
+	touch $@
+
+# What the package and one of its extras depend on; the package itself is there already.
+$(made)/%: $(made)/builders | $(made)/native
+	$(python) -m pip install -q 'fournil[$*]'
+	touch $@
+
+# Peers one by one: one that cannot be installed here is reported by the benchmarks as missing.
+$(made)/peers: $(made)/builders | $(made)/native
+	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' > $@.txt
+	@while read -r peer; do \
+	    $(python) -m pip install -q "$$peer" || echo "not installed: $$peer"; \
+	done < $@.txt
+	touch $@

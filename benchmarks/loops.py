@@ -1,0 +1,82 @@
+"""The contenders: each event loop, how to get it, and why it may be missing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One contender.
+
+    Attributes:
+        name: as given to --loops and as stored.
+        distribution: what is installed to have it; empty for the standard library.
+        factory: where its loop's constructor is, as "module:attribute".
+        oldest_python: it runs on this one and newer.
+        around: a context manager that is entered around the measurement.
+        over: the loop that this one adds something to; what it adds is reported.
+    """
+
+    name: str
+    distribution: str
+    factory: str
+    oldest_python: tuple[int, int] = (3, 11)
+    around: str = ""
+    over: str = ""
+
+    def missing(self) -> str | None:
+        """Return why this loop cannot be measured here; None: it can."""
+        if sys.version_info[:2] < self.oldest_python:
+            needs, found = (
+                ".".join(map(str, v)) for v in (self.oldest_python, sys.version_info[:2])
+            )
+            return f"needs CPython {needs} or newer, this is {found}"
+        if importlib.util.find_spec(self.factory.partition(":")[0]) is None:
+            return f"{self.distribution} is not installed"
+        return None
+
+    def load(self) -> LoopFactory:
+        factory: LoopFactory = attribute(self.factory)
+        return factory
+
+    def surroundings(self) -> AbstractContextManager[object]:
+        if not self.around:
+            return nullcontext()
+        made: AbstractContextManager[object] = attribute(self.around)()
+        return made
+
+
+def attribute(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+LOOPS = {
+    loop.name: loop
+    for loop in (
+        Loop("uvloop", "uvloop", "uvloop:new_event_loop"),
+        Loop("asyncio", "", "asyncio:SelectorEventLoop"),
+        Loop("rloop", "rloop", "rloop:new_event_loop"),
+        Loop("zuvloop", "zuvloop", "zuvloop:new_event_loop", oldest_python=(3, 14)),
+        Loop("fournil", "fournil", "fournil:new_event_loop"),
+        Loop(
+            "fournil+recording",
+            "fournil",
+            "fournil:new_event_loop",
+            around="fournil:Recorder",
+            over="fournil",
+        ),
+    )
+}
+
+BASELINE = "uvloop"

@@ -1,0 +1,62 @@
+"""Builds the native modules: an extension for each .pyx file. All else is in pyproject.toml."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+OLDEST, NEWEST = (3, 11), (3, 15)
+
+found = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform}"
+if (
+    sys.platform != "linux"
+    or sys.implementation.name != "cpython"
+    or not OLDEST <= sys.version_info[:2] <= NEWEST
+):
+    sys.exit(
+        f"fournil does not support {found}.\n"
+        "It needs Linux (epoll, eventfd) and CPython 3.11 to 3.15, since its event loop"
+        " replaces parts of CPython's asyncio.\n"
+        "Install it with one of these, or make it an optional dependency:\n"
+        "  fournil; sys_platform == 'linux' and implementation_name == 'cpython'"
+    )
+
+# Only now: these are compiled, and would fail elsewhere with an error of their own.
+from Cython.Build import cythonize  # noqa: E402
+from setuptools import Extension, setup  # noqa: E402
+
+NATIVE = Path("src/fournil/_native")
+
+# FOURNIL_DEBUG=1: asserts, bounds checks, no optimization. Changing it needs `--force`.
+debug = os.environ.get("FOURNIL_DEBUG", "0") not in ("", "0")
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                f"fournil._native.{path.stem}",
+                [str(path)],
+                depends=sorted(map(str, NATIVE.glob("sys/*.h"))),
+                # -iquote: `sys/` holds headers of ours, and must not hide the system's <sys/…>.
+                extra_compile_args=[
+                    "-iquote",
+                    str(NATIVE),
+                    *(["-O0", "-g", "-UNDEBUG"] if debug else ["-O2"]),
+                ],
+                define_macros=[] if debug else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
+            )
+            for path in sorted(NATIVE.glob("*.pyx"))
+        ],
+        include_path=["src"],
+        build_dir="build/cython-debug" if debug else "build/cython",
+        compiler_directives={
+            "language_level": "3",
+            "binding": True,
+            "boundscheck": debug,
+            "wraparound": False,
+            "initializedcheck": debug,
+            "nonecheck": debug,
+            "cdivision": True,
+        },
+    ),
+)
