@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import platform
 import site
 import sys
 import sysconfig
@@ -142,7 +143,7 @@ def describe_process(main: str | None) -> dict[str, Any]:
         "argv": sys.orig_argv if main is None else sys.argv,
         "main": main,
         "python": sys.version.split()[0],
-        "implementation": sys.implementation.name,
+        "implementation": platform.python_implementation(),
         "fournil": __version__,
         "cores": len(os.sched_getaffinity(0)),
         "code_roots": {

@@ -7,8 +7,8 @@ from asyncio.tasks import Task
 
 from cpython.exc cimport PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
-from cpython.ref cimport Py_DECREF
-from cpython.tuple cimport PyTuple_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint64_t
 
 from fournil._native.handles cimport Handle, TimerHandle
@@ -17,11 +17,16 @@ from fournil._native.ready cimport ReadyQueue, pop, push
 from fournil._native.ring cimport Ring, current_ring
 from fournil._native.steps cimport LoopRecord
 from fournil._native.sys.python cimport (
+    METH_FASTCALL,
+    METH_KEYWORDS,
+    PyCFunction,
+    PyMethodDef,
     PyContext_CopyCurrent,
     PyContext_Enter,
     PyContext_Exit,
     PyObject_Vectorcall,
     PyTupleObject,
+    add_method,
     take_raised_exception,
 )
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
@@ -110,7 +115,7 @@ cdef class LoopCore:
         while self.timers.count and earliest(self.timers) <= now:
             handle = self.timers.pop()
             handle.ready_at = self.polled_at - <uint64_t> (
-                max(now - handle._when, 0.0) * self.ticks_per_second
+                max(now - handle.deadline, 0.0) * self.ticks_per_second
             )
             push(self.ready, handle)
         return 0
@@ -198,8 +203,8 @@ cdef class LoopCore:
         handle.kind = KIND_CALLBACK
         return handle
 
-    def call_soon(self, callback, *args, context=None):
-        """Run `callback(*args)` in the next turn."""
+    cdef Handle soon(self, callback, args, context):
+        """Run `callback(*args)` in the next turn; `call_soon`, below, is this."""
         if self._closed:
             self._check_closed()
         cdef Handle handle = self.new_handle(callback, args, context)
@@ -234,7 +239,7 @@ cdef class LoopCore:
         handle._context = PyContext_CopyCurrent() if context is None else context
         handle._loop = self
         handle.kind = KIND_TIMER
-        handle._when = when
+        handle.deadline = when
         if self._debug:
             self._check_thread()
             self._check_callback(callback, "call_at")
@@ -258,31 +263,31 @@ cdef class LoopCore:
             raise TypeError("when cannot be None")
         return self.set_timer(when, callback, args, context)
 
-    def _add_reader(self, int fd, callback, *args):
+    def _add_reader(self, fd, callback, *args):
         if self._closed:
             self._check_closed()
         cdef Handle handle = self.new_handle(callback, args, None)
         handle.kind = KIND_READER
-        self.poller.set_reader(fd, handle)
+        self.poller.set_reader(descriptor_of(fd), handle)
         return handle
 
-    def _remove_reader(self, int fd):
+    def _remove_reader(self, fd):
         if self._closed:
             return False
-        return self.poller.drop_reader(fd)
+        return self.poller.drop_reader(descriptor_of(fd))
 
-    def _add_writer(self, int fd, callback, *args):
+    def _add_writer(self, fd, callback, *args):
         if self._closed:
             self._check_closed()
         cdef Handle handle = self.new_handle(callback, args, None)
         handle.kind = KIND_WRITER
-        self.poller.set_writer(fd, handle)
+        self.poller.set_writer(descriptor_of(fd), handle)
         return handle
 
-    def _remove_writer(self, int fd):
+    def _remove_writer(self, fd):
         if self._closed:
             return False
-        return self.poller.drop_writer(fd)
+        return self.poller.drop_writer(descriptor_of(fd))
 
     def _add_callback(self, handle):
         # asyncio makes the handles of signals itself.
@@ -365,6 +370,59 @@ cdef class LoopCore:
     @property
     def _poller(self):
         return self.poller
+
+
+# `call_soon` is called once a step by asyncio's C code, with a keyword whose string is not
+# interned: comparing it takes longer than all else that the method does. So the method is
+# made by hand, and knows that caller by the tuple of keywords that it passes each time.
+
+cdef object names_of_asyncio = None
+
+
+cdef object call_soon(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names):
+    cdef LoopCore loop = <LoopCore> self
+    cdef object context = None
+    cdef tuple rest
+    cdef Py_ssize_t i
+    if names != NULL:
+        if names != <PyObject *> names_of_asyncio:
+            check_names(<object> names)
+        context = <object> args[count]
+    if count == 1:
+        rest = ()
+    elif count:
+        rest = PyTuple_New(count - 1)
+        for i in range(1, count):
+            Py_INCREF(<object> args[i])
+            PyTuple_SET_ITEM(rest, i - 1, <object> args[i])
+    else:
+        raise TypeError("call_soon() missing 1 required positional argument: 'callback'")
+    return loop.soon(<object> args[0], rest, context)
+
+
+cdef int check_names(tuple names) except -1:
+    global names_of_asyncio
+    if names != ("context",):
+        unexpected = next(name for name in names if name != "context")
+        raise TypeError(f"call_soon() got an unexpected keyword argument {unexpected!r}")
+    names_of_asyncio = names
+    return 0
+
+
+cdef PyMethodDef call_soon_definition
+call_soon_definition.ml_name = b"call_soon"
+call_soon_definition.ml_meth = <PyCFunction> <void *> call_soon
+call_soon_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+call_soon_definition.ml_doc = (
+    b"call_soon($self, callback, /, *args, context=None)\n--\n\n"
+    b"Run `callback(*args)` in the next turn."
+)
+add_method(LoopCore, &call_soon_definition)
+
+
+cdef int descriptor_of(object file) except -1:
+    """Return the descriptor of a file, or of an object with `fileno()`."""
+    return file if isinstance(file, int) else file.fileno()
 
 
 cdef inline PyObject **items_of(object args) noexcept:

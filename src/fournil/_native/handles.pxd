@@ -14,11 +14,14 @@ cdef class Handle:
     # For the recorder; not read when none is on.
     cdef uint32_t waker                 # the subject of the step that made it runnable
     cdef uint64_t ready_at              # the tick when it became runnable; 0: not known
+    # A TimerHandle's own, which are here so that both types have one size: instances of a
+    # base class and of subclasses of its size come from one list of free ones.
+    cdef double deadline                # seconds of loop.time()
+    cdef uint64_t sequence              # orders timers of the same moment
+    cdef Py_ssize_t place               # in the heap
+    cdef object timers                  # the Timers that it waits in, while it does
     cdef object __weakref__
 
 
 cdef class TimerHandle(Handle):
-    cdef readonly double _when          # seconds of loop.time()
-    cdef uint64_t sequence              # orders timers of the same moment
-    cdef Py_ssize_t place               # in the heap; -1: not there
-    cdef object timers                  # the Timers that it waits in, while it does
+    pass

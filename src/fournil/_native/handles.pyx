@@ -59,14 +59,22 @@ cdef class TimerHandle(Handle):
         cdef Timers timers
         if self._cancelled:
             return
-        Handle.cancel(self)
+        if self._source_traceback is not None:  # made in debug mode
+            self._shown = repr(self)
+        self._cancelled = True
+        self._callback = None
+        self._args = None
         if self.timers is not None:
             timers = <Timers> self.timers
             timers.remove(self)
 
     def when(self):
         """Return the moment, in seconds of the loop's clock."""
-        return self._when
+        return self.deadline
+
+    @property
+    def _when(self):
+        return self.deadline
 
     @property
     def _scheduled(self):
@@ -74,29 +82,37 @@ cdef class TimerHandle(Handle):
 
     def _repr_info(self):
         info = super()._repr_info()
-        info.insert(2 if self._cancelled else 1, f"when={self._when}")
+        info.insert(2 if self._cancelled else 1, f"when={self.deadline}")
         return info
 
     def __hash__(self):
-        return hash(self._when)
+        return hash(self.deadline)
 
     def __lt__(self, other):
-        return self._when < other._when if isinstance(other, TimerHandle) else NotImplemented
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return self.deadline < (<TimerHandle> other).deadline
 
     def __le__(self, other):
-        return self._when <= other._when if isinstance(other, TimerHandle) else NotImplemented
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return self.deadline <= (<TimerHandle> other).deadline
 
     def __gt__(self, other):
-        return self._when > other._when if isinstance(other, TimerHandle) else NotImplemented
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return self.deadline > (<TimerHandle> other).deadline
 
     def __ge__(self, other):
-        return self._when >= other._when if isinstance(other, TimerHandle) else NotImplemented
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        return self.deadline >= (<TimerHandle> other).deadline
 
     def __eq__(self, other):
         if not isinstance(other, TimerHandle):
             return NotImplemented
         return (
-            self._when == (<TimerHandle> other)._when
+            self.deadline == (<TimerHandle> other).deadline
             and self._callback == (<TimerHandle> other)._callback
             and self._args == (<TimerHandle> other)._args
             and self._cancelled == (<TimerHandle> other)._cancelled

@@ -8,6 +8,10 @@ from fournil._native.table cimport PointerTable
 cdef enum:
     MAX_THREADS = 64
 
+cdef enum:
+    # In tasks_by_address: this and a site, for a task that found no slot.
+    NO_SLOT = 1 << 30
+
 
 cdef class Ring:
     # The mapping. Fields of it: record/layout.py says what each is; here, who writes it.
@@ -37,7 +41,7 @@ cdef class Ring:
     cdef int script_slot
     # Touched only with the GIL held.
     cdef PointerTable sites_by_code     # code object, method table or type -> site
-    cdef PointerTable tasks_by_address  # task -> slot
+    cdef PointerTable tasks_by_address  # task -> slot, or NO_SLOT + site
     cdef list kept                      # the keys of sites_by_code, so that none is reused
     cdef dict texts                     # string -> offset in text
     cdef uint32_t *ended_tasks          # a ring of slots to use again, oldest first
@@ -55,6 +59,7 @@ cdef class Ring:
     cdef int open_thread(self) except -2
     cdef void close_thread(self, int slot) noexcept
     cdef void file_under_site(self, Task *slot) noexcept
+    cdef void forget_task(self, void *task, uint64_t now) noexcept
     cdef int take_task_slot(self) except -2
     cdef void release_task_slot(self, uint32_t slot) noexcept
 

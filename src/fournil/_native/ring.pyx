@@ -390,6 +390,19 @@ cdef class Ring:
         if slot.longest > site.longest:
             site.longest = slot.longest
 
+    cdef void forget_task(self, void *task, uint64_t now) noexcept:
+        """A task that is known was, or is being, collected before its end."""
+        cdef long long place = lookup(self.tasks_by_address, task)
+        cdef Task *slot
+        self.tasks_by_address.remove(task)
+        if place >= NO_SLOT:
+            return
+        slot = &self.tasks[place]
+        slot.state = TASK_DESTROYED
+        slot.ended = now
+        self.file_under_site(slot)
+        self.release_task_slot(<uint32_t> place)
+
     cdef int take_task_slot(self) except -2:
         """Return a slot for a new task; -1 when all are taken by pending ones."""
         cdef uint32_t slot
@@ -427,14 +440,8 @@ def note_never_retrieved(coroutine):
 def note_destroyed(task):
     """Record that a task is being collected before its end."""
     cdef Ring ring
-    cdef long long slot
     if current_ring == NULL:
         return
     ring = <Ring> current_ring
-    slot = lookup(ring.tasks_by_address, <void *> task)
-    if slot >= 0:
-        ring.tasks[slot].state = TASK_DESTROYED
-        ring.tasks[slot].ended = ticks_now()
-        ring.file_under_site(&ring.tasks[slot])
-        ring.tasks_by_address.remove(<void *> task)
-        ring.release_task_slot(<uint32_t> slot)
+    if lookup(ring.tasks_by_address, <void *> task) >= 0:
+        ring.forget_task(<void *> task, ticks_now())

@@ -1,5 +1,5 @@
 from cpython.object cimport PyObject
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fournil._native.handles cimport Handle
 from fournil._native.layout cimport Site, Task, Thread
@@ -32,9 +32,9 @@ cdef class LoopRecord:
     cdef int end_step(self) except -1
     cdef void end_steps(self) noexcept
     cdef int created(self, object task, object coroutine) except -1
-    cdef int task_ended(self, PyObject *done, Task *slot, uint64_t now) except -1
+    cdef int task_ended(self, PyObject *done, uint64_t now) except -1
     cdef int name_task(self, Task *slot, object task) except -1
-    cdef int born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2
+    cdef int64_t born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2
     cdef void close(self) noexcept
 
 

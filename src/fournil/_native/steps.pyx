@@ -5,7 +5,7 @@ import threading
 import types
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fournil._native.handles cimport Handle
@@ -18,7 +18,6 @@ from fournil._native.layout cimport (
     SAMPLE_BLOCKED,
     SITE_BIT,
     TASK_CANCELLED,
-    TASK_DESTROYED,
     TASK_FINISHED,
     TASK_PENDING,
     TASK_RAISED,
@@ -29,7 +28,7 @@ from fournil._native.layout cimport (
     Site,
     Task,
 )
-from fournil._native.ring cimport Ring, pack_ticks
+from fournil._native.ring cimport NO_SLOT, Ring, pack_ticks
 from fournil._native.sys.atomics cimport publish
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.table cimport lookup
@@ -109,7 +108,8 @@ def _catch_callbacks():
         await future
 
     coroutine = wait()
-    task = asyncio.Task(coroutine, loop=loop)
+    # With a name of its own it takes none of the numbers that the program's tasks get.
+    task = asyncio.Task(coroutine, loop=loop, name="fournil")
     step = loop.caught[0]
     step_type = Py_TYPE(<PyObject *> step)
     step_task_is_first_field = (
@@ -119,20 +119,20 @@ def _catch_callbacks():
     )
     # From CPython 3.14 on, a task runs in its own loop only.
     running = asyncio._get_running_loop()
-    asyncio._set_running_loop(loop)
+    asyncio.events._set_running_loop(loop)
     try:
         step()
     finally:
-        asyncio._set_running_loop(running)
+        asyncio.events._set_running_loop(running)
     future.set_result(None)
     wakeup = loop.caught[1]
     if PyCFunction_CheckExact(<PyObject *> wakeup):
         wakeup_function = PyCFunction_GET_FUNCTION(<PyObject *> wakeup)
-    asyncio._set_running_loop(loop)
+    asyncio.events._set_running_loop(loop)
     try:
         wakeup(future)
     finally:
-        asyncio._set_running_loop(running)
+        asyncio.events._set_running_loop(running)
 
 
 _catch_callbacks()
@@ -298,7 +298,7 @@ cdef class LoopRecord:
         # Within a turn, one step begins when the one before it ended: one reading serves both.
         cdef uint64_t now = self.ended or ticks_now()
         cdef PyObject *task
-        cdef long long slot
+        cdef int64_t place
         cdef uint32_t site
         if self.thread == NULL:
             return 0
@@ -312,17 +312,17 @@ cdef class LoopRecord:
         self.task = task
         if task != NULL:
             self.kind = KIND_TASK
-            slot = lookup(self.ring.tasks_by_address, task)
-            if slot < 0:
+            place = lookup(self.ring.tasks_by_address, task)
+            if place < 0:
                 # Not made by `loop.create_task`, or before the recording began.
-                slot = self.born(<object> task, None, self.waker, now)
-            if slot >= 0:
-                self.task_slot = &self.ring.tasks[slot]
+                place = self.born(<object> task, None, self.waker, now)
+            if place < NO_SLOT:
+                self.task_slot = &self.ring.tasks[place]
                 self.subject = self.task_slot.id
                 if self.task_slot.steps == 0:
                     self.name_task(self.task_slot, <object> task)
             else:
-                site = self.ring.site_of(code_of(<object> task, None))
+                site = <uint32_t> (place - NO_SLOT)
                 self.site = &self.ring.sites[site]
                 self.subject = SITE_BIT | site
         else:
@@ -389,8 +389,8 @@ cdef class LoopRecord:
             sample.step_kind = self.kind
             sample.delay = self.delay
             sample.kind = SAMPLE_BLOCKED
-        if task != NULL and is_done(self.task):
-            self.task_ended(self.task, task, now)
+        if self.task != NULL and is_done(self.task):
+            self.task_ended(self.task, now)
         self.subject = 0
         return 0
 
@@ -400,10 +400,17 @@ cdef class LoopRecord:
         if self.thread != NULL:
             publish(&self.thread.begin, 0)
 
-    cdef int task_ended(self, PyObject *done, Task *slot, uint64_t now) except -1:
+    cdef int task_ended(self, PyObject *done, uint64_t now) except -1:
         cdef Ring ring = self.ring
+        cdef int64_t place = lookup(ring.tasks_by_address, done)
+        cdef Task *slot
         cdef Event *event
         task = <object> done
+        ring.tasks_by_address.remove(done)
+        if place >= NO_SLOT:
+            ring.sites[place - NO_SLOT].ended += 1
+            return 0
+        slot = &ring.tasks[place]
         if is_cancelled(done):
             slot.state = TASK_CANCELLED
         elif task._exception is not None:
@@ -423,7 +430,6 @@ cdef class LoopRecord:
         event.extra = slot.site
         publish(&ring.header.events_head, ring.header.events_head + 1)
         ring.file_under_site(slot)
-        ring.tasks_by_address.remove(done)
         ring.release_task_slot(<uint32_t> (slot - ring.tasks))
         return 0
 
@@ -451,38 +457,35 @@ cdef class LoopRecord:
     cdef int created(self, object task, object coroutine) except -1:
         """The loop made a task, in the step that runs now."""
         cdef uint64_t now
-        cdef int place
+        cdef int64_t place
         if self.thread == NULL:
             return 0
         now = ticks_now()
         place = self.born(task, coroutine, self.subject, now)
         # An eager task may have ended already; its time is part of the step that made it.
-        if place >= 0 and is_done(<PyObject *> task):
-            self.name_task(&self.ring.tasks[place], task)
-            self.task_ended(<PyObject *> task, &self.ring.tasks[place], now)
+        if is_done(<PyObject *> task):
+            if place < NO_SLOT:
+                self.name_task(&self.ring.tasks[place], task)
+            self.task_ended(<PyObject *> task, now)
         return 0
 
-    cdef int born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2:
-        """Give a task its slot and return it; -1 when there is none."""
+    cdef int64_t born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2:
+        """Give a task its slot and return it; when there is none, NO_SLOT and its site."""
         cdef Ring ring = self.ring
         cdef uint32_t site = ring.site_of(code_of(task, coroutine))
-        cdef long long stale = lookup(ring.tasks_by_address, <void *> task)
+        cdef int64_t stale = lookup(ring.tasks_by_address, <void *> task)
         cdef int place
         cdef Task *slot
         cdef Event *event
         if stale >= 0:
             # Another task lived at this address and was collected before its end.
-            slot = &ring.tasks[stale]
-            slot.state = TASK_DESTROYED
-            slot.ended = now
-            ring.file_under_site(slot)
-            ring.release_task_slot(<uint32_t> stale)
-            ring.tasks_by_address.remove(<void *> task)
+            ring.forget_task(<void *> task, now)
         ring.header.tasks_born += 1
         ring.sites[site].tasks += 1
         place = ring.take_task_slot()
         if place < 0:
-            return -1
+            ring.tasks_by_address.put(<void *> task, NO_SLOT + <int64_t> site)
+            return NO_SLOT + <int64_t> site
         slot = &ring.tasks[place]
         ring.last_task_id = (ring.last_task_id + 1) & ~<uint32_t> SITE_BIT or 1
         slot.id = ring.last_task_id

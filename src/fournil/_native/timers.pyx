@@ -43,7 +43,7 @@ cdef class Timers:
             self.entries = entries
             self.capacity = capacity
         self.sequence += 1
-        entry.when = handle._when
+        entry.when = handle.deadline
         entry.sequence = self.sequence
         entry.handle = <PyObject *> handle
         Py_INCREF(handle)
@@ -63,7 +63,6 @@ cdef class Timers:
                 self.rise(place, last)
             else:
                 self.sink(place, last)
-        handle.place = -1
         handle.timers = None
         Py_DECREF(handle)
 

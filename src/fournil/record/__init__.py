@@ -15,6 +15,13 @@ samples   a ring: what the watch saw of blocked steps
 events    a ring: each step, wait of the loop, birth and end of a task
 ```
 
+A string in `text` is named by its offset there: four bytes of length, then UTF-8. Offset 0
+is no string. A stack is a string too: a line a frame, innermost first, each with file, line
+number and function, separated by the unit separator (U+001F).
+
+The totals of a site are those of its callbacks and of its tasks that ended; a pending task's
+totals are in its own slot until it ends.
+
 The rings overwrite their oldest entries. `events_head` and `samples_head` in the header
 count all entries ever written, so a reader knows what was dropped. Totals live in slots
 and are never dropped.

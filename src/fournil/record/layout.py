@@ -54,8 +54,12 @@ class Layout:
         self.size = self.struct.size
 
     def unpack(self, buffer: Any, offset: int = 0) -> dict[str, Any]:
-        """Return the entry at `offset` (bytes) as a dictionary by field name."""
-        return dict(zip(self.names, self.struct.unpack_from(buffer, offset), strict=True))
+        """Return the entry at `offset` (bytes) as a dictionary by field name; arrays as tuples."""
+        values = self.struct.unpack_from(buffer, offset)
+        if len(values) > len(self.names):  # an array, which is the last field where there is one
+            last = len(self.names) - 1
+            values = (*values[:last], values[last:])
+        return dict(zip(self.names, values, strict=True))
 
     def iter_unpack(self, buffer: Any) -> Iterator[tuple[Any, ...]]:
         """Yield each entry of `buffer`, whose length is a multiple of the entry's size."""

@@ -52,7 +52,7 @@ static long thread_syscall(int syscall_fd, uint64_t *argument) {
  * pthread_getcpuclockid this is safe for a thread that has ended. */
 static uint64_t thread_cpu_ns(int tid) {
     struct timespec used;
-    clockid_t clock = ((~(clockid_t)tid) << 3) | 6;
+    clockid_t clock = (clockid_t)((~(unsigned)tid << 3) | 6);
     if (clock_gettime(clock, &used) != 0)
         return 0;
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;

@@ -1,0 +1,169 @@
+"""Blocked steps: what the watch saw of each, joined, judged and grouped. Pure.
+
+The loop's own thread writes a record when a step ends that ran for the threshold or longer:
+these are complete. The watch's looks and the answers to its requests for the GIL are written
+by others at other moments, and belong to a step by its thread and begin.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from fournil.observe import classify, stacks
+from fournil.observe.model import (
+    BlockedGroup,
+    BlockedStep,
+    Blocker,
+    Frame,
+    Look,
+    RunningStep,
+    Script,
+    ScriptLine,
+    Site,
+)
+from fournil.record.units import Clock
+
+Key = tuple[int, int]
+"""A step: its thread's index and its begin in ticks."""
+
+UNKNOWN = Frame("?", 0, "?")
+
+
+class Ended(NamedTuple):
+    """The record of a blocked step that ended; times in ticks."""
+
+    thread: int
+    begin: int
+    end: int
+    delay: int
+    subject: int
+    kind: int
+
+
+class Evidence(NamedTuple):
+    """The samples of a recording, sorted by what they are."""
+
+    ended: Sequence[Ended]
+    looks: Mapping[Key, Sequence[Look]]  # at steps, in the order in which they were taken
+    script_looks: Sequence[Look]
+    answers: Mapping[int, Mapping[int, int]]  # by thread and request: CPU nanoseconds
+
+
+class Judge:
+    """Joins the evidence of one recording into blocked steps and slow lines."""
+
+    def __init__(
+        self, evidence: Evidence, clock: Clock, limits: classify.Limits, threshold_s: float
+    ) -> None:
+        self._evidence = evidence
+        self._clock = clock
+        self._limits = limits
+        self._threshold_s = threshold_s
+
+    def ended(self, step: Ended, site: Site | None) -> BlockedStep:
+        """Return a blocked step that ended."""
+        return self._step(step, site, is_over=True)
+
+    def running(self, thread: int, step: RunningStep, site: Site | None) -> BlockedStep | None:
+        """Return a step that did not end, if the watch had begun to look at it."""
+        looks = self._evidence.looks.get((thread, step.begin_ticks))
+        if not looks:
+            return None
+        end = max(look.at for look in looks)
+        so_far = Ended(thread, step.begin_ticks, end, 0, step.subject, step.kind)
+        return self._step(so_far, site, is_over=False)
+
+    def _step(self, step: Ended, site: Site | None, *, is_over: bool) -> BlockedStep:
+        thread, begin = step.thread, step.begin
+        looks = self._evidence.looks.get((thread, begin), ())
+        verdict = classify.judge(looks, self._evidence.answers.get(thread, {}), self._limits)
+        duration = self._clock.duration
+        culprit = verdict.culprit if verdict else None
+        if culprit is None:
+            culprit = Frame(site.file, site.line, site.function) if site else UNKNOWN
+        return BlockedStep(
+            thread=thread,
+            begin_ticks=begin,
+            subject=step.subject,
+            kind=step.kind,
+            begin_s=self._clock.seconds(begin),
+            duration_s=duration(max(0, step.end - begin)),
+            delay_s=duration(step.delay),
+            ended=is_over,
+            blocker=verdict.blocker if verdict else None,
+            frames=verdict.frames if verdict else (),
+            culprit=culprit,
+            lines={frame: duration(time) for frame, time in verdict.lines.items()}
+            if verdict
+            else {},
+            gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
+        )
+
+    def script(self, thread: int) -> Script:
+        """Return the slow lines of a program that ran no loop.
+
+        Its looks are judged line by line, since they are of one step that lasts as long as
+        the program.
+        """
+        by_line: defaultdict[tuple[str, int], list[Look]] = defaultdict(list)
+        for look in self._evidence.script_looks:
+            if look.own:
+                by_line[look.own.file, look.own.line].append(look)
+        answers = self._evidence.answers.get(thread, {})
+        lines = []
+        for looks in by_line.values():
+            labels = classify.label(looks, answers, self._limits)
+            by_class = defaultdict(list)
+            for look, blocker in zip(looks, labels, strict=True):
+                if blocker is not None:
+                    by_class[blocker].append(look)
+            for blocker, same in by_class.items():
+                ((own, time),) = classify.time_by_line(same).items()
+                if (total_s := self._clock.duration(time)) >= self._threshold_s:
+                    frames = classify.heaviest_stack(same, own)
+                    lines.append(ScriptLine(own, blocker, total_s, frames))
+        lines.sort(key=lambda line: -line.total_s)
+        watched = sum(map(classify.weight, self._evidence.script_looks))
+        return Script(tuple(lines), self._clock.duration(watched))
+
+
+def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:
+    """Return the steps grouped by class and culprit line, the greatest total time first.
+
+    A loop's body has several lines, and chance decides which of them weighs most in one
+    step. So steps that were seen on a common line of the culprit's function are one group.
+    """
+    members: dict[object, list[BlockedStep]] = {}
+    home: dict[object, object] = {}  # a class and a line -> the key in `members`
+    for step in sorted(steps, key=lambda step: step.begin_ticks):
+        seen = _lines_of_culprit(step)
+        found = {home[line]: None for line in seen if line in home}
+        kept, *others = found or {seen[0]: None}
+        together = members.setdefault(kept, [])
+        together.append(step)
+        for other in others:
+            together += members.pop(other)
+            home.update({line: kept for line, key in home.items() if key == other})
+        home.update(dict.fromkeys(seen, kept))
+    groups = [_make_group(steps) for steps in members.values()]
+    return sorted(groups, key=lambda group: -group.total_s)
+
+
+def _lines_of_culprit(step: BlockedStep) -> list[tuple[Blocker | None, str, int]]:
+    file, line, function = step.culprit
+    name = stacks.plain_name(function)
+    lines = {line} | {
+        frame.line
+        for frame in step.lines
+        if frame.file == file and stacks.plain_name(frame.function) == name
+    }
+    return [(step.blocker, file, line) for line in sorted(lines)]
+
+
+def _make_group(steps: list[BlockedStep]) -> BlockedGroup:
+    lines = stacks.sum_by_line(item for step in steps for item in step.lines.items())
+    culprit = max(lines, key=lambda frame: lines[frame]) if lines else steps[0].culprit
+    in_order = tuple(sorted(steps, key=lambda step: step.begin_ticks))
+    return BlockedGroup(steps[0].blocker, culprit, in_order)

@@ -1,0 +1,131 @@
+"""From the watch's evidence to the class of a blocked step: pure rules.
+
+The watch cannot see whether Python or C code holds the GIL. But Python code gives it up
+within a switch interval of being asked, and C code only when it returns. So each look that
+found the GIL held names the request that was open, and the answer to that request says how
+much CPU time the thread used before it gave the GIL up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from fournil.observe import stacks
+from fournil.observe.model import Blocker, Frame, Look
+from fournil.record.kinds import SAW_GIL_HELD, SAW_GIL_WAIT, SAW_ON_CPU
+
+PATIENCE = 3
+"""A thread that used so many switch intervals of CPU time after a request is in C code."""
+
+DEFAULT_SWITCH_INTERVAL_NS = 5_000_000
+
+
+class Limits(NamedTuple):
+    """What the looks and answers are measured in and against."""
+
+    ns_per_tick: float
+    switch_interval_ns: int
+
+    @property
+    def kept_ns(self) -> float:
+        """The GIL kept for at least so long is kept by C code."""
+        return PATIENCE * (self.switch_interval_ns or DEFAULT_SWITCH_INTERVAL_NS)
+
+
+class Verdict(NamedTuple):
+    """What a step's looks say together; times in ticks."""
+
+    blocker: Blocker
+    culprit: Frame | None  # the user's own frame; None: no look had a stack
+    lines: dict[Frame, int]  # the time of the looks that speak for the class
+    frames: tuple[Frame, ...]  # of the heaviest look at the culprit
+    gil_wait: int
+
+
+def weight(look: Look) -> int:
+    """Return for how many ticks a look stands."""
+    return max(0, look.at - look.since)
+
+
+def label(
+    looks: Sequence[Look], answers: Mapping[int, int], limits: Limits
+) -> list[Blocker | None]:
+    """Return the class that each look at one step speaks for; None for a wait for the GIL.
+
+    `answers` has, by request, the CPU time in nanoseconds that the thread used between the
+    request for the GIL and its answer. A request without one was open when the program was
+    killed, and then the looks that name it tell how long it had been open at least.
+    """
+    asked: dict[int, Blocker] = {}
+    open_since: dict[int, int] = {}
+    for look in looks:
+        if _held(look) and look.ask:
+            used = answers.get(look.ask)
+            if used is None:
+                since = open_since.setdefault(look.ask, look.at)
+                used = int((look.at - since) * limits.ns_per_tick)
+            asked[look.ask] = Blocker.NATIVE_GIL if used >= limits.kept_ns else Blocker.PYTHON
+    totals: defaultdict[Blocker, int] = defaultdict(int)
+    for look in looks:
+        if _held(look) and look.ask:
+            totals[asked[look.ask]] += weight(look)
+    unasked = heaviest(totals) or Blocker.PYTHON
+    return [_label(look, asked, unasked) for look in looks]
+
+
+def _held(look: Look) -> bool:
+    return look.evidence & (SAW_ON_CPU | SAW_GIL_HELD) == SAW_ON_CPU | SAW_GIL_HELD
+
+
+def _label(look: Look, asked: Mapping[int, Blocker], unasked: Blocker) -> Blocker | None:
+    if not look.evidence & SAW_ON_CPU:
+        return None if look.evidence & SAW_GIL_WAIT else Blocker.WAITING
+    if not look.evidence & SAW_GIL_HELD:
+        return Blocker.NATIVE
+    return asked.get(look.ask, unasked)
+
+
+def judge(looks: Sequence[Look], answers: Mapping[int, int], limits: Limits) -> Verdict | None:
+    """Return what the looks at one step say together, or None when there are none.
+
+    The class is the one that most of the time speaks for, and the culprit is the line where
+    most of that time went. Time spent waiting for the GIL speaks for no class, unless there
+    is nothing else: then the step waited.
+    """
+    if not looks:
+        return None
+    labels = label(looks, answers, limits)
+    gil_wait = sum(weight(look) for look, of in zip(looks, labels, strict=True) if of is None)
+    totals: defaultdict[Blocker, int] = defaultdict(int)
+    for look, of in zip(looks, labels, strict=True):
+        if of is not None:
+            totals[of] += weight(look)
+    blocker = heaviest(totals)
+    speaking = [look for look, of in zip(looks, labels, strict=True) if of == blocker]
+    lines = time_by_line(speaking)
+    culprit = max(lines, key=lambda frame: lines[frame], default=None)
+    return Verdict(
+        blocker or Blocker.WAITING,
+        culprit,
+        lines,
+        heaviest_stack(speaking, culprit),
+        gil_wait,
+    )
+
+
+def heaviest(totals: Mapping[Blocker, int]) -> Blocker | None:
+    """Return the class with the greatest total; of equal ones the first that Blocker lists."""
+    return max((of for of in Blocker if of in totals), key=lambda of: totals[of], default=None)
+
+
+def time_by_line(looks: Sequence[Look]) -> dict[Frame, int]:
+    """Return how long the looks stand for, by the user's own frame."""
+    return stacks.sum_by_line((look.own, weight(look)) for look in looks if look.own)
+
+
+def heaviest_stack(looks: Sequence[Look], own: Frame | None) -> tuple[Frame, ...]:
+    """Return the stack of the look that stands for most time at the user's own line."""
+    there = [look for look in looks if own and look.own and look.own[:2] == own[:2]]
+    return max(there, key=weight).frames if there else ()

@@ -1,0 +1,182 @@
+"""A report as a JSON object under stable names.
+
+Times end in `_s` and are seconds; shares are between 0 and 1; what is not known is null.
+
+```
+run_s               how long the program ran, or until its last sign of life
+ended, alive        whether it closed the recording; whether it runs still
+threshold_s         how long a step must run to count as blocked
+dropped             events of the recording that were overwritten
+tasks_born          how many tasks were made
+program             {argv, main, python, implementation, fournil, cores, pid, started_unix_s}
+loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, steps, polls, blocked,
+                      longest_s, lag_s: {p50, p99, max}}]
+blocked             the greatest total first: [{class, file, line, function, count, total_s,
+                      longest_s, running, gil_wait_s, kind, task, callback, started_by,
+                      others, stack: [{file, line, function, own}], source,
+                      advice: {to, text, gain_s, run_s, busy_s, lag_s} or null}]
+                    `class` is waiting, python, native, native-gil, or null when the watch saw
+                    nothing; file, line and function are of the innermost frame of the user's
+                    own code; `stack` is innermost first; `kind` is task, callback, timer,
+                    reader or writer; `callback` names the function where there is no task;
+                    `others` counts the other tasks or callbacks that ran such steps;
+                    `running` says that a step had not ended; an advice is to await, to use
+                    a thread or a process; its estimates are of following it alone
+estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse}
+                    or null; coarse: of some steps little was known
+tasks               code that took most of the loops: [{function, file, line, is_coroutine,
+                      task, tasks, steps, busy_s, share, delay_s, longest_s}]
+never_awaited       coroutines: [{function, file, line, count}]
+never_retrieved     exceptions of tasks: [{function, file, line, count}]
+pending             tasks that did not end by themselves: [{ending, function, file, line,
+                      count, tasks: [name], started_by}]; `ending` is pending, cancelled at
+                      the end, or destroyed while pending
+script              of a program without a loop: {watched_s, lines: [{class, file, line,
+                      function, total_s}]} or null
+unseen              what found no room or was overwritten, as counts by name
+notes               what else a reader should know, as sentences
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from fournil.observe.endings import Unfinished
+from fournil.observe.findings import TASK, Finding, Report, Taker
+from fournil.observe.model import Frame, Recording, Script, Site, Thread
+from fournil.observe.stacks import Ownership
+
+Document = dict[str, Any]
+
+
+def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -> Document:
+    """Return a report as what `json` can write."""
+    recording, meta = report.recording, report.recording.meta
+    ownership = Ownership(meta)
+    return {
+        "run_s": recording.run_s,
+        "ended": recording.ended,
+        "alive": recording.alive,
+        "threshold_s": recording.threshold_s,
+        "dropped": recording.unseen.events,
+        "tasks_born": recording.tasks_born,
+        "program": {
+            "argv": list(meta.argv),
+            "main": meta.main,
+            "python": meta.python,
+            "implementation": meta.implementation,
+            "fournil": meta.fournil,
+            "cores": meta.cores,
+            "pid": recording.pid,
+            "started_unix_s": recording.started_unix_s,
+        },
+        "loops": [_loop(loop) for loop in recording.loops],
+        "blocked": [_finding(finding, ownership, source) for finding in report.findings],
+        "estimate": _estimate(report),
+        "tasks": [_taker(taker) for taker in report.takers],
+        "never_awaited": [
+            _place(site) | {"count": site.never_awaited} for site in report.never_awaited
+        ],
+        "never_retrieved": [
+            _place(site) | {"count": site.never_retrieved} for site in report.never_retrieved
+        ],
+        "pending": [_unfinished(group, recording) for group in report.unfinished],
+        "script": _script(recording.script),
+        "unseen": asdict(recording.unseen),
+        "notes": list(report.notes),
+    }
+
+
+def _loop(loop: Thread) -> Document:
+    return {
+        "number": loop.number,
+        "thread": loop.name,
+        "ran_s": loop.ran_s,
+        "busy_s": loop.busy_s,
+        "busy_share": loop.busy_share,
+        "idle_s": loop.idle_s,
+        "steps": loop.steps,
+        "polls": loop.polls,
+        "blocked": loop.blocked,
+        "longest_s": loop.longest_s,
+        "lag_s": loop.lag._asdict(),
+    }
+
+
+def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], str]) -> Document:
+    group, advice = finding.group, finding.advice
+    is_task = finding.runner == TASK
+    return {
+        "class": group.blocker.value if group.blocker else None,
+        **group.culprit._asdict(),
+        "count": group.count,
+        "total_s": group.total_s,
+        "longest_s": group.longest_s,
+        "running": any(not step.ended for step in group.steps),
+        "gil_wait_s": group.gil_wait_s,
+        "kind": finding.runner,
+        "task": finding.who if is_task else None,
+        "callback": None if is_task else finding.who,
+        "started_by": finding.started_by,
+        "others": finding.others,
+        "stack": [
+            frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames
+        ],
+        "source": source(group.culprit).strip() or None,
+        "advice": None if advice is None else advice._asdict(),
+    }
+
+
+def _estimate(report: Report) -> Document | None:
+    estimate = report.estimate
+    if estimate is None:
+        return None
+    return {
+        "run_s": estimate.run_s,
+        "busy_s": estimate.busy_s,
+        "lag_s": estimate.lag._asdict(),
+        "coarse": estimate.coarse,
+    }
+
+
+def _taker(taker: Taker) -> Document:
+    site = taker.site
+    return _place(site) | {
+        "is_coroutine": site.is_coroutine,
+        "task": taker.task.name if taker.task else None,
+        "tasks": site.tasks,
+        "steps": site.steps,
+        "busy_s": site.busy_s,
+        "share": taker.share,
+        "delay_s": site.delay_s,
+        "longest_s": site.longest_s,
+    }
+
+
+def _place(site: Site) -> Document:
+    return {"function": site.function, "file": site.file or None, "line": site.line}
+
+
+def _unfinished(group: Unfinished, recording: Recording) -> Document:
+    nowhere = {"function": None, "file": None, "line": None}
+    return (_place(group.site) if group.site else nowhere) | {
+        "ending": group.ending.value,
+        "count": len(group.tasks),
+        "tasks": [task.name for task in group.tasks],
+        "started_by": recording.describe(group.tasks[0].parent),
+    }
+
+
+def _script(script: Script | None) -> Document | None:
+    if script is None:
+        return None
+    return {
+        "watched_s": script.watched_s,
+        "lines": [
+            {"class": line.blocker.value, **line.culprit._asdict(), "total_s": line.total_s}
+            for line in script.lines
+        ],
+    }

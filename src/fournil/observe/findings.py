@@ -1,0 +1,125 @@
+"""What is worth telling about a recording: pure, and the same for the text and the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fournil.observe import blocked, endings
+from fournil.observe.advice import Advice
+from fournil.observe.model import BlockedGroup, Recording, Site, Task
+from fournil.observe.notes import notes
+from fournil.observe.whatif import Outcome
+from fournil.record.kinds import Kind
+
+MOST = 5
+"""So many pieces of code are named among those that took most of the loop."""
+
+LEAST_SHARE = 0.01
+"""Code that took less of the loop than this is not named."""
+
+TASK = "task"
+RUNNERS: dict[int, str] = {
+    Kind.TASK: TASK,
+    Kind.CALLBACK: "callback",
+    Kind.TIMER: "timer",
+    Kind.READER: "reader",
+    Kind.WRITER: "writer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A group of blocked steps, with who ran the longest of them and what would help."""
+
+    group: BlockedGroup
+    runner: str  # one of RUNNERS
+    who: str | None  # the task or the callback in words
+    others: int  # how many other tasks or callbacks ran such steps
+    started_by: str | None
+    advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A piece of code that took much of the loops' time."""
+
+    site: Site
+    task: Task | None  # the one that took most, of those that still have a slot
+    share: float  # of the time that all loops ran
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A recording and what is worth telling about it."""
+
+    recording: Recording
+    findings: tuple[Finding, ...]  # the greatest total time first
+    takers: tuple[Taker, ...]
+    never_awaited: tuple[Site, ...]
+    never_retrieved: tuple[Site, ...]
+    unfinished: tuple[endings.Unfinished, ...]
+    estimate: Outcome | None  # of following all advice
+    notes: tuple[str, ...]
+
+
+Advise = Callable[[BlockedGroup, Recording], Advice | None]
+Estimate = Callable[[Sequence[tuple[BlockedGroup, Advice]], Recording], Outcome | None]
+
+
+def find(recording: Recording, advise: Advise, estimate: Estimate) -> Report:
+    """Return what is worth telling about a recording.
+
+    Args:
+        recording: what was recorded.
+        advise: what would help against a group of blocked steps.
+        estimate: what the run would have been with all advice followed.
+    """
+    groups = blocked.group(recording.blocked)
+    findings = [_finding(group, recording, advise) for group in groups]
+    advised = [(finding.group, finding.advice) for finding in findings if finding.advice]
+    sites = recording.sites.values()
+    never_awaited = [site for site in sites if site.never_awaited]
+    never_retrieved = [site for site in sites if site.never_retrieved]
+    return Report(
+        recording=recording,
+        findings=tuple(findings),
+        takers=tuple(_takers(recording)),
+        never_awaited=tuple(sorted(never_awaited, key=lambda site: -site.never_awaited)),
+        never_retrieved=tuple(sorted(never_retrieved, key=lambda site: -site.never_retrieved)),
+        unfinished=tuple(endings.unfinished(recording)),
+        estimate=estimate(advised, recording) if advised else None,
+        notes=tuple(notes(recording)),
+    )
+
+
+def _finding(group: BlockedGroup, recording: Recording, advise: Advise) -> Finding:
+    step = group.longest
+    if step.kind == Kind.TASK:
+        starter = recording.maker_of(step.subject)
+    else:
+        starter = recording.waker_of(step.thread, step.begin_ticks)
+    return Finding(
+        group=group,
+        runner=RUNNERS.get(step.kind, "callback"),
+        who=recording.describe(step.subject),
+        others=len({step.subject for step in group.steps}) - 1,
+        started_by=recording.describe(starter),
+        advice=advise(group, recording),
+    )
+
+
+def _takers(recording: Recording) -> list[Taker]:
+    ran_s = sum(loop.ran_s for loop in recording.loops)
+    if ran_s <= 0:
+        return []
+    busiest: dict[int, Task] = {}
+    for task in recording.tasks.values():
+        if task.site not in busiest or task.busy_s > busiest[task.site].busy_s:
+            busiest[task.site] = task
+    sites = sorted(recording.sites.values(), key=lambda site: -site.busy_s)
+    return [
+        Taker(site, busiest.get(site.index), site.busy_s / ran_s)
+        for site in sites[:MOST]
+        if site.busy_s / ran_s >= LEAST_SHARE
+    ]

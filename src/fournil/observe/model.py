@@ -1,0 +1,405 @@
+"""What a recording says, in seconds and names: pure data, made by `decode`.
+
+A *subject* is who ran, as the recording numbers it: a task's id, or a site's index with
+`kinds.SITE_BIT`, or 0 for nobody. `Recording.describe` turns one into words.
+All times are seconds since the recording's start, unless a name says ticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from fournil.observe.lag import Lag
+from fournil.record import kinds, layout, units
+from fournil.record.kinds import Kind
+
+GIL_WAIT_SHARE = 0.8
+
+
+class Blocker(StrEnum):
+    """Why a blocked step took so long."""
+
+    WAITING = "waiting"  # off the CPU: it slept, or waited for a socket, a lock, a file
+    PYTHON = "python"  # on the CPU, in Python code
+    NATIVE = "native"  # on the CPU, in C code that lets the GIL go
+    NATIVE_GIL = "native-gil"  # on the CPU, in C code that keeps the GIL
+
+
+class TaskState(IntEnum):
+    """How a task ended, or that it did not."""
+
+    PENDING = kinds.TASK_PENDING
+    FINISHED = kinds.TASK_FINISHED
+    RAISED = kinds.TASK_RAISED
+    CANCELLED = kinds.TASK_CANCELLED
+    DESTROYED = kinds.TASK_DESTROYED
+
+
+class Frame(NamedTuple):
+    """One frame of a stack."""
+
+    file: str
+    line: int
+    function: str
+
+
+class Event(NamedTuple):
+    """One entry of the events' ring: a step, a wait, or the birth or end of a task."""
+
+    begin: float
+    duration: float
+    delay: float  # from runnable to running
+    subject: int  # what ran
+    waker: int  # the subject of the step that made it runnable; 0: the kernel or a clock
+    thread: int  # index into Recording.threads
+    kind: int  # kinds.Kind
+    flags: int  # kinds.FLAG_*
+    extra: int  # by kind
+    begin_ticks: int  # with `thread`, the step's key
+
+
+class Birth(NamedTuple):
+    """Who made a task, and what it runs."""
+
+    maker: int  # subject
+    site: int  # index into Recording.sites
+
+
+class Look(NamedTuple):
+    """The watch looked at a blocked step; the look stands for the time since the last one."""
+
+    at: int  # tick
+    since: int  # tick
+    evidence: int  # kinds.SAW_*
+    ask: int  # the number of the request for the GIL that was open, 0: none
+    frames: tuple[Frame, ...]  # the frames inside the step, innermost first
+    own: Frame | None  # the innermost frame of the user's own code, or just the innermost
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A piece of code that ran as a step, with the totals of all its steps."""
+
+    index: int
+    function: str
+    file: str
+    line: int
+    is_coroutine: bool
+    tasks: int
+    ended: int
+    steps: int
+    busy_s: float
+    delay_s: float
+    longest_s: float
+    never_awaited: int
+    never_retrieved: int
+
+
+class Task(NamedTuple):
+    """A task with its totals."""
+
+    id: int
+    name: str
+    parent: int  # subject: who made it
+    site: int  # index into Recording.sites
+    state: TaskState
+    thread: int  # index into Recording.threads
+    born_s: float
+    ended_s: float | None
+    steps: int
+    busy_s: float
+    delay_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A loop, or (number 0) the main thread while it runs no loop."""
+
+    index: int
+    number: int
+    name: str
+    native_id: int
+    closed: bool
+    opened_s: float
+    ran_s: float
+    """How long the loop ran, including a run that goes on."""
+    idle_s: float
+    """How long it waited in the kernel meanwhile."""
+    in_steps_s: float
+    steps: int
+    polls: int
+    blocked: int
+    longest_s: float
+    lag: Lag
+    running: RunningStep | None
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether this is a loop that has run; some are made and never used."""
+        return self.number > 0 and (self.ran_s > 0 or self.steps > 0)
+
+    @property
+    def busy_s(self) -> float:
+        """How long the loop ran without waiting in the kernel."""
+        return max(0.0, self.ran_s - self.idle_s)
+
+    @property
+    def busy_share(self) -> float:
+        """The share of its running time that the loop did not wait in the kernel: 0 to 1."""
+        return min(1.0, self.busy_s / self.ran_s) if self.ran_s > 0 else 0.0
+
+
+class RunningStep(NamedTuple):
+    """The step that was running when the recording was read or its program died."""
+
+    begin_ticks: int
+    subject: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedStep:
+    """A step that ran for the threshold or longer."""
+
+    thread: int  # index into Recording.threads
+    begin_ticks: int  # with `thread`, the step's key: Event.begin_ticks
+    subject: int
+    kind: int  # kinds.Kind
+    begin_s: float
+    duration_s: float
+    delay_s: float
+    ended: bool  # False: still running when the recording was read or its program died
+    blocker: Blocker | None  # None: the watch did not see it
+    frames: tuple[Frame, ...]  # inside the step, innermost first; empty when not seen
+    culprit: Frame  # where most of the time went, in the user's own code
+    lines: Mapping[Frame, float]
+    """How long the looks that speak for the class stand for, by the user's own frame."""
+    gil_wait_s: float  # time spent waiting for the GIL, which another thread held
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.thread, self.begin_ticks
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedGroup:
+    """The blocked steps with the same class and the same culprit line.
+
+    Steps of one function that were seen on the same lines are one group, whichever of these
+    lines was the heaviest in each: a loop's body has several.
+    """
+
+    blocker: Blocker | None
+    culprit: Frame
+    steps: tuple[BlockedStep, ...]  # in the order in which they began
+
+    @property
+    def count(self) -> int:
+        return len(self.steps)
+
+    @property
+    def total_s(self) -> float:
+        return sum(step.duration_s for step in self.steps)
+
+    @property
+    def longest(self) -> BlockedStep:
+        return max(self.steps, key=lambda step: step.duration_s)
+
+    @property
+    def longest_s(self) -> float:
+        return self.longest.duration_s
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The stack of the longest step."""
+        return self.longest.frames
+
+    @property
+    def subject(self) -> int:
+        """Who ran the longest step."""
+        return self.longest.subject
+
+    @property
+    def gil_wait_s(self) -> float:
+        return sum(step.gil_wait_s for step in self.steps)
+
+    @property
+    def waited_for_gil(self) -> bool:
+        """Whether nearly all the time was spent waiting for the GIL.
+
+        Another thread held it, so moving these steps to a thread would not help.
+        """
+        return self.gil_wait_s > GIL_WAIT_SHARE * self.total_s
+
+    @property
+    def keys(self) -> frozenset[tuple[int, int]]:
+        """(thread, begin_ticks) of each step."""
+        return frozenset(step.key for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptLine:
+    """A line of a program without a loop, and how long the watch saw it run."""
+
+    culprit: Frame
+    blocker: Blocker
+    total_s: float
+    frames: tuple[Frame, ...]  # innermost first
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A program that ran no loop: its slow lines, worst first."""
+
+    lines: tuple[ScriptLine, ...]
+    watched_s: float  # how long the looks of the watch stand for, all lines together
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the program said about itself when it started; each item may be missing."""
+
+    argv: tuple[str, ...] = ()
+    main: str | None = None
+    python: str | None = None
+    implementation: str | None = None
+    fournil: str | None = None
+    cores: int | None = None
+    stdlib_roots: tuple[str, ...] = ()
+    package_roots: tuple[str, ...] = ()
+    fournil_roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What the recording could not hold, as counts, and what the watch could not do."""
+
+    events: int = 0  # overwritten
+    samples: int = 0  # overwritten
+    blocked: int = 0  # blocked steps whose records were overwritten
+    texts: int = 0  # names and stacks that found no room
+    sites: int = 0  # pieces of code that found no slot
+    tasks: int = 0  # tasks that found no slot
+    loops: int = 0  # loops that found no slot
+    closed_loops: int = 0  # closed loops whose slot was used again
+    forks: int = 0  # forked children, which are not recorded
+    signal_lost: int = 0  # the signal that the program took from the watch
+    unanswered: int = 0  # requests for a stack that the thread did not answer in time
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All that a recording says."""
+
+    pid: int
+    started_unix_s: float
+    run_s: float  # until the end, or until the last sign of life
+    ended: bool  # the program closed the recording
+    alive: bool  # the program runs still
+    threshold_s: float
+    meta: Meta
+    sites: Mapping[int, Site]
+    tasks: Mapping[int, Task]
+    """The tasks that have a slot: all that are pending, and the latest that ended."""
+    tasks_born: int
+    threads: Mapping[int, Thread]
+    blocked: tuple[BlockedStep, ...]  # in the order in which they began
+    script: Script | None  # only for a program that ran no loop
+    looks: int  # how often the watch looked
+    look_every_s: float | None  # how long it let pass between two looks at a step
+    exit_signal: int  # the signal that ended the program, as far as it saw it itself; 0: none
+    unseen: Unseen
+    clock: units.Clock = field(repr=False)
+    event_ring: bytes = field(repr=False)
+    """The events that are left, oldest first, as the recording has them."""
+
+    @property
+    def loops(self) -> list[Thread]:
+        return [thread for thread in self.threads.values() if thread.is_loop]
+
+    def events(self) -> Iterator[Event]:
+        """Yield each event that is left, in the order in which they were written.
+
+        Events are made on the way and not kept, since there may be a million of them.
+        A step is written when it ends, so steps of different threads overlap.
+        """
+        seconds, duration, unpack = self.clock.seconds, self.clock.duration, units.unpack_ticks
+        for begin, ran, late, *rest, thread, kind, flags, extra in layout.EVENT.iter_unpack(
+            self.event_ring
+        ):
+            subject, waker = rest
+            yield Event(
+                seconds(begin),
+                duration(unpack(ran)),
+                duration(unpack(late)),
+                subject,
+                waker,
+                thread,
+                kind,
+                flags,
+                extra,
+                begin,
+            )
+
+    def steps(self) -> Iterator[Event]:
+        """Yield each event that is a step of a loop."""
+        return (event for event in self.events() if event.kind in kinds.STEP_KINDS)
+
+    def waker_of(self, thread: int, begin_ticks: int) -> int:
+        """Return the subject that made a step runnable; 0: the kernel, a clock, not known."""
+        ring, size = self.event_ring, layout.EVENT.size
+        begin = begin_ticks.to_bytes(8, "little")
+        at = ring.find(begin)
+        while at >= 0:
+            if at % size == 0:
+                entry = layout.EVENT.unpack(ring, at)
+                if entry["thread"] == thread and entry["kind"] in kinds.STEP_KINDS:
+                    return int(entry["waker"])
+            at = ring.find(begin, at - at % size + size)
+        return 0
+
+    def site_of(self, subject: int) -> Site | None:
+        """Return the code that a subject runs."""
+        if subject & kinds.SITE_BIT:
+            return self.sites.get(subject & ~kinds.SITE_BIT)
+        if task := self.tasks.get(subject):
+            return self.sites.get(task.site)
+        birth = self._births.get(subject)
+        return self.sites.get(birth.site) if birth else None
+
+    def maker_of(self, subject: int) -> int:
+        """Return the subject that made a task; 0: the program outside any step, not known."""
+        if task := self.tasks.get(subject):
+            return task.parent
+        birth = self._births.get(subject)
+        return birth.maker if birth else 0
+
+    @cached_property
+    def _births(self) -> dict[int, Birth]:
+        """The births that are left in the ring, for tasks that have lost their slot."""
+        ring, size = self.event_ring, layout.EVENT.size
+        kind_at = next(field.offset for field in layout.EVENT.fields if field.name == "kind")
+        kind_of_each = ring[kind_at::size]
+        births = {}
+        index = kind_of_each.find(Kind.BORN)
+        while index >= 0:
+            entry = layout.EVENT.unpack(ring, index * size)
+            births[entry["subject"]] = Birth(entry["waker"], entry["extra"])
+            index = kind_of_each.find(Kind.BORN, index + 1)
+        return births
+
+    def describe(self, subject: int) -> str | None:
+        """Return a subject in words: `Task-7 (handle)`, or `on_data()` for a callback."""
+        if subject == 0:
+            return None
+        site = self.site_of(subject)
+        if subject & kinds.SITE_BIT:
+            return f"{site.function}()" if site else None
+        task = self.tasks.get(subject)
+        name = task.name if task else "an ended task"
+        return f"{name} ({site.function})" if site else name

@@ -1,0 +1,92 @@
+"""What a report could not see, and how what it saw was taken, in sentences: pure."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+from fournil.observe.model import Recording
+from fournil.observe.words import count, seconds, share
+
+
+def notes(recording: Recording) -> Iterator[str]:
+    """Yield what a reader of the report should know about its limits."""
+    yield from _about_the_end(recording)
+    yield from _about_the_watch(recording)
+    yield from _about_room(recording)
+
+
+def _about_the_end(recording: Recording) -> Iterator[str]:
+    if recording.alive:
+        yield f"The program still runs; this is what it did in its first {_run(recording)}."
+    elif not recording.ended:
+        yield f"The program was killed; the recording's last sign of life is at {_run(recording)}."
+    elif recording.exit_signal:
+        yield f"The program was ended by {signal_name(recording.exit_signal)}."
+
+
+def _about_the_watch(recording: Recording) -> Iterator[str]:
+    unseen = recording.unseen
+    if recording.looks:
+        every = recording.look_every_s
+        pace = f", one each {seconds(every)}" if every else ""
+        what = f"steps that had run for {seconds(recording.threshold_s)} or longer"
+        if recording.script:
+            what = "the program"
+            if recording.run_s:
+                pace += f", for {share(recording.script.watched_s / recording.run_s)} of its run"
+        yield f"Lines and classes rest on {count(recording.looks, 'look')} at {what}{pace}."
+    if unknown := sum(step.blocker is None for step in recording.blocked):
+        yield f"{count(unknown, 'blocked step')} ended before the watch could look."
+    if unseen.signal_lost:
+        yield (
+            f"The program took {signal_name(unseen.signal_lost)} from the watch: from then on "
+            "it could not see lines inside C code that keeps the GIL."
+        )
+    if unseen.unanswered:
+        yield f"{count(unseen.unanswered, 'request')} for a stack got no answer in time."
+
+
+def _about_room(recording: Recording) -> Iterator[str]:
+    unseen = recording.unseen
+    if unseen.events:
+        yield (
+            f"The {count(unseen.events, 'oldest event')} were overwritten: totals are whole, "
+            "estimates rest on what is left. A larger recording holds more."
+        )
+    if unseen.blocked:
+        more = count(unseen.blocked, "more blocked step")
+        yield f"{more} counted and not shown: the ring of samples had no room."
+    if unseen.samples:
+        yield f"The {count(unseen.samples, 'oldest sample')} of the watch were overwritten."
+    if unseen.tasks:
+        yield f"{count(unseen.tasks, 'task')} found no room: known by their code, not by name."
+    if unseen.sites:
+        yield f"{count(unseen.sites, 'piece')} of code found no room and are shown as one."
+    if unseen.texts:
+        yield f"{count(unseen.texts, 'name or stack', 'names and stacks')} found no room."
+    if unseen.loops:
+        yield f"{count(unseen.loops, 'loop')} found no room and were not recorded."
+    if unseen.closed_loops:
+        yield f"{count(unseen.closed_loops, 'closed loop')} gave room to others: not shown."
+    if unseen.forks:
+        children = count(unseen.forks, "forked child", "forked children")
+        yield f"{children} of the program were not recorded."
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name; real-time signals but two have none of their own.
+
+    >>> signal_name(15), signal_name(int(signal.SIGRTMIN) + 3)
+    ('SIGTERM', 'SIGRTMIN+3')
+    """
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        if signal.SIGRTMIN < number < signal.SIGRTMAX:
+            return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+        return f"signal {number}"
+
+
+def _run(recording: Recording) -> str:
+    return seconds(recording.run_s)

@@ -1,0 +1,93 @@
+"""The report of a recording: read, found, and shown as text or as JSON.
+
+This module, `reading` and `render` are the edge of the folder: what they call is pure.
+"""
+
+from __future__ import annotations
+
+import json
+import linecache
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from fournil.observe import render
+from fournil.observe.advice import advise, estimate
+from fournil.observe.decode import decode
+from fournil.observe.document import as_dict
+from fournil.observe.findings import Report, find
+from fournil.observe.model import Frame
+from fournil.observe.reading import read_file
+from fournil.observe.sections import View, lines_of
+
+__all__ = ["as_dict", "load", "print_report", "publish", "write_json"]
+
+LARGEST_SOURCE = 8 << 20
+"""Files larger than this are not read for the sake of one line."""
+
+STANDARD_OUTPUT = "-"
+
+
+def load(path: str) -> Report:
+    """Return the report of the recording at `path`.
+
+    Raises:
+        RecordingError: there is none, or it cannot be read.
+    """
+    return find(decode(read_file(path)), partial(advise, source=source_line), estimate)
+
+
+def publish(path: str, *, json_to: str | None, show: bool) -> None:
+    """Print the report of the recording at `path` to stderr, write its JSON, or both.
+
+    Args:
+        path: the recording.
+        json_to: where the JSON goes; `-` is standard output; None: nowhere.
+        show: print the report.
+
+    Raises:
+        RecordingError: the recording cannot be read.
+        OSError: the JSON cannot be written.
+    """
+    report = load(path)
+    if show:
+        print_report(report, sys.stderr)
+    if json_to is not None:
+        write_json(report, json_to)
+
+
+def print_report(report: Report, file: TextIO) -> None:
+    """Print a report: in colours on a terminal, plain elsewhere."""
+    console = render.terminal(file) if render.is_terminal(file) else None
+    view = View(render.width_of(console), _working_directory(), source_line)
+    render.write(lines_of(report, view), file, console)
+
+
+def write_json(report: Report, path: str) -> None:
+    """Write a report as JSON to a file, or to standard output when `path` is `-`."""
+    text = json.dumps(as_dict(report, source_line), indent=2) + "\n"
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        Path(path).write_text(text, encoding="utf-8")
+
+
+def source_line(frame: Frame) -> str:
+    """Return a frame's line of source code, or nothing where it cannot be read."""
+    try:
+        path = Path(frame.file)
+        # A recording may name anything; what is no regular file could block or never end.
+        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
+            return ""
+    except (OSError, ValueError):
+        return ""
+    return linecache.getline(frame.file, frame.line)
+
+
+def _working_directory() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        # The directory was removed under the program.
+        return ""

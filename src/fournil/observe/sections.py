@@ -1,0 +1,351 @@
+"""The sections of a report, as lines of a `page`: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
+from typing import NamedTuple
+
+from fournil.observe.advice import Advice
+from fournil.observe.endings import Ending, Unfinished
+from fournil.observe.findings import TASK, Finding, Report, Taker
+from fournil.observe.model import Blocker, Frame, Site
+from fournil.observe.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
+from fournil.observe.stacks import Ownership
+from fournil.observe.words import clean, count, seconds, share
+
+INDENT = 2
+CLASS_WIDTH = 12
+DETAILS = INDENT + CLASS_WIDTH
+LABEL_WIDTH = 11
+ENDING_WIDTH = 25
+PATH_WIDTH = 40
+
+NAMES = 3
+"""So many tasks are called by their names."""
+
+FRAMES = 4
+"""So many of the user's own lines are shown of one stack, besides the culprit's."""
+
+GROUPS = 20
+"""So many groups of blocked steps, and of a script's lines, are shown; the JSON has all."""
+
+LEFTOVERS = 12
+"""So many lines are shown of loose ends; the JSON has all."""
+
+SourceLine = Callable[[Frame], str]
+"""Returns a frame's line of source code, or nothing where it cannot be read."""
+
+
+class View(NamedTuple):
+    """Where and how a report is shown."""
+
+    width: int = WIDTH
+    directory: str = ""  # paths below it are shown relative to it
+    source: SourceLine = lambda frame: ""
+
+
+def lines_of(report: Report, view: View) -> list[Line]:
+    """Return a report as lines."""
+    sections = _Sections(report, view._replace(width=max(LEAST_WIDTH, min(WIDTH, view.width))))
+    lines: list[Line] = []
+    for section in sections.in_order():
+        part = list(section)
+        if part:
+            lines += [(), *part]
+    return [*lines, ()]
+
+
+class _Sections:
+    """Makes the sections of one report."""
+
+    def __init__(self, report: Report, view: View) -> None:
+        self._report = report
+        self._recording = report.recording
+        self._view = view
+        self._ownership = Ownership(report.recording.meta)
+
+    def in_order(self) -> Iterator[Iterator[Line]]:
+        yield self._title()
+        yield self._loops()
+        yield self._blocked()
+        yield self._estimate()
+        yield self._script()
+        yield self._takers()
+        yield self._leftovers()
+        yield self._notes()
+
+    # Each section yields its lines, or none when it has nothing to say.
+
+    def _title(self) -> Iterator[Line]:
+        recording, meta = self._recording, self._recording.meta
+        program = meta.main or (meta.argv[0] if meta.argv else f"process {recording.pid}")
+        name = Span(clean(PurePath(program).name or program), Role.TITLE)
+        told = f"ran {seconds(recording.run_s)}"
+        if meta.python:
+            told += f" on {meta.implementation or 'Python'} {meta.python}"
+        if recording.loops:
+            told += f", {count(recording.tasks_born, 'task')}"
+        yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
+        yield self._verdict()
+
+    def _verdict(self) -> Line:
+        recording = self._recording
+        threshold = seconds(recording.threshold_s)
+        if not recording.loops and not recording.blocked:
+            return (Span("No event loop ran", Role.DIM),)
+        if steps := recording.blocked:
+            ran_s = sum(loop.ran_s for loop in recording.loops)
+            total_s = sum(step.duration_s for step in steps)
+            loops, their = ("loops", "their") if len(recording.loops) > 1 else ("loop", "its")
+            told = f"{count(len(steps), 'step')} blocked the {loops} for {seconds(total_s)}"
+            of = f", {share(total_s / ran_s)} of {their} run" if ran_s else ""
+            return Span(told, Role.BAD), Span(of)
+        if recording.unseen.blocked:
+            return (Span(f"{count(recording.unseen.blocked, 'step')} blocked the loop", Role.BAD),)
+        ok = Span("Nothing blocked the loop", Role.GOOD)
+        return ok, Span(f": no step ran for {threshold} or longer")
+
+    def _loops(self) -> Iterator[Line]:
+        loops = self._recording.loops
+        if not loops:
+            return
+        yield self._header("Loop", "busy", "steps", "lag p50", "lag p99", "lag max")
+        for loop in loops:
+            late = loop.lag.max >= self._recording.threshold_s > 0
+            name = f"loop {loop.number}"
+            if loop.name and loop.name != "MainThread":
+                name += f" in {clean(loop.name)}"
+            yield self._row(
+                [Span(name)],
+                share(loop.busy_share),
+                f"{loop.steps:,}",
+                seconds(loop.lag.p50),
+                seconds(loop.lag.p99),
+                Span(seconds(loop.lag.max), Role.BAD if late else Role.GOOD),
+            )
+
+    def _blocked(self) -> Iterator[Line]:
+        findings = self._report.findings
+        if not findings:
+            return
+        threshold = seconds(self._recording.threshold_s)
+        yield self._header(f"Blocked for {threshold} or longer", "steps", "total", "longest")
+        for number, finding in enumerate(findings[:GROUPS]):
+            if number:
+                yield ()
+            yield from self._finding(finding)
+        if rest := findings[GROUPS:]:
+            yield ()
+            total_s = sum(finding.group.total_s for finding in rest)
+            steps = sum(finding.group.count for finding in rest)
+            more = Span(f"and {count(len(rest), 'line')} more, with less each", Role.DIM)
+            yield self._row([more], f"{steps:,}", seconds(total_s), "")
+
+    def _finding(self, finding: Finding) -> Iterator[Line]:
+        group = finding.group
+        label = Span(f"{group.blocker or 'unknown':<{CLASS_WIDTH}}", _role(group.blocker))
+        yield self._row(
+            [label, *self._place(group.culprit, Role.STRONG)],
+            f"{group.count:,}",
+            Span(seconds(group.total_s), Role.STRONG),
+            seconds(group.longest_s),
+        )
+        yield from self._source(group.culprit)
+        yield from self._stack(finding)
+        yield from self._runner(finding)
+        if not group.longest.ended:
+            state = "still runs" if self._recording.alive else "never ended"
+            which = "it" if group.count == 1 else "the longest"
+            yield self._detail("", Span(f"{which} {state}", Role.BAD))
+        if group.waited_for_gil:
+            waited = seconds(group.gil_wait_s)
+            yield self._detail("GIL", Span(f"waited {waited} for it: another thread held it"))
+        if finding.advice:
+            yield from self._advice(finding.advice)
+
+    def _advice(self, advice: Advice) -> Iterator[Line]:
+        lead = Span("→ ", Role.GOOD)
+        yield from paragraph(clean(advice.text), self._view.width, DETAILS, Role.GOOD, lead)
+        if sum(finding.advice is not None for finding in self._report.findings) == 1:
+            return  # the estimate of all advice says the same
+        gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"
+        busy = f"loop busy {seconds(advice.busy_s)}"
+        lag = f", lag p99 {seconds(advice.lag_s['p99'])}" if advice.lag_s else ""
+        yield self._detail("gain", Span(f"{gain}, {busy}{lag}"))
+
+    def _stack(self, finding: Finding) -> Iterator[Line]:
+        frames, culprit = finding.group.frames, finding.group.culprit
+        own = [frame for frame in frames if self._ownership.is_own(frame.file)]
+        if frames and frames[0] not in (culprit, *own[:1]):
+            yield self._detail("inside", *self._place(frames[0]))
+        callers = own[1:]
+        for number, frame in enumerate(callers[:FRAMES]):
+            yield self._detail("" if number else "called by", *self._place(frame))
+        if (more := len(callers) - FRAMES) > 0:
+            yield self._detail("", Span(f"and {count(more, 'line')} more", Role.DIM))
+
+    def _runner(self, finding: Finding) -> Iterator[Line]:
+        told = clean(finding.who or "not known")
+        if finding.others:
+            told += f" and {count(finding.others, 'other')}"
+        if finding.started_by:
+            how = "started" if finding.runner == TASK else "scheduled"
+            told += f", {how} by {clean(finding.started_by)}"
+        yield self._detail(finding.runner, Span(told))
+
+    def _estimate(self) -> Iterator[Line]:
+        estimate = self._report.estimate
+        if estimate is None:
+            return
+        recording, loops = self._recording, self._recording.loops
+        yield self._header("Estimate", "run time", "busy", "lag p99", "lag max")
+        yield self._row(
+            [Span("as it is")],
+            seconds(recording.run_s),
+            seconds(sum(loop.busy_s for loop in loops)),
+            seconds(max((loop.lag.p99 for loop in loops), default=0.0)),
+            seconds(max((loop.lag.max for loop in loops), default=0.0)),
+        )
+        then = (estimate.run_s, estimate.busy_s, estimate.lag.p99, estimate.lag.max)
+        roughly = ", roughly" if estimate.coarse else ""
+        mended = Span(f"with this advice{roughly}", Role.GOOD)
+        yield self._row([mended], *(Span(seconds(value), Role.GOOD) for value in then))
+
+    def _script(self) -> Iterator[Line]:
+        script, threshold_s = self._recording.script, self._recording.threshold_s
+        if script is None:
+            return
+        if not script.lines:
+            yield (
+                Span("No line took long", Role.GOOD),
+                Span(f": none ran for {seconds(threshold_s)} or longer"),
+            )
+            return
+        yield self._header(f"Lines that took {seconds(threshold_s)} or longer", "total", "share")
+        for line in script.lines[:GROUPS]:
+            label = Span(f"{line.blocker:<{CLASS_WIDTH}}", _role(line.blocker))
+            part = line.total_s / self._recording.run_s if self._recording.run_s else 0.0
+            yield self._row(
+                [label, *self._place(line.culprit)],
+                Span(seconds(line.total_s), Role.STRONG),
+                share(part),
+            )
+            yield from self._source(line.culprit)
+
+    def _takers(self) -> Iterator[Line]:
+        takers = self._report.takers
+        if not takers:
+            return
+        yield self._header("Took most of the loop", "of run", "total", "steps", "longest")
+        for taker in takers:
+            site = taker.site
+            name = Span(self._called(taker))
+            yield self._row(
+                [name, *self._at(site)],
+                share(taker.share),
+                seconds(site.busy_s),
+                f"{site.steps:,}",
+                seconds(site.longest_s),
+            )
+
+    def _called(self, taker: Taker) -> str:
+        site = taker.site
+        if not site.is_coroutine:
+            return f"{clean(site.function)}()  "
+        if site.tasks == 1 and taker.task:
+            return f"{clean(taker.task.name)} ({clean(site.function)})  "
+        return f"{clean(site.function)}, {count(site.tasks, 'task')}  "
+
+    def _leftovers(self) -> Iterator[Line]:
+        report = self._report
+        lines = [
+            *(
+                self._leftover("never awaited", site, "", count(site.never_awaited, "coroutine"))
+                for site in report.never_awaited
+            ),
+            *(
+                self._leftover(
+                    "never retrieved", site, "", count(site.never_retrieved, "exception")
+                )
+                for site in report.never_retrieved
+            ),
+            *(self._unfinished(group) for group in report.unfinished),
+        ]
+        if lines:
+            yield (Span("Loose ends", Role.HEADING),)
+            yield from lines[:LEFTOVERS]
+        if (more := len(lines) - LEFTOVERS) > 0:
+            text = f"and {count(more, 'line')} more"
+            yield row([Span(text, Role.DIM)], (), self._view.width, INDENT)
+        if any(group.ending is Ending.CANCELLED for group in report.unfinished):
+            text = "cancelled at the end: still pending when the main task of the loop had ended"
+            yield row([Span(text, Role.DIM)], (), self._view.width, INDENT)
+
+    def _leftover(self, what: str, site: Site | None, names: str, number: str) -> Line:
+        function = clean(site.function) if site else "not known"
+        place = self._at(site) if site else ()
+        label = Span(f"{what:<{ENDING_WIDTH}}")
+        left = [label, Span(f"{function}  "), *place, Span(f"  {names}", Role.DIM)]
+        return self._row(left, number)
+
+    def _unfinished(self, group: Unfinished) -> Line:
+        names = ", ".join(clean(task.name) for task in group.tasks[:NAMES])
+        if len(group.tasks) > NAMES:
+            names += ", …"
+        number = count(len(group.tasks), "task")
+        return self._leftover(self._ending(group.ending), group.site, names, number)
+
+    def _ending(self, ending: Ending) -> str:
+        if ending is not Ending.PENDING:
+            return ending.value
+        if self._recording.alive:
+            return "pending now"
+        return "pending at the end" if self._recording.ended else "pending when killed"
+
+    def _notes(self) -> Iterator[Line]:
+        for note in self._report.notes:
+            yield from paragraph(note, self._view.width, 0, Role.DIM, Span("· ", Role.DIM))
+
+    # What the sections are made of.
+
+    def _row(self, left: list[Span], *numbers: str | Span) -> Line:
+        spans = [Span(number) if isinstance(number, str) else number for number in numbers]
+        return row(left, spans, self._view.width, INDENT)
+
+    def _header(self, title: str, *columns: str) -> Line:
+        names = [Span(name, Role.DIM) for name in columns]
+        return row([Span(title, Role.HEADING)], names, self._view.width)
+
+    def _detail(self, label: str, *spans: Span) -> Line:
+        return row(
+            [Span(f"{label:<{LABEL_WIDTH}}", Role.DIM), *spans], (), self._view.width, DETAILS
+        )
+
+    def _source(self, frame: Frame) -> Iterator[Line]:
+        text = clean(self._view.source(frame).strip())
+        if text:
+            yield row([Span(text, Role.CODE)], (), self._view.width, DETAILS)
+
+    def _place(self, frame: Frame, role: Role = Role.PLAIN) -> tuple[Span, ...]:
+        path = self._path(frame.file)
+        return Span(f"{path}:{frame.line}", role), Span(f"  {clean(frame.function)}", Role.DIM)
+
+    def _at(self, site: Site) -> tuple[Span, ...]:
+        return (Span(f"{self._path(site.file)}:{site.line}", Role.DIM),) if site.file else ()
+
+    def _path(self, file: str) -> str:
+        path = PurePath(file)
+        if self._view.directory and path.is_relative_to(self._view.directory):
+            text = clean(str(path.relative_to(self._view.directory)))
+        else:
+            text = clean(self._ownership.short_path(file))
+        if len(text) <= PATH_WIDTH:
+            return text
+        end = text[-PATH_WIDTH + 1 :]
+        # Whole names, unless the file's own is too long.
+        return "…" + end[max(0, end.find("/")) :]
+
+
+def _role(blocker: Blocker | None) -> Role:
+    return Role(blocker.value) if blocker else Role.DIM

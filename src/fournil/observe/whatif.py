@@ -1,0 +1,355 @@
+"""What a recorded run would have been with some of its steps moved off the loop: pure.
+
+The run is replayed. Each step becomes ready when what it waited for (`causes`) has come, and
+its loop, which runs one step at a time, takes the steps in the order in which they became
+ready. A moved step takes next to nothing on the loop; the rest of it runs elsewhere, and what
+waited for its end waits for that.
+
+Elsewhere is not without bounds. What waits without a thread, waits beside anything. In
+threads, asyncio's default pool runs a bounded number of calls at once. What uses the CPU
+takes one of the cores for its whole time. Calls begin in the order in which they are sent.
+
+What the replay cannot know: whether the pool must first start its processes, how long the
+arguments take to travel, and that a program may do other things when others come first.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import NamedTuple
+
+from fournil.observe.causes import find_causes
+from fournil.observe.lag import Lag, lag_of_turns
+from fournil.observe.steps import NONE, POLLED, Columns, Step
+from fournil.record.kinds import Kind
+
+__all__ = ["Move", "Outcome", "Replay", "Step", "replay"]
+
+POOLS = frozenset({"thread", "process"})
+
+HANDOVER_S = 1e-4
+"""What a moved step still takes on its loop, at most: sending the call, taking the result."""
+
+
+class Move(NamedTuple):
+    """Where a step goes."""
+
+    to: str  # "thread", "process", or "await": it waits as a task does, in no thread
+    uses_cpu: bool
+
+
+class Outcome(NamedTuple):
+    """What a run would have been; times in seconds."""
+
+    run_s: float
+    busy_s: float  # inside steps, all loops together
+    lag: Lag  # of the loop that lags most
+    coarse: bool = False  # steps were replayed of which little is known
+
+
+def replay(
+    steps: Sequence[Step], moved: Mapping[int, Move], *, cores: int, run_s: float
+) -> Outcome:
+    """Return what a run would have been with some steps moved off their loop.
+
+    Arguments:
+        steps: all steps of the run, in any order.
+        moved: where to move a step, by its place in `steps`.
+        cores: how many cores the machine has.
+        run_s: how long the run took, in seconds.
+
+    >>> steps = [Step(0.0, 1.0, 0.0, 1, 0, 1, 0), Step(1.0, 1.0, 1.0, 2, 0, 1, 0)]
+    >>> wait = Move("await", uses_cpu=False)
+    >>> round(replay(steps, {0: wait, 1: wait}, cores=2, run_s=2.0).run_s, 3)
+    1.0
+    """
+    return Replay(Columns.of(steps), cores=cores, run_s=run_s).outcome(moved)
+
+
+class Replay:
+    """A recorded run that can be replayed many times.
+
+    Arguments:
+        steps: all steps of the run, in any order; about 5 us each are spent here.
+        cores: how many cores the machine has.
+        run_s: how long the run took, in seconds.
+        ran_s: how long each loop of it ran, by thread; `run_s` where it is not said.
+        code_of: what code a task runs, as any number; tasks are alike where it is not said.
+    """
+
+    def __init__(
+        self,
+        steps: Columns,
+        *,
+        cores: int,
+        run_s: float,
+        ran_s: Mapping[int, float] | None = None,
+        code_of: Mapping[int, int] | None = None,
+    ) -> None:
+        self.causes = causes = find_causes(steps, code_of)
+        self.cores = max(1, cores)
+        self.run_s = run_s
+        self.ran_s = ran_s or {}
+        self.place_of: Sequence[int] | Mapping[int, int] = causes.order
+        if not isinstance(causes.order, range):
+            self.place_of = {given: place for place, given in enumerate(causes.order)}
+        self.end = [at + ran for at, ran in zip(causes.begin, causes.duration, strict=True)]
+        # A step's dependents as linked lists: `first` of the step, then `next` of each.
+        self.first = [NONE] * len(causes.begin)
+        self.next = [NONE] * len(causes.begin)
+        # What may not begin before a step has ended: its task's next step, or, of the last
+        # one, the parent's step that waits for it.
+        self.held = [NONE] * len(causes.begin)
+        for index in range(len(causes.begin) - 1, -1, -1):
+            base, before = causes.base[index], causes.follows[index]
+            if base != NONE:
+                self.next[index], self.first[base] = self.first[base], index
+            if before != NONE:
+                self.held[before] = index
+        for index, children in causes.joins.items():
+            for child in children:
+                self.held[child] = index
+        # In which order a turn runs what is due: the steps' own, the poll's, the timers.
+        self.rank = [
+            2 if kind == Kind.TIMER else 1 if kind in POLLED else 0 for kind in causes.kind
+        ]
+        self.turns: dict[int, list[tuple[float, float]]] = {}  # by thread: begins and ends
+        for opening, closing in causes.turns:
+            turn = causes.begin[opening], self.end[closing]
+            self.turns.setdefault(causes.thread[opening], []).append(turn)
+        self.span, self.after = self._ends()
+        self.until = max(
+            (self.end[last] + after for last, after in self.after.items()), default=0.0
+        )
+
+    def outcome(self, moved: Mapping[int, Move]) -> Outcome:
+        """Return what the run would have been with some steps moved; see `replay`."""
+        return self._simulate(moved).outcome()
+
+    def run_time(self, moved: Mapping[int, Move]) -> float:
+        """Return how long the run would have taken, in seconds; faster than `outcome`."""
+        return self._simulate(moved).run_s
+
+    def _ends(self) -> tuple[dict[int, float], dict[int, float]]:
+        """Return how long each loop's steps span, and how long it ran after each last step."""
+        causes = self.causes
+        span = {where: turns[-1][1] - turns[0][0] for where, turns in self.turns.items()}
+        ended = {where: turns[-1][1] for where, turns in self.turns.items()}
+        return span, {last: ended[causes.thread[last]] - self.end[last] for last in causes.last}
+
+    def _simulate(self, moved: Mapping[int, Move]) -> _Run:
+        run = _Run(self, {self.place_of[given]: move for given, move in moved.items()})
+        run.prepare()
+        run.go()
+        return run
+
+
+class _Run:
+    """One replay. Until the first moved step it is the recorded run."""
+
+    def __init__(self, model: Replay, moved: Mapping[int, Move]) -> None:
+        self.model = model
+        self.moved = moved
+        # A turn is replayed as a whole.
+        causes = model.causes
+        self.start = min((causes.turns[causes.turn[index]][0] for index in moved), default=0)
+        self.size = len(model.causes.begin)
+        self.begin = model.causes.begin.copy()  # of a moved step: where it runs
+        self.end = model.end.copy()
+        self.ready = model.causes.ready.copy()
+        self.waiting = [0] * len(self.begin)  # of what a step waits for, how much is to come
+        self.free: dict[int, float] = {}  # by thread: when its loop is free again
+        self.lasts = {last for last in model.causes.last if last >= self.start}
+        self.busy = sum(model.causes.duration[: self.start])
+        self.turns = {where: self._recorded_turns(where) for where in model.span}
+        self.threads = [0.0] * min(32, model.cores + 4)  # a heap: when each is free again
+        self.cores = [0.0] * model.cores  # the same
+        self.pools_until = 0.0
+        self.after = self._after()
+
+    def _recorded_turns(self, where: int) -> list[tuple[float, float]]:
+        """Return when each turn of a loop began and ended before the replay starts."""
+        turns = self.model.turns[where]
+        place = bisect_left(turns, (self.model.causes.begin[self.start], 0.0)) if turns else 0
+        return turns[:place]
+
+    def _after(self) -> dict[int, float]:
+        """Return how long each loop runs on after its last step, where others may be moved."""
+        causes = self.model.causes
+        return {
+            last: after
+            - sum(
+                causes.duration[index] - min(HANDOVER_S, causes.duration[index])
+                for index in self.moved
+                if index > last and causes.thread[index] == causes.thread[last]
+            )
+            for last, after in self.model.after.items()
+        }
+
+    def prepare(self) -> None:
+        """Find what each step waits for that is replayed, and when the rest had come."""
+        causes, start = self.model.causes, self.start
+        begin, end, base, from_end = self.begin, self.end, causes.base, causes.from_end
+        for index in range(start):
+            self.free[causes.thread[index]] = end[index]
+        for index in range(start, len(begin)):
+            by, before = base[index], causes.follows[index]
+            ready, waiting = causes.offset[index], 0
+            if by >= start:
+                ready, waiting = 0.0, 1
+            elif by != NONE:
+                ready += end[by] if from_end[index] else begin[by]
+            if before >= start:
+                waiting += 1
+            elif before != NONE and end[before] > ready:
+                ready = end[before]
+            for child in causes.joins.get(index, ()):
+                if child >= start:
+                    waiting += 1
+                elif end[child] > ready:
+                    ready = end[child]
+            self.ready[index] = ready
+            self.waiting[index] = waiting
+
+    def go(self) -> None:
+        """Run the steps from `start` on, each time a turn of the loop whose turn is next.
+
+        In a turn a loop runs what was ready when it began: first what steps made ready, then
+        what the poll reports, then the timers. What becomes ready in the same microsecond
+        keeps its recorded order: times of events of one poll differ by rounding alone.
+
+        One long function, since calls for each turn and step would double its time.
+        """
+        model, moved, size = self.model, self.moved, self.size
+        causes, first, after = model.causes, model.first, model.next
+        held, rank, lasts = model.held, model.rank, self.lasts
+        duration, overhead, thread = causes.duration, causes.overhead, causes.thread
+        from_end, offset, waiting = causes.from_end, causes.offset, self.waiting
+        begin, end, ready, free = self.begin, self.end, self.ready, self.free
+        heaps: dict[int, list[int]] = {where: [] for where in model.span}
+        for index in range(self.start, size):
+            if not waiting[index]:
+                heaps[thread[index]].append(int(ready[index] * 1e6 + 0.5) * size + index)
+        for heap in heaps.values():
+            heapify(heap)
+        until = float("inf")
+        busy = 0.0
+        while (where := self._next_loop(heaps)) is not None:
+            heap = heaps[where]
+            index = heappop(heap) % size
+            now = free.get(where, 0.0)
+            if ready[index] > now:
+                now = ready[index]
+            if now >= until:
+                break
+            due = [index]
+            limit = int(now * 1e6 + 1.5) * size
+            while heap and heap[0] < limit:
+                due.append(heappop(heap) % size)
+            if len(due) > 1:
+                due.sort(key=rank.__getitem__)
+            opened = now + overhead[due[0]]
+            for index in due:
+                if ready[index] > now:
+                    now = ready[index]
+                now += overhead[index]
+                if index in moved:
+                    free_again = now + min(HANDOVER_S, duration[index])
+                    ran, done = self._elsewhere(index, free_again)
+                else:
+                    ran = now
+                    free_again = done = now + duration[index]
+                busy += free_again - now
+                now = free_again
+                begin[index] = ran
+                end[index] = done
+                dependent = first[index]
+                while dependent != NONE:
+                    at = (done if from_end[dependent] else ran) + offset[dependent]
+                    if at > ready[dependent]:
+                        ready[dependent] = at
+                    waiting[dependent] -= 1
+                    if not waiting[dependent]:
+                        key = int(ready[dependent] * 1e6 + 0.5) * size + dependent
+                        heappush(heaps[thread[dependent]], key)
+                    dependent = after[dependent]
+                dependent = held[index]
+                if dependent != NONE:
+                    if done > ready[dependent]:
+                        ready[dependent] = done
+                    waiting[dependent] -= 1
+                    if not waiting[dependent]:
+                        key = int(ready[dependent] * 1e6 + 0.5) * size + dependent
+                        heappush(heaps[thread[dependent]], key)
+                if index in lasts:
+                    lasts.remove(index)
+                    if not lasts:
+                        until = self.until
+            free[where] = now
+            self.turns[where].append((opened, now))
+        self.busy += busy
+
+    def _next_loop(self, heaps: Mapping[int, list[int]]) -> int | None:
+        """Return the loop whose next turn begins first."""
+        next_ = None
+        earliest = float("inf")
+        for where, heap in heaps.items():
+            if heap:
+                if len(heaps) == 1:
+                    return where
+                at = max(self.free.get(where, 0.0), self.ready[heap[0] % self.size])
+                if at < earliest:
+                    next_, earliest = where, at
+        return next_
+
+    def _elsewhere(self, index: int, since: float) -> tuple[float, float]:
+        """Return when a moved step begins and ends that was sent at a moment."""
+        move, duration = self.moved[index], self.model.causes.duration[index]
+        in_thread = move.to == "thread"
+        begin = since
+        if in_thread:
+            begin = max(begin, self.threads[0])
+        if move.uses_cpu:
+            begin = max(begin, self.cores[0])
+        end = begin + duration
+        if move.to in POOLS:
+            self.pools_until = max(self.pools_until, end)
+        if in_thread:
+            heapreplace(self.threads, end)
+        if move.uses_cpu:
+            heapreplace(self.cores, end)
+        return begin, end
+
+    @property
+    def until(self) -> float:
+        """When the run ended: as long after its last steps as was recorded.
+
+        Calls in pools are waited for, as `asyncio.run` and `with ProcessPoolExecutor()` do.
+        """
+        return max(
+            self.pools_until,
+            max((self.end[last] + after for last, after in self.after.items()), default=0.0),
+        )
+
+    @property
+    def run_s(self) -> float:
+        model = self.model
+        return model.run_s - model.until + self.until
+
+    def outcome(self) -> Outcome:
+        model = self.model
+        lags = [Lag(0.0, 0.0, 0.0)]
+        for where, turns in self.turns.items():
+            span = turns[-1][1] - turns[0][0] if turns else 0.0
+            ran = model.ran_s.get(where, model.run_s) - model.span[where] + span
+            lags.append(lag_of_turns(Counter(map(_length, turns)).items(), ran))
+        return Outcome(self.run_s, self.busy, max(lags, key=lambda lag: (lag.p99, lag.max)))
+
+
+def _length(turn: tuple[float, float]) -> float:
+    """Return how long a turn took; short ones rounded, so that there are few different ones."""
+    length = turn[1] - turn[0]
+    return length if length >= 1e-3 else round(length, 5)

@@ -1,0 +1,249 @@
+"""Writes recordings by hand, through the layout alone: no native code, no loop, no clock.
+
+Times are seconds since the recording's start. Ticks run at 2.5 a nanosecond, so that a
+mistaken unit shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fournil.record import kinds, layout, units
+from fournil.record.kinds import Kind, SampleKind
+
+TICKS_PER_NS = 2.5
+STARTED_NS = 1_000_000_000
+STARTED_TICKS = 77_000_000_000
+PROJECT = "/home/ada/bakery"
+APP = f"{PROJECT}/app.py"
+STDLIB = "/usr/lib/python3.11"
+PACKAGES = "/home/ada/venv/lib/python3.11/site-packages"
+FOURNIL = f"{PACKAGES}/fournil"
+META: dict[str, Any] = {
+    "argv": ["app.py"],
+    "main": APP,
+    "python": "3.11.7",
+    "implementation": "CPython",
+    "fournil": "0.1.0",
+    "cores": 2,
+    "code_roots": {"stdlib": [STDLIB], "packages": [PACKAGES], "fournil": [FOURNIL]},
+}
+
+ON_CPU = kinds.SAW_ON_CPU
+HELD = kinds.SAW_ON_CPU | kinds.SAW_GIL_HELD
+OFF = 0
+GIL_WAIT = kinds.SAW_GIL_WAIT
+
+LOOP_FRAMES = (
+    (f"{FOURNIL}/loop.py", 40, "run_forever"),
+    (f"{STDLIB}/asyncio/runners.py", 118, "run"),
+    (APP, 99, "<module>"),
+)
+
+Frames = Sequence[tuple[str, int, str]]
+
+
+def ticks(seconds: float) -> int:
+    """Return a duration in ticks."""
+    return round(seconds * 1e9 * TICKS_PER_NS)
+
+
+def tick(seconds: float) -> int:
+    """Return a moment in ticks."""
+    return STARTED_TICKS + ticks(seconds)
+
+
+def site_subject(index: int) -> int:
+    return kinds.SITE_BIT | index
+
+
+class Builder:
+    """A recording in the making: add entries, then `build`."""
+
+    def __init__(
+        self,
+        *,
+        events: int = 256,
+        samples: int = 256,
+        meta: dict[str, Any] | None = META,
+        **header: int,
+    ) -> None:
+        self._text = bytearray(8)
+        self._sites: list[bytes] = []
+        self._tasks: list[bytes] = []
+        self._threads: list[bytes] = []
+        self._samples: list[bytes] = []
+        self._events: list[bytes] = []
+        self._event_count = events
+        self._sample_count = samples
+        self._turns: dict[int, list[float]] = {}
+        self.header: dict[str, Any] = {
+            "pid": 4_000_000,
+            "tsc": 1,
+            "started_unix_ns": 1_760_000_000_000_000_000,
+            "threshold_ticks": ticks(0.05),
+            "switch_interval_ns": 5_000_000,
+            "meta_text": self.text(json.dumps(meta)) if meta is not None else 0,
+        } | header
+        self.end(10.0)
+        self.site("(code not recorded one by one)", "", 0)
+
+    def end(self, seconds: float, *, closed: bool = True) -> Builder:
+        """Set when the recording ended, or when its clock was renewed for the last time."""
+        self.header["ended_ticks"] = tick(seconds) if closed else 0
+        self.header["clock_ticks"] = tick(seconds)
+        self.header["clock_ns"] = STARTED_NS + round(seconds * 1e9)
+        return self
+
+    def text(self, string: str) -> int:
+        data = string.encode("utf-8", "surrogateescape")
+        at = len(self._text)
+        self._text += len(data).to_bytes(4, "little") + data
+        self._text += bytes(-len(self._text) % 8)
+        return at
+
+    def site(self, function: str, file: str = APP, line: int = 1, /, **fields: int | float) -> int:
+        """Add a piece of code and return its index; times are in seconds."""
+        entry = {
+            "function": self.text(function),
+            "file": self.text(file) if file else 0,
+            "line": line,
+            "flags": kinds.SITE_COROUTINE,
+        }
+        self._sites.append(_pack(layout.SITE, entry | _in_ticks(fields)))
+        return len(self._sites) - 1
+
+    def task(self, site: int, **fields: int | float | str) -> int:
+        """Add a task and return its id; times are in seconds."""
+        number = len(self._tasks) + 1
+        entry: dict[str, Any] = {"id": number, "site": site, "number": number, "born": 0.1}
+        entry |= fields
+        if "name" in entry:
+            entry["name"] = self.text(str(entry["name"]))
+        for moment in ("born", "ended"):
+            entry[moment] = tick(entry[moment]) if entry.get(moment) else 0
+        self._tasks.append(_pack(layout.TASK, _in_ticks(entry)))
+        return int(entry["id"])
+
+    def loop(self, *, turns: Sequence[float] = (), **fields: int | float | str) -> int:
+        """Add a loop, or with state=THREAD_SCRIPT the main thread, and return its index."""
+        entry: dict[str, Any] = {
+            "state": kinds.THREAD_LOOP,
+            "number": len(self._threads) + 1,
+            "native_id": 4_000_000,
+            "name": "MainThread",
+            "opened": 0.01,
+            "steps": 1,
+        } | fields
+        entry["name"] = self.text(entry["name"])
+        for moment in ("opened", "closed", "running_since", "begin", "waiting_since"):
+            entry[moment] = tick(entry[moment]) if entry.get(moment) else 0
+        histogram = [0] * layout.TURN_BUCKETS
+        for turn in turns:
+            histogram[units.turn_bucket(ticks(turn))] += 1
+        values = [entry.get(name, 0) for name in layout.THREAD.names[:-1]]
+        values = list(_in_ticks(dict(zip(layout.THREAD.names, values, strict=False))).values())
+        self._threads.append(layout.THREAD.struct.pack(*values, *histogram))
+        return len(self._threads) - 1
+
+    def event(self, kind: Kind, begin: float, duration: float = 0.0, **fields: int | float) -> None:
+        entry: dict[str, Any] = {"kind": kind, "begin": tick(begin)} | fields
+        entry["duration"] = units.pack_ticks(ticks(duration))
+        entry["delay"] = units.pack_ticks(ticks(entry.get("delay", 0.0)))
+        self._events.append(_pack(layout.EVENT, entry))
+
+    def look(
+        self,
+        begin: float,
+        at: float,
+        since: float,
+        evidence: int,
+        frames: Frames = (),
+        *,
+        in_loop: bool = True,
+        **fields: int,
+    ) -> None:
+        """Add a look of the watch at the step that began at `begin`."""
+        inside = [*frames, *LOOP_FRAMES] if in_loop and frames else frames
+        stack = "".join(f"{file}\x1f{line}\x1f{function}\n" for file, line, function in inside)
+        entry = {
+            "kind": SampleKind.LOOK,
+            "begin": tick(begin),
+            "at": tick(at),
+            "since": tick(since),
+            "evidence": evidence,
+            "stack": self.text(stack) if stack else 0,
+            "step_kind": Kind.TASK,
+        }
+        self._samples.append(_pack(layout.SAMPLE, entry | fields))
+
+    def answer(self, ask: int, cpu: float, **fields: int) -> None:
+        """Add the answer to a request for the GIL; `cpu` is in seconds."""
+        entry = {"kind": SampleKind.ASK, "ask": ask, "cpu_ns": round(cpu * 1e9)}
+        self._samples.append(_pack(layout.SAMPLE, entry | fields))
+
+    def blocked(self, begin: float, end: float, subject: int, **fields: int) -> None:
+        """Add the record of a blocked step that ended."""
+        entry = {
+            "kind": SampleKind.BLOCKED,
+            "begin": tick(begin),
+            "since": tick(begin),
+            "at": tick(end),
+            "subject": subject,
+            "step_kind": Kind.TASK,
+        }
+        self._samples.append(_pack(layout.SAMPLE, entry | fields))
+
+    def build(self) -> bytes:
+        """Return the recording's bytes."""
+        sections = {
+            "text": (bytes(self._text), 1, len(self._text)),
+            "sites": (b"".join(self._sites), layout.SITE.size, len(self._sites)),
+            "tasks": (b"".join(self._tasks), layout.TASK.size, len(self._tasks)),
+            "threads": (b"".join(self._threads), layout.THREAD.size, len(self._threads)),
+            "samples": (*_ring(self._samples, self._sample_count, layout.SAMPLE),),
+            "events": (*_ring(self._events, self._event_count, layout.EVENT),),
+        }
+        header = {
+            "magic": layout.MAGIC,
+            "version": layout.VERSION,
+            "header_size": layout.HEADER_SIZE,
+            "started_ns": STARTED_NS,
+            "started_ticks": STARTED_TICKS,
+            "text_used": len(self._text),
+            "sites_used": len(self._sites),
+            "tasks_used": len(self._tasks),
+            "tasks_born": len(self._tasks),
+            "threads_used": len(self._threads),
+            "samples_head": len(self._samples),
+            "events_head": len(self._events),
+        } | self.header
+        body = b""
+        for name, (data, _, count) in sections.items():
+            header[f"{name}_offset"] = layout.HEADER_SIZE + len(body)
+            header["text_size" if name == "text" else f"{name}_count"] = count
+            body += data + bytes(-len(data) % 64)
+        header["size"] = layout.HEADER_SIZE + len(body)
+        return _pack(layout.HEADER, header).ljust(layout.HEADER_SIZE, b"\0") + body
+
+
+def _ring(entries: list[bytes], count: int, entry: layout.Layout) -> tuple[bytes, int, int]:
+    slots = [bytes(entry.size)] * count
+    for index, data in enumerate(entries):
+        slots[index % count] = data
+    return b"".join(slots), entry.size, count
+
+
+def _in_ticks(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields with durations, given in seconds, in ticks."""
+    durations = {"busy", "delay", "longest", "ran", "idle"}
+    return {name: ticks(value) if name in durations else value for name, value in fields.items()}
+
+
+def _pack(entry: layout.Layout, fields: dict[str, Any]) -> bytes:
+    unknown = fields.keys() - set(entry.names)
+    if unknown:
+        raise TypeError(f"{entry.name} has no fields {sorted(unknown)}, only {entry.names}")
+    return entry.struct.pack(*(fields.get(name, 0) for name in entry.names))

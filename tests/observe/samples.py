@@ -1,0 +1,147 @@
+"""Recordings of programs, as they are read in the tests of reports."""
+
+from __future__ import annotations
+
+from fournil.observe.advice import Advice
+from fournil.observe.decode import decode
+from fournil.observe.findings import Report, find
+from fournil.observe.lag import Lag
+from fournil.observe.model import Blocker
+from fournil.observe.reading import read_buffer
+from fournil.observe.whatif import Outcome
+from fournil.record import kinds
+from fournil.record.kinds import Kind
+from tests.observe.builder import (
+    APP,
+    HELD,
+    OFF,
+    PACKAGES,
+    STDLIB,
+    Builder,
+    site_subject,
+)
+
+FETCH = (
+    (f"{STDLIB}/socket.py", 706, "readinto"),
+    (f"{PACKAGES}/requests/api.py", 73, "get"),
+    (APP, 42, "fetch"),
+    (APP, 45, "handle"),
+)
+PARSE = ((APP, 152, "Feed.parse"), (APP, 151, "Feed.on_readable"))
+
+
+def bakery() -> Builder:
+    """Four handlers wait, three tasks compute, and a reader runs C code that keeps the GIL."""
+    builder = Builder()
+    main = builder.site("main", APP, 88, tasks=1)
+    handle = builder.site("handle", APP, 40, tasks=4, ended=4, steps=16, busy=3.98, longest=1.01)
+    price = builder.site("price", APP, 60, tasks=3, ended=3, steps=6, busy=0.24, longest=0.09)
+    poll = builder.site("poll", APP, 12, tasks=2, ended=2)
+    feed = builder.site("Feed.on_readable", APP, 150, flags=kinds.SITE_CALLBACK, steps=1, busy=0.3)
+    builder.site("audit", APP, 130, never_awaited=3)
+    send = builder.site("send", APP, 70, never_retrieved=2)
+
+    root = builder.task(main, state=kinds.TASK_FINISHED, ended=9.9, steps=10, busy=0.02)
+    handlers = [
+        builder.task(handle, parent=root, state=kinds.TASK_FINISHED, ended=6.0, busy=1.0)
+        for _ in range(4)
+    ]
+    pricers = [
+        builder.task(
+            price, parent=handlers[0], name=f"price-{i}", state=kinds.TASK_FINISHED, ended=8.0
+        )
+        for i in range(3)
+    ]
+    for _ in range(2):
+        builder.task(poll, parent=root, state=kinds.TASK_CANCELLED, ended=9.95)
+    builder.task(send, parent=root)
+
+    builder.loop(
+        ran=9.9, idle=5.2, steps=12_345, polls=5_000, busy=4.6, longest=1.01, blocked=8,
+        turns=[1.01, 1.0, 0.99, 0.98, 0.09, 0.08, 0.07, 0.3] + [0.0001] * 5_000,
+    )  # fmt: skip
+    begin = 1.0
+    for number, task in enumerate(handlers):
+        length = 1.01 - number / 100
+        builder.look(begin, begin + 0.5, begin, OFF, FETCH)
+        builder.look(begin, begin + length, begin + 0.5, OFF, FETCH)
+        builder.blocked(begin, begin + length, task)
+        begin += 1.1
+    for number, task in enumerate(pricers):
+        length = 0.09 - number / 100
+        builder.look(begin, begin + length, begin, HELD, [(APP, 61, "price")], ask=number + 1)
+        builder.answer(number + 1, 0.005)
+        builder.blocked(begin, begin + length, task)
+        begin += 0.1
+    subject = site_subject(feed)
+    builder.event(Kind.READER, begin, 0.3, subject=subject, waker=root)
+    builder.look(begin, begin + 0.3, begin, HELD, PARSE, ask=9, step_kind=Kind.READER)
+    builder.answer(9, 0.3)
+    builder.blocked(begin, begin + 0.3, subject, step_kind=Kind.READER)
+    return builder
+
+
+def calm() -> Builder:
+    """Nothing blocks."""
+    builder = Builder()
+    main = builder.site("main", APP, 88, tasks=1, ended=1, steps=300, busy=1.0)
+    builder.task(main, state=kinds.TASK_FINISHED, ended=9.9, steps=300, busy=1.0)
+    builder.loop(turns=[0.002] * 500, ran=9.9, idle=8.9, steps=300, longest=0.002)
+    return builder
+
+
+def script() -> Builder:
+    """A program without a loop waits on one line and computes on another."""
+    builder = Builder()
+    thread = builder.loop(state=kinds.THREAD_SCRIPT, number=0, steps=0)
+    for line, evidence, begin, end in ((3, OFF, 1.0, 2.5), (5, HELD, 3.0, 4.0)):
+        frames = [(APP, line, "<module>")]
+        builder.look(
+            0.1, end, begin, evidence, frames,
+            in_loop=False, thread=thread, step_kind=Kind.SCRIPT,
+        )  # fmt: skip
+    return builder
+
+
+def killed() -> Builder:
+    """A program with two loops was killed while one of them was stuck."""
+    builder = Builder(
+        events=8, forks=2, watch_signal_lost=38, tasks_dropped=1_234, watch_unanswered=1
+    ).end(9.0, closed=False)
+    poll = builder.site("poll", APP, 12, tasks=2)
+    task = builder.task(poll, steps=4, busy=1.0)
+    stuck = builder.loop(ran=5.0, running_since=6.0, idle=3.0, begin=6.5, subject=task, kind=1)
+    other = builder.loop(ran=5.0, idle=3.0, name="worker-1", blocked=3)
+    builder.look(6.5, 8.5, 6.5, OFF, FETCH, thread=stuck)
+    builder.look(2.0, 2.4, 2.0, kinds.SAW_GIL_WAIT, [(APP, 7, "handle")], thread=other)
+    builder.blocked(2.0, 2.4, task, thread=other)
+    builder.blocked(3.0, 3.06, task, thread=other)
+    for number in range(20):
+        builder.event(Kind.TASK, 1 + number / 100, 0.001)
+    return builder
+
+
+ADVICE = {
+    Blocker.WAITING: Advice(
+        to="thread",
+        text="`await asyncio.to_thread(...)`: the run would take 6.1 s.",
+        gain_s=3.9,
+        run_s=6.1,
+        busy_s=0.5,
+        lag_s={"p50": 0.0, "p99": 0.01, "max": 0.3},
+    ),
+}
+SOURCE = {
+    42: "    return requests.get(URL)\n",
+    61: "total += x * x",
+    152: "re.findall(PATTERN, text)",
+    3: "time.sleep(1.5)",
+}
+
+
+def report_of(builder: Builder) -> Report:
+    return find(
+        decode(read_buffer(builder.build())),
+        advise=lambda group, _: ADVICE.get(group.blocker) if group.blocker else None,
+        estimate=lambda advised, _: Outcome(6.1, 0.5, Lag(0.0, 0.01, 0.3)),
+    )

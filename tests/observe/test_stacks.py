@@ -1,0 +1,125 @@
+"""Stacks: parsing, unescaping, cutting at the loop, and whose code a file is."""
+
+from __future__ import annotations
+
+import faulthandler
+import tempfile
+
+import pytest
+from hypothesis import given, strategies as st
+
+from fournil.observe.model import Frame, Meta
+from fournil.observe.stacks import Ownership, parse, unescape
+from tests.observe.builder import APP, FOURNIL, PACKAGES, STDLIB
+
+OWNERSHIP = Ownership(
+    Meta(main=APP, stdlib_roots=(STDLIB,), package_roots=(PACKAGES,), fournil_roots=(FOURNIL,))
+)
+LOOP = Frame(f"{FOURNIL}/loop.py", 40, "run_forever")
+HANDLER = Frame(APP, 7, "handler")
+CLIENT = Frame(f"{PACKAGES}/requests/api.py", 73, "get")
+SOCKET = Frame(f"{STDLIB}/socket.py", 706, "readinto")
+
+
+def test_a_stack_is_lines_of_file_line_and_function() -> None:
+    text = "a.py\x1f7\x1fmain\nb c.py\x1f12\x1f<module>\n"
+    assert parse(text, escaped=False) == (Frame("a.py", 7, "main"), Frame("b c.py", 12, "<module>"))
+
+
+@pytest.mark.parametrize("line", ["", "-1", "x", "9" * 5_000, "\u0663", " 1"])
+def test_a_line_that_is_no_number_is_line_zero(line: str) -> None:
+    assert parse(f"a.py\x1f{line}\x1ff\n", escaped=False) == (Frame("a.py", 0, "f"),)
+
+
+def test_lines_that_are_no_frames_are_left_out() -> None:
+    assert parse("half a li\na.py\x1f1\x1ff\n\x1f\x1f\x1f\n", escaped=False) == (
+        Frame("a.py", 1, "f"),
+    )
+
+
+@given(st.text(st.characters(blacklist_categories=["Cc"], blacklist_characters="\\"), max_size=99))
+def test_unescaping_undoes_what_faulthandler_does(name: str) -> None:
+    escaped = "".join(c if " " <= c <= "~" else _escape(ord(c)) for c in name)
+    assert unescape(escaped) == name
+
+
+def _escape(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def test_the_escapes_are_those_of_this_pythons_faulthandler() -> None:
+    space: dict[str, object] = {"dump": faulthandler.dump_traceback}
+    exec(compile("def gâteau(file): dump(file)", "/tmp/crème 🥐.py", "exec"), space)
+    with tempfile.TemporaryFile() as file:
+        space["gâteau"](file)  # type: ignore[operator]
+        file.seek(0)
+        written = file.read().decode("ascii")
+    assert "cr\\xe8me \\U0001f950.py" in written
+    assert "/tmp/crème 🥐.py" in unescape(written)
+    assert "gâteau" in unescape(written)
+
+
+def test_a_code_beyond_unicode_stays_as_it_is() -> None:
+    assert unescape("\\Uffffffff") == "\\Uffffffff"
+
+
+def test_a_stack_is_cut_where_the_loop_called_the_step() -> None:
+    frames = (SOCKET, HANDLER, LOOP, Frame(APP, 99, "<module>"))
+    assert OWNERSHIP.inside_step(frames) == (SOCKET, HANDLER)
+
+
+def test_a_qualified_name_of_the_loop_is_known_as_well() -> None:
+    assert OWNERSHIP.inside_step((HANDLER, LOOP._replace(function="EventLoop.run_forever"))) == (
+        HANDLER,
+    )
+
+
+def test_a_run_forever_of_the_users_own_does_not_cut() -> None:
+    frames = (HANDLER, Frame("/home/ada/bakery/loop.py", 3, "run_forever"))
+    assert OWNERSHIP.inside_step(frames) == frames
+
+
+def test_only_the_innermost_loop_cuts() -> None:
+    frames = (HANDLER, LOOP, CLIENT, LOOP)
+    assert OWNERSHIP.inside_step(frames) == (HANDLER,)
+
+
+@pytest.mark.parametrize(
+    ("file", "is_own"),
+    [
+        (APP, True),
+        ("<string>", True),
+        ("/srv/other.py", True),
+        (f"{STDLIB}er/x.py", True),
+        (f"{STDLIB}/socket.py", False),
+        (f"{PACKAGES}/requests/api.py", False),
+        (f"{FOURNIL}/loop.py", False),
+        ("<frozen importlib._bootstrap>", False),
+    ],
+)
+def test_the_users_own_code_lies_outside_the_roots(file: str, is_own: bool) -> None:
+    assert OWNERSHIP.is_own(file) is is_own
+
+
+def test_the_main_program_is_the_users_wherever_it_lies() -> None:
+    main = f"{PACKAGES}/tool/__main__.py"
+    ownership = Ownership(Meta(main=main, package_roots=(PACKAGES,)))
+    assert ownership.is_own(main)
+    assert not ownership.is_own(f"{PACKAGES}/tool/other.py")
+
+
+def test_the_culprit_is_the_innermost_frame_of_the_users_own() -> None:
+    assert OWNERSHIP.innermost_own((SOCKET, CLIENT, HANDLER, Frame(APP, 9, "outer"))) == HANDLER
+
+
+def test_without_a_frame_of_the_users_the_innermost_stands() -> None:
+    assert OWNERSHIP.innermost_own((SOCKET, CLIENT)) == SOCKET
+    assert OWNERSHIP.innermost_own(()) is None
+
+
+def test_a_librarys_path_is_shown_as_its_users_know_it() -> None:
+    assert OWNERSHIP.short_path(CLIENT.file) == "requests/api.py"
+    assert OWNERSHIP.short_path(SOCKET.file) == "socket.py"
+    assert OWNERSHIP.short_path(APP) == APP

@@ -1,0 +1,203 @@
+"""Who may import whom, read from the sources: Python's imports and Cython's cimports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import fournil
+
+ROOT = Path(__file__).parents[1]
+
+ANY = "any"
+NOTHING: frozenset[str] = frozenset()
+
+# A layer is a folder or a module of the package. Each may import the standard library, itself,
+# and what stands here: layers by name, other distributions by the name that is imported.
+LAYERS: dict[str, frozenset[str] | str] = {
+    "errors": NOTHING,
+    "record": NOTHING,
+    "_worker": NOTHING,
+    "timing": frozenset({"errors"}),
+    "_native": frozenset({"errors", "record"}),
+    "loop": frozenset({"_native", "errors"}),
+    "recorder": frozenset({"_native", "record", "errors"}),
+    "launch": frozenset({"errors", "loop", "recorder"}),
+    "offload": frozenset({"errors", "record", "_worker"}),
+    "observe": frozenset({"record", "errors", "rich"}),
+    "console": frozenset({"observe", "rich"}),
+    "cli": ANY,
+    "__main__": ANY,
+    "pytest_plugin": ANY,
+}
+
+# These use the public names alone: `import fournil`, `from fournil import run`.
+OUTSIDE = ("lab", "benchmarks", "examples")
+
+# What Cython itself gives to cimport.
+CYTHON = frozenset({"cpython", "cython", "libc", "libcpp", "posix"})
+
+CYTHON_IMPORT = re.compile(
+    r"""^[ \t]*(?:
+        from[ \t]+(?P<source>[\w.]+)[ \t]+c?import[ \t]*(?P<names>\([^)]*\)|[^\n]*)
+      | c?import[ \t]+(?P<modules>[^\n]*)
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+CYTHON_TEXT = re.compile(r'("""|\'\'\').*?\1|#[^\n]*', re.DOTALL)
+
+
+class Import(NamedTuple):
+    """One name that a file imports."""
+
+    path: Path
+    line: int
+    module: str
+    name: str | None  # None: the module itself
+
+
+def python_imports(path: Path) -> Iterator[Import]:
+    for node in ast.walk(ast.parse(path.read_text(), path)):
+        match node:
+            case ast.Import(names):
+                for alias in names:
+                    yield Import(path, node.lineno, alias.name, None)
+            case ast.ImportFrom(module, names, level):
+                assert not level, f"{path}:{node.lineno}: relative imports hide the layer"
+                for alias in names:
+                    yield Import(path, node.lineno, module or "", alias.name)
+
+
+def cython_imports(path: Path) -> Iterator[Import]:
+    # Keep the line breaks of what is cut out, so that line numbers stay right.
+    text = CYTHON_TEXT.sub(lambda match: "\n" * match[0].count("\n"), path.read_text())
+    for match in CYTHON_IMPORT.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        listed = (match["names"] or match["modules"]).strip("() \n").split(",")
+        names = [item.split()[0] for item in listed if item.strip()]
+        for name in names:
+            if match["source"]:
+                yield Import(path, line, match["source"], name)
+            else:
+                yield Import(path, line, name, None)
+
+
+def imports(folder: Path) -> Iterator[Import]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".py":
+            yield from python_imports(path)
+        elif path.suffix in {".pyx", ".pxd"}:
+            yield from cython_imports(path)
+
+
+def target(found: Import) -> str:
+    """Return the layer or distribution that is imported; "fournil": it, or a public name."""
+    parts = found.module.split(".")
+    if parts[0] != "fournil":
+        return parts[0]
+    if len(parts) > 1:
+        return parts[1]
+    if found.name in LAYERS:
+        return found.name
+    # What the package says about itself, as __version__, belongs to no layer.
+    return "__init__" if found.name and found.name.startswith("__") else "fournil"
+
+
+def layer_violations(package: Path) -> list[str]:
+    wrong = []
+    for found in imports(package):
+        relative = found.path.relative_to(package)
+        layer = relative.parts[0].removesuffix(found.path.suffix)
+        if layer == "__init__":
+            continue
+        to = target(found)
+        allowed = LAYERS.get(layer, NOTHING)
+        if (
+            allowed == ANY
+            or to in {layer, "__init__", *allowed}
+            or (to in CYTHON and found.path.suffix != ".py")
+            or to in sys.stdlib_module_names
+        ):
+            continue
+        may = ", ".join(sorted(allowed)) or "nothing but the standard library"
+        if layer not in LAYERS:
+            may = "nothing, since LAYERS does not know it"
+        wrong.append(f"{relative}:{found.line}: {layer} imports {to}, and may import {may}")
+    return wrong
+
+
+def outside_violations(root: Path, public: frozenset[str]) -> list[str]:
+    wrong = []
+    for folder in OUTSIDE:
+        for found in imports(root / folder):
+            if found.module.split(".")[0] != "fournil":
+                continue
+            if found.module != "fournil" or (found.name is not None and found.name not in public):
+                what = ".".join(filter(None, [found.module, found.name]))
+                where = found.path.relative_to(root)
+                wrong.append(f"{where}:{found.line}: {what} is not one of fournil's public names")
+    return wrong
+
+
+def test_layers() -> None:
+    assert layer_violations(ROOT / "src" / "fournil") == []
+
+
+def test_outside_uses_public_names() -> None:
+    assert outside_violations(ROOT, frozenset(fournil.__all__)) == []
+
+
+def write(root: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_pyx", ".pyx")
+        path = path if path.suffix else path.with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_finds_violations(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        errors="import enum\nimport click\n",
+        record__layout="from fournil import errors\n",
+        observe__model="def lazily():\n    from fournil._native import ring\n",
+        recorder="from fournil import __version__\n",
+        loop="from fournil import run\n",
+        novelty="import fournil.errors\n",
+        cli__main="import click\nfrom fournil.observe import model\n",
+        _native__core_pyx=(
+            '"""\nfrom fournil.loop import in_a_docstring\n"""\n'
+            "from libc.stdint cimport uint64_t\n"
+            "from fournil._native.ready cimport (\n    Ready,\n    push,\n)\n"
+            "cimport fournil.record.ring as ring  # from fournil.cli import in_a_comment\n"
+            'cdef extern from "x.h":\n    pass\n'
+            "cdef f():\n    from fournil.observe.model import (\n        Model\n    )\n"
+        ),
+    )
+    assert layer_violations(tmp_path) == [
+        "_native/core.pyx:13: _native imports observe, and may import errors, record",
+        "errors.py:2: errors imports click, and may import nothing but the standard library",
+        "loop.py:1: loop imports fournil, and may import _native, errors",
+        "novelty.py:1: novelty imports errors, and may import nothing, since LAYERS does not know"
+        " it",
+        "observe/model.py:2: observe imports _native, and may import errors, record, rich",
+        "record/layout.py:1: record imports errors, and may import nothing but the standard"
+        " library",
+    ]
+
+
+def test_finds_private_names_outside(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        benchmarks__switch="import fournil\nfrom fournil import run, secret\nimport uvloop\n",
+        examples__shop__main="from fournil.loop import run\nimport fournil.record\n",
+    )
+    assert outside_violations(tmp_path, frozenset({"run"})) == [
+        "benchmarks/switch.py:2: fournil.secret is not one of fournil's public names",
+        "examples/shop/main.py:1: fournil.loop.run is not one of fournil's public names",
+        "examples/shop/main.py:2: fournil.record is not one of fournil's public names",
+    ]
