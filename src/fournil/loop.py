@@ -11,9 +11,7 @@ import selectors
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
-from contextvars import Context
-from types import FrameType
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fournil._native import ring
@@ -42,6 +40,16 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         'done'
         >>> loop.close()
     """
+
+    if TYPE_CHECKING:
+        # asyncio's own, which its type stubs leave out.
+        _current_handle: asyncio.Handle | None
+
+        def _check_closed(self) -> None: ...
+        def _check_running(self) -> None: ...
+        def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
+        def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         self._given_selector = selector
@@ -92,7 +100,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     # Called by the core, for what is rare.
 
     def _callback_failed(self, handle: Handle, error: BaseException) -> None:
-        shown = asyncio.format_helpers._format_callback_source(handle._callback, handle._args)
+        shown = asyncio.format_helpers._format_callback_source(handle._callback, handle._args or ())
         context = {
             "message": f"Exception in callback {shown}",
             "exception": error,
@@ -102,7 +110,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             context["source_traceback"] = handle._source_traceback
         self.call_exception_handler(context)
 
-    def _run_in_debug_mode(self, handle: Handle) -> None:
+    def _run_in_debug_mode(self, handle: asyncio.Handle) -> None:
         self._current_handle = handle
         try:
             begin = self.time()
@@ -111,7 +119,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             if duration >= self.slow_callback_duration:
                 asyncio.log.logger.warning(
                     "Executing %s took %.3f seconds",
-                    asyncio.base_events._format_handle(handle),
+                    asyncio.base_events._format_handle(handle),  # type: ignore[attr-defined]
                     duration,
                 )
         finally:
@@ -151,8 +159,7 @@ class _PollerView(selectors.BaseSelector):
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         raise RuntimeError(
-            "the loop's selector is only a view; use loop.remove_reader() and"
-            " loop.remove_writer()"
+            "the loop's selector is only a view; use loop.remove_reader() and loop.remove_writer()"
         )
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -170,7 +177,7 @@ def new_event_loop() -> EventLoop:
     return EventLoop()
 
 
-class Runner(asyncio.Runner):
+class Runner(asyncio.Runner):  # type: ignore[misc]  # final for type checkers only
     """`asyncio.Runner` on Fournil's loop.
 
     Args:

@@ -27,8 +27,8 @@ class Recorder:
     The recording is a mapped file that other processes of the same user can read meanwhile.
 
     Args:
-        path: the file of the recording, mode 0600; by default a file in shared memory that
-            is removed when the recorder stops.
+        path: the file of the recording, mode 0600, which is emptied if it exists; by default
+            a file in shared memory that is removed when the recorder stops.
         threshold: how long a step must run to count as blocked, in seconds.
         size: of the recording, in bytes.
         watch: whether to find out why and where steps block. The watch uses one real-time
@@ -59,9 +59,9 @@ class Recorder:
             raise ValueError(
                 f"threshold is a number of seconds from 0.001 to 3600, got {threshold!r}"
             )
-        self._removed_at_end = path is None
-        self.path = Path(path) if path is not None else default_path()
+        self.path = None if path is None else Path(path)
         self.threshold = threshold
+        self._removed_at_end = path is None
         self._size = size
         self._watches = watch
         self._main = main
@@ -72,22 +72,40 @@ class Recorder:
         """Begin to record."""
         if self._ring is not None:
             raise RuntimeError(f"this recorder is on already, into {str(self.path)!r}")
-        switch_interval_ns = int(sys.getswitchinterval() * 1e9)
+        if (other := ring.recording_path()) is not None:
+            raise RuntimeError(
+                f"a recording is under way already, into {other!r}; stop its recorder first"
+            )
+        if self._removed_at_end:
+            self.path = default_path()
+        try:
+            self._ring = self._begin(str(self.path))
+        except BaseException:
+            if self._removed_at_end:
+                self._remove()
+            raise
+        atexit.register(self.stop)
+
+    def _begin(self, path: str) -> ring.Ring:
         recording = ring.Ring(
-            str(self.path),
+            path,
             self._size,
             int(self.threshold * 1e9),
-            switch_interval_ns,
+            int(sys.getswitchinterval() * 1e9),
             describe_process(self._main),
         )
         recording.begin()
-        self._ring = recording
         if threading.current_thread() is threading.main_thread():
             recording.watch_script()
         if self._watches:
-            self._watch = native_watch.Watch(recording)
-            self._watch.start()
-        atexit.register(self.stop)
+            watch = native_watch.Watch(recording)
+            try:
+                watch.start()
+            except BaseException:
+                recording.end()
+                raise
+            self._watch = watch
+        return recording
 
     def stop(self) -> None:
         """End the recording; does nothing when the recorder is not on."""
@@ -103,7 +121,12 @@ class Recorder:
             self._watch = None
         recording.end()
         if self._removed_at_end:
+            self._remove()
+
+    def _remove(self) -> None:
+        if self.path is not None:
             self.path.unlink(missing_ok=True)
+            self.path = None
 
     def note_never_awaited(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Record that a coroutine was collected without ever having run."""

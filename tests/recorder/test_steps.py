@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import socket
 import sys
 import threading
@@ -232,15 +231,17 @@ def test_one_recorder_at_a_time(tmp_path: Path) -> None:
         other = fournil.Recorder(tmp_path / "two")
         with pytest.raises(RuntimeError, match="under way already"):
             other.start()
+        assert not (tmp_path / "two").exists()
     with fournil.Recorder(tmp_path / "two"):
         pass
 
 
 def test_the_file_is_private_and_the_default_one_is_removed() -> None:
     with fournil.Recorder() as recorder:
-        assert os.stat(recorder.path).st_mode & 0o777 == 0o600
-        assert recorder.path.exists()
-    assert not recorder.path.exists()
+        path = recorder.path
+        assert path is not None
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("threshold", [0, -1, float("nan"), float("inf"), 1e-9])

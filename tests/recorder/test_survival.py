@@ -130,6 +130,9 @@ def test_a_forked_child_does_not_write_into_the_recording(path: Path) -> None:
                 await child()
                 with fournil.Runner() as runner:
                     runner.run(child())
+                # It is free to record itself.
+                with fournil.Recorder(path + ".child"), fournil.Runner() as runner:
+                    runner.run(child())
                 os._exit(7)
             while True:
                 done, status = os.waitpid(pid, os.WNOHANG)
@@ -148,6 +151,9 @@ def test_a_forked_child_does_not_write_into_the_recording(path: Path) -> None:
     # main, and the two that close generators and the executor
     assert recording.tasks_born == 3
     assert all(site.function != "child" for site in recording.sites.values())
+    own = decode(read_file(f"{path}.child"))
+    assert own.tasks_born == 3
+    assert own.pid != recording.pid
 
 
 def test_a_hundred_thousand_tasks(path: Path) -> None:

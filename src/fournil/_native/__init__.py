@@ -1,1 +1,1 @@
-"""The hot path, compiled: handles, the ready queue, timers, the poller, the loop's turn, the recorder, the watch."""
+"""The hot path, compiled: the loop's core and its parts, the recorder, the watch."""

@@ -7,7 +7,7 @@ from asyncio.tasks import Task
 
 from cpython.exc cimport PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint64_t
 
@@ -180,7 +180,8 @@ cdef class LoopCore:
         result = PyObject_Vectorcall(
             <PyObject *> callback, items_of(args), PyTuple_GET_SIZE(args), NULL
         )
-        PyContext_Exit(context)
+        if PyContext_Exit(context) < 0 and result != NULL:
+            Py_CLEAR(result)
         if result == NULL:
             return self.failed(handle)
         Py_DECREF(<object> result)
@@ -414,7 +415,7 @@ call_soon_definition.ml_name = b"call_soon"
 call_soon_definition.ml_meth = <PyCFunction> <void *> call_soon
 call_soon_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
 call_soon_definition.ml_doc = (
-    b"call_soon($self, callback, /, *args, context=None)\n--\n\n"
+    b"call_soon($self, callback, *args, context=None)\n--\n\n"
     b"Run `callback(*args)` in the next turn."
 )
 add_method(LoopCore, &call_soon_definition)

@@ -11,7 +11,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, errno
 from libc.string cimport memset
-from posix.unistd cimport close
+from posix.unistd cimport close as close_fd
 
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue, push
@@ -255,8 +255,8 @@ cdef class Poller:
             Py_XDECREF(old)
         self.handles = 0
         if self.wake_fd >= 0:
-            close(self.wake_fd)
+            close_fd(self.wake_fd)
             self.wake_fd = -1
         if self.epoll_fd >= 0:
-            close(self.epoll_fd)
+            close_fd(self.epoll_fd)
             self.epoll_fd = -1

@@ -2,7 +2,16 @@ from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.layout cimport COARSE_BIT, COARSE_SHIFT, Event, Header, Sample, Site, Task, Thread
+from fournil._native.layout cimport (
+    COARSE_BIT,
+    COARSE_SHIFT,
+    Event,
+    Header,
+    Sample,
+    Site,
+    Task,
+    Thread,
+)
 from fournil._native.table cimport PointerTable
 
 cdef enum:
@@ -66,9 +75,6 @@ cdef class Ring:
 
 # The ring that loops record into; NULL: none. Written with the GIL held.
 cdef PyObject *current_ring
-
-cdef void detach() noexcept
-
 
 cdef inline uint32_t pack_ticks(uint64_t ticks) noexcept nogil:
     """Return the 32-bit form of a duration (fournil.record.units)."""

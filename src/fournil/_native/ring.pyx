@@ -12,7 +12,6 @@ import types
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcpy, memset
 
 from fournil.record import layout as record_layout
@@ -67,7 +66,7 @@ cdef int tick_is_tsc = ticks_choose()
 
 current_ring = NULL
 
-for native, python in (
+for _size, _layout in (
     (sizeof(Header), record_layout.HEADER),
     (sizeof(Site), record_layout.SITE),
     (sizeof(Task), record_layout.TASK),
@@ -75,16 +74,26 @@ for native, python in (
     (sizeof(Event), record_layout.EVENT),
     (sizeof(Sample), record_layout.SAMPLE),
 ):
-    if native != python.size or RECORDING_VERSION != record_layout.VERSION:
+    if _size != _layout.size or RECORDING_VERSION != record_layout.VERSION:
         raise ImportError(
-            f"fournil's native modules were built for another layout of recordings: {python.name}"
-            f" has {native} bytes there and {python.size} in fournil.record; build them again"
+            f"fournil's native modules were built for another layout of recordings: {_layout.name}"
+            f" has {_size} bytes there and {_layout.size} in fournil.record; build them again"
         )
 
 
-cdef void detach() noexcept:
+def detach():
+    """Have no ring recorded into; loops let go of theirs at their next turn."""
     global current_ring
     current_ring = NULL
+
+
+# A forked child has its parent's ring, emptied (see sys/fork_guard.h), and may begin its own.
+os.register_at_fork(after_in_child=detach)
+
+
+def recording_path():
+    """Return the path of the ring that is recorded into, or None."""
+    return None if current_ring == NULL else (<Ring> current_ring).path
 
 
 def power_of_two_below(number):
@@ -117,7 +126,14 @@ cdef class Ring:
         meta: a JSON object that says what is recorded.
     """
 
-    def __cinit__(self, str path, size_t size, uint64_t threshold_ns, uint64_t switch_interval_ns, meta):
+    def __cinit__(
+        self,
+        str path,
+        size_t size,
+        uint64_t threshold_ns,
+        uint64_t switch_interval_ns,
+        meta,
+    ):
         cdef void *base
         cdef size_t offset
         cdef double ticks_per_ns
@@ -206,19 +222,9 @@ cdef class Ring:
             munmap(self.header, self.size)
         PyMem_Free(self.ended_tasks)
 
-    @property
-    def closed(self):
-        """Whether nothing records into it any more."""
-        return current_ring != <PyObject *> self
-
     def begin(self):
-        """Make this the ring that loops record into."""
+        """Make this the ring that loops record into, in place of any other."""
         global current_ring
-        if current_ring != NULL:
-            raise RuntimeError(
-                f"a recording is under way already, into {(<Ring> current_ring).path!r};"
-                " stop it first"
-            )
         fork_guard_set(self.header, self.size, <unsigned long long *> &self.header.forks)
         current_ring = <PyObject *> self
 
@@ -273,7 +279,6 @@ cdef class Ring:
 
     cdef uint32_t intern(self, str string) except? 0:
         """Return the offset of a string, which is stored when it is new."""
-        cdef Py_ssize_t length
         cdef const char *data
         cdef uint32_t offset
         known = self.texts.get(string)

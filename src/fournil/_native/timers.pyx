@@ -12,7 +12,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from fournil._native.handles cimport TimerHandle
 
-# With four children a node the heap is half as deep, and a node's children share a cache line or two.
+# With four children a node the heap is half as deep, and the children share a cache line or two.
 cdef enum:
     WIDTH = 4
 

@@ -4,7 +4,9 @@ from cpython.object cimport PyObject
 cdef extern from "Python.h":
     ctypedef struct PyTupleObject:
         PyObject *ob_item[1]
-    PyObject *PyObject_Vectorcall(PyObject *callable, PyObject **args, size_t count, PyObject *names)
+    PyObject *PyObject_Vectorcall(
+        PyObject *callable, PyObject **args, size_t count, PyObject *names
+    )
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
     object PyContext_CopyCurrent()

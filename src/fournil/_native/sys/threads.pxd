@@ -9,7 +9,8 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_attr_init(pthread_attr_t *)
     int pthread_attr_setstacksize(pthread_attr_t *, size_t)
     int pthread_attr_destroy(pthread_attr_t *)
-    int pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *) noexcept nogil, void *)
+    ctypedef void *(*Routine)(void *) noexcept nogil
+    int pthread_create(pthread_t *, const pthread_attr_t *, Routine, void *)
     int pthread_join(pthread_t, void **)
     int pthread_setname_np(pthread_t, const char *)
     int pthread_mutex_init(pthread_mutex_t *, void *)
