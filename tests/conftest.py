@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes is the machine's affair.
+settings.register_profile("fournil", deadline=None)
+settings.load_profile("fournil")
 
 SETTLE_S = 1.0
 """How long a thread or a child that was told to end may take until the kernel shows it gone."""

@@ -4,111 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import inspect
 import io
 import logging
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, assert_type
 
 import pytest
 
 from fournil import timed
-
-TIME = re.compile(r"\d+\.\d{4} s")
-
-
-class Oven:
-    """Has one timed method of each sort."""
-
-    @timed
-    def bake(self, what: str, *, minutes: int = 40) -> str:
-        return what
-
-    @timed
-    async def heat(self, degrees: int) -> int:
-        return degrees
-
-    @classmethod
-    @timed
-    def below(cls, size: int) -> Oven:
-        return cls()
-
-    @timed
-    @classmethod
-    def above(cls, size: int) -> Oven:
-        return cls()
-
-    @timed
-    @staticmethod
-    def static_above(size: int) -> int:
-        return size
-
-    @staticmethod
-    @timed
-    def static_below(size: int) -> int:
-        return size
-
-
-@timed
-async def delay(seconds: float) -> float:
-    await asyncio.sleep(seconds)
-    return seconds
-
-
-@timed
-def add(first: int, second: int = 2) -> int:
-    return first + second
-
-
-@timed()
-def count(to: int) -> Iterator[int]:
-    yield from range(to)
-
-
-@timed()
-async def acount(to: int) -> AsyncIterator[int]:
-    for number in range(to):
-        await asyncio.sleep(0)
-        yield number
-
-
-@timed
-def echo() -> Generator[object, object, str]:
-    """Yields what it is sent, and the name of what is thrown in."""
-    got: object = "ready"
-    while got is not None:
-        try:
-            got = yield got
-        except ValueError as error:
-            got = f"caught {error}"
-    return "done"
-
-
-@timed
-async def aecho() -> AsyncGenerator[object, object]:
-    got: object = "ready"
-    while got is not None:
-        try:
-            got = yield got
-        except ValueError as error:
-            got = f"caught {error}"
-
-
-Lines = Callable[[], list[str]]
+from tests.timed_functions import (
+    TIME,
+    Lines,
+    Oven,
+    Suspended,
+    acount,
+    add,
+    add_all,
+    count,
+    delay,
+    echo,
+    reader,
+)
 
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """Return the lines printed so far, with each time written as `T`."""
-
-    def read() -> list[str]:
-        return [TIME.sub("T", line) for line in capsys.readouterr().out.splitlines()]
-
-    return read
+    return reader(capsys)
 
 
 class TestWhatItPrints:
@@ -342,170 +266,6 @@ class TestNesting:
         ]
 
 
-class TestGenerators:
-    def test_it_begins_with_the_first_item(self, lines: Lines) -> None:
-        numbers = count(2)
-        assert lines() == []
-        assert next(numbers) == 0
-        assert lines() == ["→ count(2)"]
-        assert list(numbers) == [1]
-        assert lines() == ["← count(2) T"]
-
-    def test_send_throw_and_the_returned_value(self, lines: Lines) -> None:
-        generator = echo()
-        assert next(generator) == "ready"
-        assert generator.send("a") == "a"
-        assert generator.throw(ValueError("no")) == "caught no"
-        with pytest.raises(StopIteration) as stop:
-            generator.send(None)
-        assert stop.value.value == "done"
-        assert lines() == ["→ echo()", "← echo() T"]
-
-    def test_an_exception_that_is_thrown_in_and_not_caught(self, lines: Lines) -> None:
-        generator = echo()
-        next(generator)
-        with pytest.raises(KeyError):
-            generator.throw(KeyError("salt"))
-        assert lines()[1] == "← echo() T raised KeyError: 'salt'"
-
-    def test_close_reaches_the_generator(self, lines: Lines) -> None:
-        closed = []
-
-        @timed
-        def numbers() -> Iterator[int]:
-            try:
-                yield 1
-            finally:
-                closed.append(True)
-
-        generator = numbers()
-        next(generator)
-        assert isinstance(generator, Generator)
-        generator.close()
-        assert closed
-        assert lines() == ["→ numbers()", "← numbers() T closed"]
-
-    def test_close_of_a_generator_that_refuses(self) -> None:
-        @timed
-        def stubborn() -> Generator[int]:
-            try:
-                yield 1
-            except GeneratorExit:
-                yield 2
-
-        generator = stubborn()
-        next(generator)
-        with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
-            generator.close()
-
-    def test_yield_from_delegates(self) -> None:
-        def outer() -> Generator[object, object, str]:
-            return (yield from echo())
-
-        generator = outer()
-        assert next(generator) == "ready"
-        assert generator.send(7) == 7
-
-    def test_an_asynchronous_generator(self, lines: Lines) -> None:
-        async def main() -> list[int]:
-            return [number async for number in acount(3)]
-
-        assert asyncio.run(main()) == [0, 1, 2]
-        assert [line.split("] ")[1] for line in lines()] == ["→ acount(3)", "← acount(3) T"]
-
-    def test_asend_athrow_aclose(self, lines: Lines) -> None:
-        async def main() -> None:
-            generator = aecho()
-            assert await anext(generator) == "ready"
-            assert await generator.asend("a") == "a"
-            assert await generator.athrow(ValueError("no")) == "caught no"
-            await generator.aclose()
-            with pytest.raises(StopAsyncIteration):
-                await anext(generator)
-            other = aecho()
-            await anext(other)
-            with pytest.raises(KeyError):
-                await other.athrow(KeyError("salt"))
-            ended = aecho()
-            await anext(ended)
-            with pytest.raises(StopAsyncIteration):
-                await ended.asend(None)
-
-        asyncio.run(main())
-        assert [line.split("← ")[1] for line in lines() if "←" in line] == [
-            "aecho() T closed",
-            "aecho() T raised KeyError: 'salt'",
-            "aecho() T",
-        ]
-
-    def test_a_cancelled_asynchronous_generator(self, lines: Lines) -> None:
-        @timed
-        async def wait() -> AsyncGenerator[int]:
-            yield 1
-            await asyncio.sleep(60)
-
-        async def consume() -> None:
-            async with aclosing(wait()) as items:
-                async for _ in items:
-                    pass
-
-        async def main() -> None:
-            task = asyncio.create_task(consume())
-            await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-        asyncio.run(main())
-        assert lines()[-1].endswith("← wait() T cancelled")
-
-    def test_one_that_is_left_early_is_closed_by_its_loop(self, lines: Lines) -> None:
-        closed = []
-
-        @timed
-        async def numbers() -> AsyncGenerator[int]:
-            try:
-                yield 1
-                yield 2
-            finally:
-                await asyncio.sleep(0)
-                closed.append(True)
-
-        async def main() -> None:
-            async for _ in numbers():
-                break
-            gc.collect()
-            await asyncio.sleep(0.01)
-            add(1)
-
-        asyncio.run(main())
-        assert closed
-        assert re.fullmatch(r"\[Task-\d+\] ← numbers\(\) T closed", lines()[1])
-
-    def test_one_collected_in_another_context(self, lines: Lines) -> None:
-        generator = count(9)
-        thread = threading.Thread(target=next, args=(generator,), name="first")
-        thread.start()
-        thread.join()
-        assert isinstance(generator, Generator)
-        generator.close()
-        add(1)
-        assert lines()[1:] == ["← count(9) T closed", "→ add(1)", "← add(1) T"]
-
-    def test_a_coroutine_closed_in_another_context(self, lines: Lines) -> None:
-        @timed
-        async def wait_for_ever() -> None:
-            await Suspended()
-
-        coroutine = wait_for_ever()
-        thread = threading.Thread(target=coroutine.send, args=(None,), name="first")
-        thread.start()
-        thread.join()
-        coroutine.close()
-        add(1)
-        assert lines()[1:] == ["← wait_for_ever() T closed", "→ add(1)", "← add(1) T"]
-
-
 class TestWhereItGoes:
     def test_to_a_file(self, lines: Lines) -> None:
         file = io.StringIO()
@@ -604,16 +364,3 @@ class TestWhatItKeeps:
     def test_what_is_no_function_is_refused(self) -> None:
         with pytest.raises(TypeError, match="timed\\(\\) got 3"):
             timed(3)  # type: ignore[call-overload]
-
-
-class Suspended:
-    """Awaiting it suspends for ever."""
-
-    def __await__(self) -> Generator[None]:
-        while True:
-            yield
-
-
-@timed
-def add_all(*values: object) -> None:
-    pass

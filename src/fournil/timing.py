@@ -61,13 +61,14 @@ def timed(
     `asyncio.to_thread`, in a thread; each line names its task. A generator is timed from
     its first item until it ends or is closed, its consumer's time included.
 
-    Arguments:
+    Args:
         function: what to time; left out where options are given.
         logger: log there instead of printing.
         level: the level to log at.
         file: print there instead of to `sys.stdout`.
 
-    Raises TypeError for what is no function, and for `logger` together with `file`.
+    Raises:
+        TypeError: it is put on what is no function, or got both `logger` and `file`.
 
     >>> @timed
     ... async def delay(seconds):

@@ -1,23 +1,19 @@
-"""Replays: hand-made runs, programs on a toy loop against their mended selves, and garbage."""
+"""Replays: hand-made runs, programs of many sorts against their mended selves, and garbage."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from fournil.observe.causes import find_causes
 from fournil.observe.steps import NONE, Columns
-from fournil.observe.whatif import Move, Outcome, Replay, Step, replay
+from fournil.observe.whatif import Replay, Step, replay
 from fournil.record.kinds import SITE_BIT, Kind
 from tests.observe.toyloop import (
-    Action,
     Ask,
     Block,
     Get,
@@ -32,46 +28,19 @@ from tests.observe.toyloop import (
     Spawn,
     ToyLoop,
 )
-
-AWAIT = Move("await", uses_cpu=False)
-IN_THREAD = Move("thread", uses_cpu=False)
-NATIVE = Move("thread", uses_cpu=True)
-PROCESS = Move("process", uses_cpu=True)
+from tests.observe.toyprograms import (
+    AWAIT,
+    IN_THREAD,
+    NATIVE,
+    PROCESS,
+    all_of,
+    doing,
+    mended,
+    predicted,
+    recorded,
+)
 
 SITE = SITE_BIT | 9
-
-Make = Callable[[], Program]
-
-
-def recorded(make: Make, *, cores: int = 2) -> tuple[Replay, ToyLoop]:
-    loop = ToyLoop()
-    run_s = loop.run(make())
-    steps = Columns.of(loop.steps)
-    return Replay(steps, cores=cores, run_s=run_s, code_of=loop.code_of), loop
-
-
-def predicted(make: Make, move: Move = AWAIT, *, cores: int = 2) -> Outcome:
-    """Return what a program would be with all its blocks moved."""
-    model, loop = recorded(make, cores=cores)
-    return model.outcome(dict.fromkeys(loop.blocked, move))
-
-
-def mended(make: Make) -> float:
-    """Return how long a program takes that waits where it had blocked."""
-    return ToyLoop(mended=True).run(make())
-
-
-def all_of(*makes: Make) -> Program:
-    tasks = []
-    for make in makes:
-        task = yield Spawn(make())
-        tasks.append(task)
-    yield Join(tasks)
-
-
-def doing(*actions: Action, times: int = 1) -> Program:
-    for _ in range(times):
-        yield from actions
 
 
 class TestHandMadeRuns:
@@ -307,6 +276,36 @@ class TestPolledEvents:
         # Were it quadratic, it would be sixteen times as much.
         assert cost_of_a_step(3200) < 6 * min(cost_of_a_step(200) for _ in range(5))
 
+    def test_an_event_that_the_last_of_several_tasks_sets(self) -> None:
+        """Customers of a service leave, and the last one ends it: another, when steps move."""
+
+        def make() -> Program:
+            customers, closed = 3, Queue()
+
+            def serve(blocks: float) -> Program:
+                nonlocal customers
+                yield Ask(0.01)
+                yield Block(blocks)
+                customers -= 1
+                if not customers:
+                    yield Put(closed)
+
+            def accept() -> Program:
+                for blocks in (0.3, 0.1, 0.05):
+                    yield Spawn(serve(blocks))
+
+            yield Spawn(accept())
+            yield Get(closed)
+            yield Sleep(0.1)
+
+        assert predicted(make).run_s == pytest.approx(mended(make), rel=0.05)
+
+    def test_customers_elsewhere_that_ask_again_when_they_are_answered(self) -> None:
+        def make() -> Program:
+            return all_of(*[lambda: doing(Ask(0.001), Block(0.1), times=5)] * 3)
+
+        assert predicted(make).run_s == pytest.approx(mended(make), rel=0.1)
+
 
 class TestSeveralLoops:
     def test_two_loops_block_by_themselves(self) -> None:
@@ -347,6 +346,17 @@ class TestEndOfTheRun:
             Step(1.0, 0.001, 0.0, 3, 0, Kind.TASK, 0),  # a second run of the loop
         ]
         assert find_causes(Columns.of(steps)).base[3] == 2
+
+    def test_a_run_that_was_cut_ends_with_its_last_step(self) -> None:
+        steps = [
+            Step(0.0, 0.001, 0.0, 1, 0, Kind.TASK, 0),
+            Step(0.001, 0.3, 0.0005, 2, 1, Kind.TASK, 0),
+            Step(0.301, 0.3, 0.3005, 3, 1, Kind.TASK, 0),
+        ]
+        moved = {1: AWAIT, 2: AWAIT}
+        for was_cut, run_s in ((True, 0.3), (False, 0.0)):
+            model = Replay(Columns.of(steps), cores=2, run_s=0.601, was_cut=was_cut)
+            assert model.run_time(moved) == pytest.approx(run_s, abs=0.01)
 
     def test_time_outside_the_loop_stays(self) -> None:
         steps = [Step(at, 1.0, at, n + 1, 0, Kind.TASK, 0) for n, at in enumerate((0.0, 1.0))]
@@ -421,68 +431,14 @@ class TestOddInput:
         places = st.integers(0, max(0, len(steps) - 1))
         moves = st.sampled_from([AWAIT, IN_THREAD, NATIVE, PROCESS])
         moved = data.draw(st.dictionaries(places, moves)) if steps else {}
-        outcome = replay(steps, moved, cores=data.draw(st.integers(0, 3)), run_s=12.0)
+        model = Replay(
+            Columns.of(steps),
+            cores=data.draw(st.integers(0, 3)),
+            run_s=12.0,
+            code_of=data.draw(st.dictionaries(st.integers(1, 3), st.integers(1, 2))),
+            was_cut=data.draw(st.booleans()),
+        )
+        outcome = model.outcome(moved)
         assert all(map(math.isfinite, (outcome.run_s, outcome.busy_s, *outcome.lag)))
         assert 0 <= outcome.busy_s <= sum(step.duration for step in steps) + 1e-9
         assert 0 <= outcome.lag.p50 <= outcome.lag.p99 <= outcome.lag.max + 1e-9
-
-
-seconds = st.sampled_from([0.0, 0.003, 0.01, 0.02, 0.05, 0.1])
-# What is asked may come while the loop is blocked; then its time is but estimated.
-action = st.one_of(
-    st.builds(Block, st.sampled_from([0.02, 0.05, 0.1])),
-    st.builds(Sleep, seconds),
-)
-# Actions one after the other; a list among them has children that run beside each other.
-Tree = list[Any]
-
-tree: st.SearchStrategy[Tree] = st.recursive(
-    st.lists(action, min_size=1, max_size=4),
-    lambda children: st.lists(
-        st.one_of(action, st.lists(children, min_size=1, max_size=3)), min_size=1, max_size=4
-    ),
-    max_leaves=12,
-)
-
-
-def grow(tree: Tree) -> Program:
-    for node in tree:
-        if isinstance(node, list):
-            yield from all_of(*(partial(grow, child) for child in node))
-        else:
-            yield node
-
-
-class TestAnyProgram:
-    @given(tree)
-    @settings(max_examples=150, deadline=None)
-    def test_nothing_moved_is_the_recorded_run(self, tree: Tree) -> None:
-        model, loop = recorded(lambda: grow(tree))
-        outcome = model.outcome({})
-        assert outcome.run_s == pytest.approx(loop.now, rel=0.05, abs=0.001)
-        assert outcome.busy_s == pytest.approx(sum(step.duration for step in loop.steps), rel=0.01)
-
-    @given(tree)
-    @settings(max_examples=150, deadline=None)
-    def test_all_moved_is_the_mended_program(self, tree: Tree) -> None:
-        truth = mended(lambda: grow(tree))
-        assert predicted(lambda: grow(tree)).run_s == pytest.approx(truth, rel=0.05, abs=0.002)
-
-    @given(tree, st.data())
-    @settings(max_examples=150, deadline=None)
-    def test_moving_more_makes_the_loop_no_busier(self, tree: Tree, data: st.DataObject) -> None:
-        model, loop = recorded(lambda: grow(tree))
-        order = data.draw(st.permutations(loop.blocked))
-        busy = [
-            model.outcome(dict.fromkeys(order[:count], AWAIT)).busy_s
-            for count in range(len(order) + 1)
-        ]
-        assert all(more <= less + 1e-9 for less, more in pairwise(busy))
-
-    @given(tree)
-    @settings(max_examples=150, deadline=None)
-    def test_moving_does_not_make_the_run_longer(self, tree: Tree) -> None:
-        model, loop = recorded(lambda: grow(tree))
-        handover = 2e-4 * len(loop.blocked)
-        assert predicted(lambda: grow(tree)).run_s <= loop.now + handover + 0.002
-        assert model.run_time({}) <= loop.now + 0.002

@@ -158,9 +158,10 @@ class ToyLoop:
     def _step(self, due: Due) -> None:
         begin = self.now
         self._current = due.subject
+        self.now += STEP_S / 2
         due.run()
         self._current = 0
-        self.now += STEP_S
+        self.now += STEP_S / 2
         taken = self.now - begin
         if taken > 5 * STEP_S:
             self.blocked.append(len(self.steps))

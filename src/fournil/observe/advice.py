@@ -47,7 +47,7 @@ def advise(
 ) -> Advice | None:
     """Return what would help against a group of blocked steps; None if nothing was seen.
 
-    Arguments:
+    Args:
         group: blocked steps with the same class and line.
         recording: the recording that they are of.
         source: returns the line of source of a frame, or nothing.
@@ -69,7 +69,7 @@ def estimate(
 ) -> Outcome | None:
     """Return what the run would have been with all advice followed; None without any.
 
-    Arguments:
+    Args:
         advised: groups of blocked steps, each with its advice.
         recording: the recording that they are of.
     """
@@ -116,6 +116,7 @@ class _Model:
                 for who in set(steps.subject)
                 if is_task(who) and (site := recording.site_of(who))
             },
+            was_cut=not recording.ended or recording.exit_signal != 0,
         )
         # What the replay makes of the recorded run: a gain is a difference to that.
         self._unmoved_s = self._replay.run_time({})

@@ -8,8 +8,8 @@ same program, when that is server and client at once. None of this is on record.
 Events are judged together with their like: reported to the same callback, for tasks that
 run the same code. What a step of the same loop sends always comes during a turn, and an
 answer never in the turn of its question. So where some came while the loop waited, or in the
-turn in which their task had asked for them, all come from outside, and take about as long as
-those whose time is known. Where none did, they come from the steps of the turn: from the
+turn in which their task had asked for them, all come from outside, and take a time that fits
+as many of them as possible. Where none did, they come from the steps of the turn: from the
 code that ran in the turn before each of them, the first from the first, since the kernel
 reports events in the order in which they came. What a step sends, it sends when it ends.
 """
@@ -17,8 +17,7 @@ reports events in the order in which they came. What a step sends, it sends when
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from statistics import median
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fournil.observe.steps import NONE, Causes
@@ -30,11 +29,14 @@ AT_ONCE_S = 2e-4
 POLL_EVERY_S = 1e-4
 """A loop with steps to run may leave out polls for this long."""
 
-SAMPLE = 200
+SAMPLE = 100
 """So many events, and steps before each, are enough to see which code sends."""
 
 FEW = 2
 """So many events do not tell whether others like them come from outside."""
+
+SPREAD = 1.25
+"""By so much the times of like events differ."""
 
 EXCEPTIONS = 0.1
 """The share of events that may be unlike the others: the system delays some."""
@@ -46,12 +48,29 @@ class _Like:
     def __init__(self) -> None:
         self.during_turns: list[int] = []
         self.waits = 0  # how many came while the loop waited
-        self.usual: list[float] = []  # how long after their question these came
+        self.known: list[tuple[float, float]] = []  # bounds of how long these took
         self.from_outside = 0  # how many surely did
 
     def is_internal(self) -> bool:
         count = len(self.during_turns) + self.waits
         return count > FEW and self.from_outside <= EXCEPTIONS * count
+
+
+def likeliest(bounds: list[tuple[float, float]]) -> float:
+    """Return the value that lies within the most bounds; of a range of such, the middle.
+
+    >>> likeliest([(0.0, 0.4), (0.0, 0.2), (0.1, 0.9)])
+    0.15000000000000002
+    """
+    edges = sorted([(low, -1) for low, _ in bounds] + [(high, 1) for _, high in bounds])
+    inside = most = 0
+    best = 0.0
+    for place, (at, edge) in enumerate(edges):
+        inside -= edge
+        if inside > most:
+            most = inside
+            best = (at + edges[place + 1][0]) / 2
+    return best
 
 
 class _Turn(NamedTuple):
@@ -84,7 +103,8 @@ class Arrivals:
             like.from_outside += 1
             like.waits += 1
             if woken and anchor != NONE:
-                like.usual.append(causes.offset[index])
+                took = causes.offset[index]
+                like.known.append((took / SPREAD, took * SPREAD))
             return
         self.woken[index] = woken
         like.during_turns.append(index)
@@ -116,15 +136,15 @@ class Arrivals:
         causes = self.causes
         bounds: dict[int, tuple[float, float]] = {}
         for index in like.during_turns:
-            anchor = causes.base[index]
+            anchor, closing = causes.base[index], causes.closing[index]
             if anchor != NONE and causes.from_end[index]:
                 asked = causes.end(anchor)
                 low = max(0.0, self._window_begin(index) - asked)
-                bounds[index] = low, causes.ready[index] - asked
-        usual = median(like.usual) if like.usual else None
+                # It had come when the turn ended: the poll after that did not wait.
+                bounds[index] = low, max(low, causes.end(closing) - asked)
+        usual = likeliest([*bounds.values(), *like.known])
         for index, (low, high) in bounds.items():
-            middle = (low + high) / 2
-            causes.offset[index] = middle if usual is None else min(max(usual, low), high)
+            causes.offset[index] = min(max(usual, low), high)
 
     def _rank_senders(self, like: _Like) -> dict[int, int]:
         """Return the codes that ran before such polls, ranked: the most often, a task's."""
@@ -137,7 +157,8 @@ class Arrivals:
                 if causes.begin[by] < begin:
                     break
                 if causes.thread[by] == causes.thread[index]:
-                    codes.add(self._code(by))
+                    who = causes.subject[by]
+                    codes.add(who if who & SITE_BIT else self.code_of.get(who, 0))
             count.update(codes)
         best_first = sorted(count, key=lambda code: (-count[code], code & SITE_BIT))
         return {code: place for place, code in enumerate(best_first)}
@@ -145,11 +166,15 @@ class Arrivals:
     def _place_inside(self, ranks: Mapping[int, Mapping[int, int]]) -> None:
         """Find who sent each event; `ranks` has the rank of each code, by step."""
         causes = self.causes
-        turns: dict[int, deque[_Turn]] = {}  # by thread: the latest
+        turns: dict[int, deque[_Turn]] = {where: deque() for where in set(causes.thread)}
+        numbers: dict[int, int] = {}  # by thread: its latest turn
         last: dict[int, int] = {}  # by subject: its last step
         peer: dict[int, int] = {}  # by task: with whom it was connected last
         sent: set[int] = set()
-        for index, (who, where) in enumerate(zip(causes.subject, causes.thread, strict=True)):
+        codes = [who if who & SITE_BIT else self.code_of.get(who, 0) for who in causes.subject]
+        for index, (who, where, turn, code) in enumerate(
+            zip(causes.subject, causes.thread, causes.turn, codes, strict=True)
+        ):
             if index in ranks:
                 woken, closing = self.woken[index], causes.closing[index]
                 begin = self._window_begin(index)
@@ -162,29 +187,34 @@ class Arrivals:
                 sent.add(sender)
                 if causes.subject[sender] != woken:
                     causes.set_base(index, sender, causes.end(sender))
-                    peer[woken], peer[causes.subject[sender]] = causes.subject[sender], woken
+                    if woken:
+                        peer[woken] = causes.subject[sender]
+                        peer[causes.subject[sender]] = woken
             last[who] = index
-            latest = turns.setdefault(where, deque())
-            if not latest or latest[-1].number != causes.turn[index]:
-                latest.append(_Turn(causes.turn[index], causes.begin[index], {}))
-            latest[-1].of_code.setdefault(self._code(index), deque()).append(index)
+            if numbers.get(where) != turn:
+                numbers[where] = turn
+                turns[where].append(_Turn(turn, causes.begin[index], {}))
+            of_code = turns[where][-1].of_code
+            if code in of_code:
+                of_code[code].append(index)
+            else:
+                of_code[code] = deque((index,))
 
     def _first_unsent(
-        self, turns: Iterable[_Turn], index: int, rank: Mapping[int, int], sent: set[int]
+        self, turns: deque[_Turn], index: int, rank: Mapping[int, int], sent: set[int]
     ) -> int:
-        """Return the first step of the best code, of a late turn rather, that has not sent."""
-        causes = self.causes
-        candidates = []
-        for turn in turns:
+        """Return the first step of the best code, of the latest turn, that has not sent."""
+        causes, woken = self.causes, self.woken[index]
+        best, found = len(rank), causes.closing[index]
+        for turn in reversed(turns):
             if turn.number == causes.turn[index]:
                 continue
             for code, steps in turn.of_code.items():
                 while steps and steps[0] in sent:
                     steps.popleft()
-                if steps and causes.subject[steps[0]] != self.woken[index]:
-                    candidates.append((rank.get(code, len(rank)), -turn.number, steps[0]))
-        return min(candidates)[-1] if candidates else causes.closing[index]
-
-    def _code(self, index: int) -> int:
-        who = self.causes.subject[index]
-        return who if who & SITE_BIT else self.code_of.get(who, 0)
+                place = rank.get(code, len(rank))
+                if steps and place < best and causes.subject[steps[0]] != woken:
+                    best, found = place, steps[0]
+            if best == 0:
+                break
+        return found

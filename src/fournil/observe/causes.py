@@ -11,9 +11,10 @@ comes because a request was sent, a timer fires because it was set. So that is i
 - A task that is made ready outside of any step is so between two runs of its loop, as by
   `asyncio.run` at its end: it follows the task that the loop was run for.
 
-A task that gathers others waits for all of them, but the recording names just the last one.
-When steps move, another one can be the last. So where a child's end wakes its parent, the
-parent joins all of its children that ended since it last ran.
+A task that waits for several others, as `gather` does, is woken by the last of them, and the
+recording names just that one. When steps move, another one can be the last. So where a
+task's end wakes another task, that one joins those that ended since it last ran: its children,
+or else those that are alike and woke nobody, as do tasks that count themselves down to an event.
 """
 
 from __future__ import annotations
@@ -31,16 +32,22 @@ ROUNDING_S = 1e-7
 ROUNDING_SHARE = 2e-6
 """A recorded delay may be shorter than the true one by this share of itself."""
 
+MOST_JOINED = 1000
+"""A step waits for the ends of this many tasks at most."""
+
 CALLBACKS_BETWEEN = 4
 """So many callbacks may lie between the end of a task and the step that it makes ready."""
 
 
-def find_causes(steps: Columns, code_of: Mapping[int, int] | None = None) -> Causes:
+def find_causes(
+    steps: Columns, code_of: Mapping[int, int] | None = None, *, was_cut: bool = False
+) -> Causes:
     """Return what each step waited for, as far as the steps say it or suggest it.
 
-    Arguments:
+    Args:
         steps: all that ran, in any order.
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
+        was_cut: the program was killed or runs still, so no step tells how the run ended.
 
     >>> from fournil.observe.steps import Step
     >>> first, second = Step(0.0, 1.0, 0.0, 1, 0, 1, 0), Step(1.0, 2.0, 0.5, 2, 1, 1, 0)
@@ -66,13 +73,18 @@ def find_causes(steps: Columns, code_of: Mapping[int, int] | None = None) -> Cau
         from_end=[False] * len(begin),
         offset=[at - begin[by] if by != NONE else at for at, by in zip(ready, base, strict=True)],
         follows=follows,
-        joins=_joins(subject, waker, base, of_subject),
+        joins={},
         turn=turn,
         closing=closing,
         turns=turns,
         last=[],
     )
-    _Inference(causes, of_subject, Arrivals(causes, code_of or {})).run()
+    code_of = code_of or {}
+    woken = _woken_tasks(subject, base)
+    _joins(causes, waker, of_subject, woken, code_of)
+    inference = _Inference(causes, of_subject, woken, Arrivals(causes, code_of))
+    inference.run()
+    causes.last.extend(inference.last_steps(was_cut=was_cut))
     return causes
 
 
@@ -155,26 +167,37 @@ def _woken_tasks(subject: list[int], cause: list[int]) -> list[int]:
 
 
 def _joins(
-    subject: list[int], waker: list[int], cause: list[int], of_subject: dict[int, list[int]]
-) -> dict[int, list[int]]:
-    """Return, for steps that a child's end made ready, the ends of all children awaited."""
+    causes: Causes,
+    waker: list[int],
+    of_subject: dict[int, list[int]],
+    woken: list[int],
+    code_of: Mapping[int, int],
+) -> None:
+    """Set the tasks' ends that a step waited for, where a task's end made it ready."""
+    subject = causes.subject
     parent = {who: waker[places[0]] for who, places in of_subject.items()}
-    ended: dict[int, list[int]] = {}  # by parent: children's last steps since it last ran
-    joins = {}
+    children: dict[int, list[int]] = {}  # by parent: their last steps since it last ran
+    counted: dict[tuple[int, int], list[int]] = {}  # last steps of tasks that are alike
     for index, who in enumerate(subject):
         if not is_task(who):
             continue
-        children = ended.pop(who, None)
-        if children and _ended_child(subject, cause, of_subject, index) in children:
-            joins[index] = children
+        own = children.pop(who, [])
+        by = _ended_task(subject, causes.base, index)
+        if by in own:
+            causes.joins[index] = own
+        elif by != NONE and of_subject[subject[by]][-1] == by:
+            alike = counted.get((parent[subject[by]], code_of.get(subject[by], NONE)), [])
+            upto = bisect_right(alike, by)
+            since = bisect_right(alike, causes.follows[index])
+            if since < upto:
+                causes.joins[index] = alike[max(since, upto - MOST_JOINED) : upto]
         if of_subject[who][-1] == index:
-            ended.setdefault(parent[who], []).append(index)
-    return joins
+            children.setdefault(parent[who], []).append(index)
+            if not woken[index] and who in code_of:
+                counted.setdefault((parent[who], code_of[who]), []).append(index)
 
 
-def _ended_child(
-    subject: list[int], cause: list[int], of_subject: dict[int, list[int]], index: int
-) -> int:
+def _ended_task(subject: list[int], cause: list[int], index: int) -> int:
     """Return the task's step, with only callbacks between, that made a step ready, or NONE."""
     by = cause[index]
     for _ in range(CALLBACKS_BETWEEN):
@@ -191,12 +214,13 @@ class _Inference:
         self,
         causes: Causes,
         of_subject: dict[int, list[int]],
+        woken: list[int],
         arrivals: Arrivals,
     ) -> None:
         self.causes = causes
         self.of_subject = of_subject
         self.arrivals = arrivals
-        self.woken = _woken_tasks(causes.subject, causes.base)
+        self.woken = woken
         self.firings: dict[int, list[int]] = {}  # by site of timers: all, those that wake a task
         # Tasks for which a loop was run: what made them ready was no step.
         self.roots: dict[int, list[int]] = {}  # by thread: their steps
@@ -221,7 +245,6 @@ class _Inference:
             if kind in POLLED:
                 self.arrivals.add(index, self.woken[index])
         self.arrivals.place()
-        causes.last.extend(self._last_steps())
 
     def _cause(self, index: int, kind: int) -> int:
         causes = self.causes
@@ -265,8 +288,11 @@ class _Inference:
             return roots[place - 1]
         return closing
 
-    def _last_steps(self) -> list[int]:
+    def last_steps(self, *, was_cut: bool) -> list[int]:
+        """Return the steps with which the run ended."""
         last = {where: index for index, where in enumerate(self.causes.thread)}
+        if was_cut:
+            return list(last.values())
         found = {where: self._end_of_run(where, index) for where, index in last.items()}
         rooted = [end for where, end in found.items() if end in self.roots.get(where, ())]
         return rooted or list(found.values())

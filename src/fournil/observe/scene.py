@@ -20,6 +20,9 @@ Source = Callable[[Frame], str]
 LONGEST_FUNCTION = 400
 """So many lines above a frame's line its `def` is looked for."""
 
+LONGEST_LINE = 500
+"""So much of a line of source is looked at; generated code may have lines of megabytes."""
+
 _CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(")
 _STRING = re.compile(r"""("|')(?:\\.|(?!\1).)*\1""")
 
@@ -51,14 +54,18 @@ def look_at(group: BlockedGroup, recording: Recording, source: Source) -> Scene 
         return None
     ownership = Ownership(recording.meta)
     frames = group.frames
+
+    def line_of(frame: Frame) -> str:
+        return source(frame)[:LONGEST_LINE]
+
     # What another look saw there may lie in another function than the heaviest stack.
     inner = next((i for i, frame in enumerate(frames) if ownership.is_own(frame.file)), 0)
     in_callback = group.longest.kind != Kind.TASK
-    outer = _where_to_await(frames, inner, ownership, source, in_callback=in_callback)
-    text = source(group.culprit)
+    outer = _where_to_await(frames, inner, ownership, line_of, in_callback=in_callback)
+    text = line_of(group.culprit)
     called = plain_name(frames[outer - 1].function) if outer else ""
     is_inline = group.blocker is Blocker.PYTHON and (outer == 0 or called.startswith("<"))
-    line = source(frames[outer]) if frames else text
+    line = line_of(frames[outer]) if frames else text
     return Scene(
         blocker=group.blocker,
         library=tuple(
@@ -89,16 +96,23 @@ def _where_to_await(
     own = [place for place in range(inner, len(frames)) if ownership.is_own(frames[place].file)]
     if in_callback or not own:
         return own[-1] if own else inner
-    coroutine = next((place for place in own if _is_coroutine(frames[place], source)), None)
+    known: dict[Frame, bool] = {}  # a recursion has the same frame many times
+    for place in own:
+        frame = frames[place]
+        if frame not in known:
+            known[frame] = _is_coroutine(frame, source)
+        if known[frame]:
+            return place
     # Without a source, the caller of the culprit's function is taken to be one.
-    return own[min(1, len(own) - 1)] if coroutine is None else coroutine
+    return own[min(1, len(own) - 1)]
 
 
 def _is_coroutine(frame: Frame, source: Source) -> bool:
     name = plain_name(frame.function)
     if name == "<module>":
         return True
-    if not name.isidentifier():  # a lambda or a comprehension
+    # A lambda or a comprehension is none, and without its source nothing is known.
+    if not name.isidentifier() or not source(frame):
         return False
     definition = re.compile(rf"\s*(async\s+)?def\s+{name}\b")
     for line in range(frame.line, max(0, frame.line - LONGEST_FUNCTION), -1):

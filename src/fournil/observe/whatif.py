@@ -30,6 +30,9 @@ __all__ = ["Move", "Outcome", "Replay", "Step", "replay"]
 
 POOLS = frozenset({"thread", "process"})
 
+MOVED, JOINED, LAST = 1, 2, 4
+"""Marks of steps: it is moved; other tasks wait for its end; the run ends with it."""
+
 HANDOVER_S = 1e-4
 """What a moved step still takes on its loop, at most: sending the call, taking the result."""
 
@@ -55,7 +58,7 @@ def replay(
 ) -> Outcome:
     """Return what a run would have been with some steps moved off their loop.
 
-    Arguments:
+    Args:
         steps: all steps of the run, in any order.
         moved: where to move a step, by its place in `steps`.
         cores: how many cores the machine has.
@@ -72,12 +75,13 @@ def replay(
 class Replay:
     """A recorded run that can be replayed many times.
 
-    Arguments:
+    Args:
         steps: all steps of the run, in any order; about 5 us each are spent here.
         cores: how many cores the machine has.
         run_s: how long the run took, in seconds.
         ran_s: how long each loop of it ran, by thread; `run_s` where it is not said.
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
+        was_cut: the program was killed or runs still, so no step tells how the run ended.
     """
 
     def __init__(
@@ -88,8 +92,9 @@ class Replay:
         run_s: float,
         ran_s: Mapping[int, float] | None = None,
         code_of: Mapping[int, int] | None = None,
+        was_cut: bool = False,
     ) -> None:
-        self.causes = causes = find_causes(steps, code_of)
+        self.causes = causes = find_causes(steps, code_of, was_cut=was_cut)
         self.cores = max(1, cores)
         self.run_s = run_s
         self.ran_s = ran_s or {}
@@ -100,18 +105,22 @@ class Replay:
         # A step's dependents as linked lists: `first` of the step, then `next` of each.
         self.first = [NONE] * len(causes.begin)
         self.next = [NONE] * len(causes.begin)
-        # What may not begin before a step has ended: its task's next step, or, of the last
-        # one, the parent's step that waits for it.
-        self.held = [NONE] * len(causes.begin)
+        # What may not begin before a step has ended: its task's next step, and those that
+        # join the task.
+        self.follower = [NONE] * len(causes.begin)
+        self.joining: dict[int, list[int]] = {}
         for index in range(len(causes.begin) - 1, -1, -1):
             base, before = causes.base[index], causes.follows[index]
             if base != NONE:
                 self.next[index], self.first[base] = self.first[base], index
             if before != NONE:
-                self.held[before] = index
-        for index, children in causes.joins.items():
-            for child in children:
-                self.held[child] = index
+                self.follower[before] = index
+        for index, joined in causes.joins.items():
+            for ended in joined:
+                self.joining.setdefault(ended, []).append(index)
+        self.marks = bytearray(len(causes.begin))
+        for ended in self.joining:
+            self.marks[ended] = JOINED
         # In which order a turn runs what is due: the steps' own, the poll's, the timers.
         self.rank = [
             2 if kind == Kind.TIMER else 1 if kind in POLLED else 0 for kind in causes.kind
@@ -161,9 +170,17 @@ class _Run:
         self.end = model.end.copy()
         self.ready = model.causes.ready.copy()
         self.waiting = [0] * len(self.begin)  # of what a step waits for, how much is to come
-        self.free: dict[int, float] = {}  # by thread: when its loop is free again
-        self.lasts = {last for last in model.causes.last if last >= self.start}
-        self.busy = sum(model.causes.duration[: self.start])
+        self.free = dict.fromkeys(model.span, 0.0)  # by thread: when its loop is free again
+        self.heaps: dict[int, list[int]] = {where: [] for where in model.span}
+        self.lasts = {last for last in causes.last if last >= self.start}
+        self.stop = float("inf")  # no turn begins then or later
+        self.marks = bytearray(model.marks)
+        for index in moved:
+            self.marks[index] |= MOVED
+        for index in self.lasts:
+            self.marks[index] |= LAST
+        self.ran: list[int] = []
+        self.saved = 0.0  # what the moved steps no longer take on their loops
         self.turns = {where: self._recorded_turns(where) for where in model.span}
         self.threads = [0.0] * min(32, model.cores + 4)  # a heap: when each is free again
         self.cores = [0.0] * model.cores  # the same
@@ -206,13 +223,17 @@ class _Run:
                 waiting += 1
             elif before != NONE and end[before] > ready:
                 ready = end[before]
-            for child in causes.joins.get(index, ()):
-                if child >= start:
+            for ended in causes.joins.get(index, ()):
+                if ended >= start:
                     waiting += 1
-                elif end[child] > ready:
-                    ready = end[child]
+                elif end[ended] > ready:
+                    ready = end[ended]
             self.ready[index] = ready
             self.waiting[index] = waiting
+            if not waiting:
+                self.heaps[causes.thread[index]].append(self._key(index))
+        for heap in self.heaps.values():
+            heapify(heap)
 
     def go(self) -> None:
         """Run the steps from `start` on, each time a turn of the loop whose turn is next.
@@ -223,27 +244,19 @@ class _Run:
 
         One long function, since calls for each turn and step would double its time.
         """
-        model, moved, size = self.model, self.moved, self.size
+        model, size, heaps = self.model, self.size, self.heaps
         causes, first, after = model.causes, model.first, model.next
-        held, rank, lasts = model.held, model.rank, self.lasts
+        follower, rank, marks = model.follower, model.rank, self.marks
         duration, overhead, thread = causes.duration, causes.overhead, causes.thread
         from_end, offset, waiting = causes.from_end, causes.offset, self.waiting
         begin, end, ready, free = self.begin, self.end, self.ready, self.free
-        heaps: dict[int, list[int]] = {where: [] for where in model.span}
-        for index in range(self.start, size):
-            if not waiting[index]:
-                heaps[thread[index]].append(int(ready[index] * 1e6 + 0.5) * size + index)
-        for heap in heaps.values():
-            heapify(heap)
-        until = float("inf")
-        busy = 0.0
-        while (where := self._next_loop(heaps)) is not None:
+        while (where := self._next_loop()) is not None:
             heap = heaps[where]
             index = heappop(heap) % size
-            now = free.get(where, 0.0)
+            now = free[where]
             if ready[index] > now:
                 now = ready[index]
-            if now >= until:
+            if now >= self.stop:
                 break
             due = [index]
             limit = int(now * 1e6 + 1.5) * size
@@ -256,14 +269,12 @@ class _Run:
                 if ready[index] > now:
                     now = ready[index]
                 now += overhead[index]
-                if index in moved:
-                    free_again = now + min(HANDOVER_S, duration[index])
-                    ran, done = self._elsewhere(index, free_again)
+                mark = marks[index]
+                if mark & MOVED:
+                    ran, done, now = self._move(index, now)
                 else:
                     ran = now
-                    free_again = done = now + duration[index]
-                busy += free_again - now
-                now = free_again
+                    now = done = now + duration[index]
                 begin[index] = ran
                 end[index] = done
                 dependent = first[index]
@@ -276,7 +287,7 @@ class _Run:
                         key = int(ready[dependent] * 1e6 + 0.5) * size + dependent
                         heappush(heaps[thread[dependent]], key)
                     dependent = after[dependent]
-                dependent = held[index]
+                dependent = follower[index]
                 if dependent != NONE:
                     if done > ready[dependent]:
                         ready[dependent] = done
@@ -284,44 +295,61 @@ class _Run:
                     if not waiting[dependent]:
                         key = int(ready[dependent] * 1e6 + 0.5) * size + dependent
                         heappush(heaps[thread[dependent]], key)
-                if index in lasts:
-                    lasts.remove(index)
-                    if not lasts:
-                        until = self.until
+                if mark:
+                    self._end_marked(index, mark)
             free[where] = now
             self.turns[where].append((opened, now))
-        self.busy += busy
+            self.ran += due
 
-    def _next_loop(self, heaps: Mapping[int, list[int]]) -> int | None:
+    def _end_marked(self, index: int, mark: int) -> None:
+        """Do what is to be done at the ends of few steps."""
+        if mark & JOINED:
+            for dependent in self.model.joining[index]:
+                self.ready[dependent] = max(self.ready[dependent], self.end[index])
+                self.waiting[dependent] -= 1
+                if not self.waiting[dependent]:
+                    heap = self.heaps[self.model.causes.thread[dependent]]
+                    heappush(heap, self._key(dependent))
+        if mark & LAST:
+            self.lasts.remove(index)
+            if not self.lasts:
+                self.stop = self.until
+
+    def _key(self, index: int) -> int:
+        """Return what a loop's heap sorts a step by."""
+        return int(self.ready[index] * 1e6 + 0.5) * self.size + index
+
+    def _next_loop(self) -> int | None:
         """Return the loop whose next turn begins first."""
         next_ = None
         earliest = float("inf")
-        for where, heap in heaps.items():
+        for where, heap in self.heaps.items():
             if heap:
-                if len(heaps) == 1:
+                if len(self.heaps) == 1:
                     return where
-                at = max(self.free.get(where, 0.0), self.ready[heap[0] % self.size])
+                at = max(self.free[where], self.ready[heap[0] % self.size])
                 if at < earliest:
                     next_, earliest = where, at
         return next_
 
-    def _elsewhere(self, index: int, since: float) -> tuple[float, float]:
-        """Return when a moved step begins and ends that was sent at a moment."""
+    def _move(self, index: int, now: float) -> tuple[float, float, float]:
+        """Send a step elsewhere; return when it begins and ends there, and the loop is free."""
         move, duration = self.moved[index], self.model.causes.duration[index]
-        in_thread = move.to == "thread"
-        begin = since
-        if in_thread:
+        handover = min(HANDOVER_S, duration)
+        self.saved += duration - handover
+        begin = sent = now + handover
+        if move.to == "thread":
             begin = max(begin, self.threads[0])
         if move.uses_cpu:
             begin = max(begin, self.cores[0])
         end = begin + duration
-        if move.to in POOLS:
-            self.pools_until = max(self.pools_until, end)
-        if in_thread:
+        if move.to == "thread":
             heapreplace(self.threads, end)
         if move.uses_cpu:
             heapreplace(self.cores, end)
-        return begin, end
+        if move.to in POOLS:
+            self.pools_until = max(self.pools_until, end)
+        return begin, end, sent
 
     @property
     def until(self) -> float:
@@ -346,7 +374,9 @@ class _Run:
             span = turns[-1][1] - turns[0][0] if turns else 0.0
             ran = model.ran_s.get(where, model.run_s) - model.span[where] + span
             lags.append(lag_of_turns(Counter(map(_length, turns)).items(), ran))
-        return Outcome(self.run_s, self.busy, max(lags, key=lambda lag: (lag.p99, lag.max)))
+        duration = model.causes.duration
+        busy = sum(duration[: self.start]) + sum(map(duration.__getitem__, self.ran)) - self.saved
+        return Outcome(self.run_s, max(0.0, busy), max(lags, key=lambda lag: (lag.p99, lag.max)))
 
 
 def _length(turn: tuple[float, float]) -> float:

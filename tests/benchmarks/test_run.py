@@ -1,0 +1,78 @@
+"""A short run of all benchmarks: every case measures, and what is stored has its shape."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.case import all_cases
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def run_stored(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    path = tmp_path / "folder" / "results.json"
+    ended = run("--json", str(path), *arguments)
+    assert ended.returncode == 0, ended.stderr
+    stored: dict[str, Any] = json.loads(path.read_text())
+    return stored
+
+
+def test_all_cases_on_asyncio(tmp_path: Path) -> None:
+    stored = run_stored(tmp_path, "--quick", "--rounds", "1", "--loops", "asyncio")
+    assert stored["format"] == 1
+    assert stored["baseline"] == "asyncio"
+    assert stored["failures"] == []
+    assert stored["settings"]["rounds"] == 1
+    assert stored["results"].keys() == all_cases().keys()
+    for loops in stored["results"].values():
+        assert loops.keys() == {"asyncio"}
+        assert loops["asyncio"]["ratio"] == {"median": 1.0, "q1": 1.0, "q3": 1.0}
+        assert loops["asyncio"]["ns"]["median"] > 0
+        assert len(loops["asyncio"]["rounds_ns"]) == 1
+    environment = stored["environment"]
+    assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert environment["cores"] >= 1
+    assert {"uvloop", "rloop", "zuvloop", "fournil"} <= environment["versions"].keys()
+
+
+def test_one_case_on_ours_with_recording(tmp_path: Path) -> None:
+    loops = "asyncio,fournil,fournil+recording"
+    stored = run_stored(tmp_path, "--quick", "--only", "switch", "--loops", loops)
+    assert stored["results"].keys() == {"switch"}
+    measured = stored["results"]["switch"]
+    assert measured.keys() == {"asyncio", "fournil", "fournil+recording"}
+    assert all(len(result["rounds_ns"]) == 3 for result in measured.values())
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="zuvloop may be installed")
+def test_a_missing_peer_is_said(tmp_path: Path) -> None:
+    ended = run("--loops", "zuvloop", "--json", str(tmp_path / "results.json"))
+    assert ended.returncode == 2
+    assert "not measured: zuvloop: needs CPython 3.14 or newer" in ended.stderr
+
+
+def test_an_unknown_loop_is_refused() -> None:
+    ended = run("--loops", "asyncio,gevent")
+    assert ended.returncode == 2
+    assert "'gevent' is none of" in ended.stderr
+
+
+@pytest.mark.parametrize("name", all_cases())
+@pytest.mark.parametrize("operations", [1, 99, 250])
+def test_a_case_takes_any_number_of_operations(name: str, operations: int) -> None:
+    async def measure() -> float:
+        return await all_cases()[name].run(operations)
+
+    assert asyncio.run(measure()) > 0

@@ -1,0 +1,442 @@
+"""Advice: which rule applies to which stack and line, what it says, and what it would gain."""
+
+from __future__ import annotations
+
+import gc
+import string
+import weakref
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from fournil.observe import advice as advice_module, rules
+from fournil.observe.advice import Advice, advise, estimate
+from fournil.observe.blocked import group as group_blocked
+from fournil.observe.decode import decode
+from fournil.observe.model import BlockedGroup, BlockedStep, Blocker, Frame, Recording
+from fournil.observe.reading import read_buffer
+from fournil.observe.rules import RULES, rule_for, sentence
+from fournil.observe.scene import Scene, look_at
+from fournil.record.kinds import Kind
+from tests.observe.builder import (
+    APP,
+    HELD,
+    OFF,
+    PACKAGES,
+    PROJECT,
+    STDLIB,
+    Builder,
+    Frames,
+    site_subject,
+)
+
+WAITING, PYTHON, NATIVE, NATIVE_GIL = Blocker
+
+LIBRARY = {
+    "requests": [
+        (f"{STDLIB}/socket.py", 705, "readinto"),
+        (f"{PACKAGES}/urllib3/connectionpool.py", 789, "urlopen"),
+        (f"{PACKAGES}/requests/sessions.py", 589, "Session.request"),
+        (f"{PACKAGES}/requests/api.py", 73, "get"),
+    ],
+    "httpx": [(f"{PACKAGES}/httpx/_client.py", 914, "send")],
+    "urllib": [(f"{STDLIB}/urllib/request.py", 216, "urlopen")],
+    "subprocess": [(f"{STDLIB}/subprocess.py", 1200, "communicate")],
+    "future": [
+        (f"{STDLIB}/threading.py", 320, "wait"),
+        (f"{STDLIB}/concurrent/futures/_base.py", 451, "result"),
+    ],
+    "queue": [(f"{STDLIB}/threading.py", 320, "wait"), (f"{STDLIB}/queue.py", 171, "get")],
+    "join": [
+        (f"{STDLIB}/threading.py", 1132, "_wait_for_tstate_lock"),
+        (f"{STDLIB}/threading.py", 1112, "join"),
+    ],
+    "event": [(f"{STDLIB}/threading.py", 320, "Condition.wait")],
+    "dns": [(f"{STDLIB}/socket.py", 962, "getaddrinfo")],
+    "connect": [(f"{STDLIB}/socket.py", 836, "create_connection")],
+    "pool": [(f"{STDLIB}/multiprocessing/pool.py", 768, "get")],
+    "logging": [(f"{STDLIB}/logging/__init__.py", 1087, "flush")],
+    "shutil": [(f"{STDLIB}/shutil.py", 260, "copyfile")],
+    "sqlalchemy": [(f"{PACKAGES}/sqlalchemy/engine/base.py", 1, "execute")],
+    "pymysql": [(f"{PACKAGES}/pymysql/cursors.py", 1, "execute")],
+    "redis": [(f"{PACKAGES}/redis/client.py", 1, "get")],
+    "re": [(f"{STDLIB}/re/__init__.py", 166, "match")],
+    "json": [(f"{STDLIB}/json/__init__.py", 231, "dumps")],
+    "import": [("<frozen importlib._bootstrap>", 241, "_call_with_frames_removed")],
+    "": [],
+}  # fmt: skip
+
+
+def empty() -> Recording:
+    return decode(read_buffer(Builder().build()))
+
+
+def group_of(
+    blocker: Blocker | None,
+    frames: Frames,
+    *,
+    kind: Kind = Kind.TASK,
+    own: int = 0,
+    gil_wait_s: float = 0.0,
+) -> BlockedGroup:
+    """Return a group of one step; `own` is the place of the culprit in its frames."""
+    stack = tuple(Frame(*frame) for frame in frames)
+    step = BlockedStep(
+        thread=0,
+        begin_ticks=1,
+        subject=1,
+        kind=kind,
+        begin_s=1.0,
+        duration_s=0.3,
+        delay_s=0.0,
+        ended=True,
+        blocker=blocker,
+        frames=stack,
+        culprit=stack[own] if stack else Frame(APP, 1, "f"),
+        lines={},
+        gil_wait_s=gil_wait_s,
+    )
+    return BlockedGroup(blocker, step.culprit, (step,))
+
+
+class Sources:
+    """Lines of source by file and line."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = {name: text.splitlines() for name, text in files.items()}
+
+    def __call__(self, frame: Frame) -> str:
+        lines = self.files.get(frame.file, [])
+        return lines[frame.line - 1] if 0 < frame.line <= len(lines) else ""
+
+
+def seen(
+    blocker: Blocker,
+    library: str,
+    line: str,
+    *,
+    kind: Kind = Kind.TASK,
+) -> tuple[str, str]:
+    """Return where to and what to do about one line of a coroutine."""
+    frames = [*LIBRARY[library], (APP, 2, "handle")]
+    group = group_of(blocker, frames, kind=kind, own=len(frames) - 1)
+    source = Sources({APP: f"async def handle():\n    {line}"})
+    scene = look_at(group, empty(), source)
+    assert scene
+    rule = rule_for(scene)
+    return rule.to, sentence(rule, scene)
+
+
+CASES = [
+    (WAITING, "", "time.sleep(0.3)", "await", "`await asyncio.sleep(...)`"),
+    (WAITING, "", "sleep(0.3)", "await", "`await asyncio.sleep(...)`"),
+    (WAITING, "requests", "r = requests.get(url)", "await", "asyncio.to_thread(requests.get, ...)"),
+    (WAITING, "requests", "r = session.get(url)", "await", "`httpx.AsyncClient`, `aiohttp`"),
+    (WAITING, "httpx", "r = client.get(url)", "await", "`httpx.AsyncClient` in place of"),
+    (WAITING, "urllib", "urlopen(url).read()", "await", "asyncio.to_thread(urlopen, ...)"),
+    (WAITING, "subprocess", "subprocess.run(['ls'])", "await", "create_subprocess_exec"),
+    (WAITING, "", "os.system('ls')", "await", "create_subprocess_exec"),
+    (WAITING, "future", "x = future.result()", "await", "asyncio.wrap_future(future)"),
+    (WAITING, "queue", "item = jobs.get()", "await", "`asyncio.Queue`"),
+    (WAITING, "", "item = simple_queue.get()", "await", "to_thread(simple_queue.get, ...)"),
+    (WAITING, "join", "worker.join()", "thread", "to_thread(thread.join, ...)"),
+    (WAITING, "event", "ready.wait()", "await", "`asyncio.Event`"),
+    (WAITING, "", "with stock_lock:", "await", "`asyncio.Lock`"),
+    (WAITING, "", "lock.acquire()", "await", "`asyncio.Lock`"),
+    (WAITING, "dns", "socket.getaddrinfo(h, 80)", "await", "loop.getaddrinfo"),
+    (WAITING, "", "data = conn.recv(10)", "await", "loop.sock_recv"),
+    (WAITING, "connect", "socket.create_connection(a)", "await", "asyncio.open_connection"),
+    (WAITING, "pool", "pool.map(f, items)", "process", "run_in_executor(pool, "),
+    (WAITING, "", "cursor.execute(query)", "thread", "to_thread(cursor.execute, ...)"),
+    (WAITING, "pymysql", "run(query)", "thread", "A database is waited for"),
+    (WAITING, "sqlalchemy", "c.execute(q)", "await", "create_async_engine"),
+    (WAITING, "redis", "r.get(key)", "await", "`redis.asyncio`"),
+    (WAITING, "", "os.fsync(file)", "thread", "to_thread(os.fsync, ...)"),
+    (WAITING, "", "text = open(path).read()", "thread", "Files have no async form"),
+    (WAITING, "shutil", "shutil.copyfile(a, b)", "thread", "to_thread(shutil.copyfile, ...)"),
+    (WAITING, "logging", "log.info(x)", "thread", "QueueListener"),
+    (WAITING, "", "name = input('? ')", "thread", "to_thread(input, ...)"),
+    (WAITING, "", "device.measure()", "thread", "to_thread(device.measure, ...)"),
+    (WAITING, "", "", "thread", "to_thread(function, ...)"),
+    (NATIVE, "", "m = matrix.mean()", "thread", "to_thread(matrix.mean, ...)"),
+    (NATIVE, "", "hashlib.sha256(data)", "thread", "to_thread(hashlib.sha256, ...)"),
+    (NATIVE, "", "print(len(zlib.compress(x)))", "thread", "to_thread(zlib.compress, ...)"),
+    (NATIVE_GIL, "re", "re.match(p, text)", "process", "nested repeats"),
+    (NATIVE_GIL, "", "PATTERN.search(text)", "process", "(pool, PATTERN.search, ...)"),
+    (NATIVE_GIL, "", "x = sorted(data)", "process", "sort smaller pieces"),
+    (NATIVE_GIL, "", "data.sort()", "process", "(pool, sorted, ...)"),
+    (NATIVE_GIL, "json", "json.dumps(orders)", "process", "give it smaller pieces"),
+    (NATIVE_GIL, "", "pickle.dumps(orders)", "process", "give it smaller pieces"),
+    (NATIVE_GIL, "", "n = 7 ** huge", "process", "a thread would not help"),
+    (PYTHON, "", "for i in range(n): s += i", "process", "with this code in a function of its own"),
+    (PYTHON, "import", "import pandas", "thread", "at the top of the module"),
+]
+
+
+class TestRules:
+    @pytest.mark.parametrize(("blocker", "library", "line", "to", "text"), CASES)
+    def test_line(self, blocker: Blocker, library: str, line: str, to: str, text: str) -> None:
+        got_to, got = seen(blocker, library, line)
+        assert text in got
+        assert got_to == to
+
+    def test_asyncio_sleep_is_not_time_sleep(self) -> None:
+        assert "time.sleep" not in seen(WAITING, "", "await asyncio.sleep(3)")[1]
+
+    @pytest.mark.parametrize("in_callback", [False, True])
+    @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.text[:30])
+    def test_every_sentence_can_be_written(self, rule: rules.Rule, in_callback: bool) -> None:
+        names = {name for _, name, _, _ in string.Formatter().parse(rule.text) if name}
+        assert names <= {"call", "thread", "process", "holder"}
+        scene = Scene(rule.blockers[0], (), "", "f", False, in_callback, False, "")
+        text = sentence(rule, scene)
+        assert text.endswith((".", "`."))
+        assert "{" not in text
+        assert rule.to in {"thread", "process", "await"}
+
+    @pytest.mark.parametrize("blocker", list(Blocker))
+    def test_every_class_has_a_last_rule(self, blocker: Blocker) -> None:
+        last = [r for r in RULES if blocker in r.blockers and not (r.modules or r.source or r.gil)]
+        assert len(last) == 1
+
+    def test_a_callback_does_not_await(self) -> None:
+        to, text = seen(NATIVE, "", "matrix.mean()", kind=Kind.READER)
+        assert (to, "await" in text) == ("thread", False)
+        assert "`loop.run_in_executor(None, matrix.mean, ...)`" in text
+
+    def test_a_callback_is_told_how_to_await(self) -> None:
+        text = seen(WAITING, "", "time.sleep(1)", kind=Kind.TIMER)[1]
+        assert text.endswith("`asyncio.create_task(...)`.")
+
+    def test_nothing_seen_nothing_said(self) -> None:
+        assert advise(group_of(None, [(APP, 2, "handle")]), empty()) is None
+
+
+PROGRAM = """\
+import time
+
+def count(n):
+    total = 0
+    for i in range(n):
+        total += i
+    return total
+
+def fetch(url):
+    return requests.get(url)
+
+async def inner():
+    data = fetch("http://x/y(z)")
+
+async def handle():
+    total = count(10**7)
+    await inner()
+    squares = [i * i for i in range(10**7)]
+
+def on_timer():
+    count(10**7)
+
+def generator():
+    yield count(3)
+"""
+
+
+class TestWhereToAwait:
+    """The call to send elsewhere is the one that a coroutine makes."""
+
+    source = Sources({APP: PROGRAM})
+
+    def call(
+        self, blocker: Blocker, frames: Frames, *, kind: Kind = Kind.TASK, own: int = 0
+    ) -> tuple[str, bool]:
+        scene = look_at(group_of(blocker, frames, kind=kind, own=own), empty(), self.source)
+        assert scene
+        return scene.call, scene.is_inline
+
+    def test_a_function_that_a_coroutine_calls(self) -> None:
+        assert self.call(PYTHON, [(APP, 5, "count"), (APP, 16, "handle")]) == ("count", False)
+
+    def test_a_blocking_call_inside_a_function(self) -> None:
+        frames = [*LIBRARY["requests"], (APP, 10, "fetch"), (APP, 13, "inner"), (APP, 17, "handle")]
+        own = len(LIBRARY["requests"])
+        assert self.call(WAITING, frames, own=own) == ("fetch", False)
+
+    def test_python_code_in_the_coroutine_itself(self) -> None:
+        assert self.call(PYTHON, [(APP, 16, "handle")]) == ("", True)
+
+    def test_a_comprehension_in_the_coroutine_itself(self) -> None:
+        frames = [(APP, 18, "handle.<locals>.<listcomp>"), (APP, 18, "handle")]
+        assert self.call(PYTHON, frames) == ("", True)
+
+    def test_a_callback(self) -> None:
+        frames = [(APP, 5, "count"), (APP, 21, "on_timer")]
+        assert self.call(PYTHON, frames, kind=Kind.TIMER) == ("count", False)
+
+    def test_top_level_await(self) -> None:
+        source = Sources({APP: "matrix.mean()"})
+        scene = look_at(group_of(NATIVE, [(APP, 1, "<module>")]), empty(), source)
+        assert scene
+        assert scene.call == "matrix.mean"
+
+    def test_without_a_source(self) -> None:
+        frames = [(f"{PROJECT}/gone.py", 5, "count"), (f"{PROJECT}/gone.py", 16, "handle")]
+        assert self.call(PYTHON, frames) == ("count", False)
+
+    def test_names_that_are_no_code(self) -> None:
+        odd = [(APP, 0, "a(b"), (APP, 99, "x.y z"), ("", -1, "")]
+        for blocker in Blocker:
+            self.call(blocker, odd)
+            self.call(blocker, [])
+
+
+class TestGil:
+    def test_the_other_thread_is_named(self) -> None:
+        builder = Builder()
+        for number in (1, 2):
+            builder.loop(number=number, name=f"worker-{number}", ran=5.0)
+        site = builder.site("handle")
+        first, second = builder.task(site), builder.task(site)
+        builder.blocked(1.0, 1.5, first, thread=0)
+        builder.look(1.0, 1.4, 1.0, HELD, [(APP, 30, "grind")], thread=0, ask=1)
+        builder.answer(1, 0.001, thread=0)
+        builder.blocked(1.0, 1.5, second, thread=1)
+        builder.look(1.0, 1.45, 1.0, 4, [(APP, 7, "handle")], thread=1)
+        recording = decode(read_buffer(builder.build()))
+        waited = next(g for g in group_blocked(recording.blocked) if g.waited_for_gil)
+        got = advise(waited, recording)
+        assert got
+        assert got.to == "process"
+        assert "thread 'worker-1' (grind, line 30)" in got.text
+
+    def test_a_thread_without_a_loop_has_no_name(self) -> None:
+        group = group_of(WAITING, [(APP, 7, "handle")], gil_wait_s=0.3)
+        got = advise(group, empty())
+        assert got
+        assert "which another thread held" in got.text
+
+
+def three_blocks(*, events: int = 256, chatter: int = 0) -> Builder:
+    """Three tasks that block for 0.3 s each, beside each other, in a run of two seconds."""
+    builder = Builder(events=events, samples=512)
+    builder.end(2.0)
+    builder.loop(ran=1.0, idle=0.05, turns=[0.9])
+    main, child = builder.site("main"), builder.site("handle")
+    tasks = [builder.task(main)] + [builder.task(child) for _ in range(3)]
+    builder.event(Kind.TASK, 1.0, 0.001, subject=tasks[0])
+    for number, task in enumerate(tasks[1:]):
+        begin = 1.001 + 0.3 * number
+        fields = {"subject": task, "waker": tasks[0], "delay": 0.3 * number + 0.0005}
+        builder.event(Kind.TASK, begin, 0.3, **fields)
+        builder.blocked(begin, begin + 0.3, task, delay=round((0.3 * number + 0.0005) * 2.5e9))
+        builder.look(begin, begin + 0.28, begin, OFF, [(APP, 2, "handle")])
+    fields = {"subject": tasks[0], "waker": tasks[-1], "delay": 0.0001}
+    builder.event(Kind.TASK, 1.9011, 0.001, **fields)
+    for number in range(chatter):
+        builder.event(Kind.CALLBACK, 1.9022 + number * 1e-4, 1e-5, subject=site_subject(main))
+    return builder
+
+
+SLEEPS = Sources({APP: "async def handle():\n    time.sleep(0.3)"})
+
+
+def advice_on(recording: Recording) -> list[tuple[BlockedGroup, Advice]]:
+    groups = group_blocked(recording.blocked)
+    pairs = [(group, advise(group, recording, SLEEPS)) for group in groups]
+    return [(group, found) for group, found in pairs if found]
+
+
+class TestEstimates:
+    def test_three_blocks(self) -> None:
+        recording = decode(read_buffer(three_blocks().build()))
+        (group, found), *rest = advice_on(recording)
+        assert not rest
+        assert group.count == 3
+        assert found.to == "await"
+        assert found.gain_s == pytest.approx(0.6, rel=0.02)
+        assert found.run_s == pytest.approx(1.4, rel=0.02)
+        assert found.busy_s == pytest.approx(0.05, abs=0.01)
+        assert found.lag_s
+        assert found.lag_s["max"] < 0.01
+        outcome = estimate([(group, found)], recording)
+        assert outcome
+        assert outcome.run_s == pytest.approx(1.4, rel=0.02)
+        assert outcome.coarse is False
+
+    def test_a_gain_of_its_own_that_is_small_is_said(self) -> None:
+        builder = Builder()
+        builder.end(2.0)
+        builder.loop(ran=1.0)
+        task = builder.task(builder.site("handle"))
+        builder.event(Kind.TASK, 1.0, 0.3, subject=task)
+        builder.blocked(1.0, 1.3, task)
+        builder.look(1.0, 1.28, 1.0, OFF, [(APP, 2, "handle")])
+        ((_, found),) = advice_on(decode(read_buffer(builder.build())))
+        assert found.gain_s == pytest.approx(0.0, abs=1e-3)
+        assert found.text.endswith(rules.ONLY_LAG)
+
+    def test_nothing_advised_nothing_estimated(self) -> None:
+        assert estimate([], empty()) is None
+
+    def test_events_that_were_overwritten_make_it_coarse(self) -> None:
+        recording = decode(read_buffer(three_blocks(events=16, chatter=64).build()))
+        assert recording.unseen.events
+        advised = advice_on(recording)
+        outcome = estimate(advised, recording)
+        assert outcome
+        assert outcome.coarse is True
+        assert outcome.run_s == pytest.approx(1.4, rel=0.05)
+
+    def test_a_program_that_was_killed_while_it_was_blocked(self) -> None:
+        builder = three_blocks()
+        builder.end(4.0, closed=False)
+        recording = decode(read_buffer(builder.build()))
+        assert estimate(advice_on(recording), recording)
+
+    def test_more_groups_than_can_be_replayed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(advice_module, "MOST_REPLAYED", 1)
+        builder = three_blocks()
+        for number in range(3):
+            begin = 3.0 + number
+            builder.blocked(begin, begin + 0.1, 2)
+            builder.look(begin, begin + 0.09, begin, OFF, [(APP, 20 + number, "other")])
+        recording = decode(read_buffer(builder.end(8.0).build()))
+        first, *rest = [found for _, found in advice_on(recording)]
+        assert first.lag_s is not None
+        assert len(rest) == 3
+        for found in rest:
+            assert found.lag_s is None
+            assert found.gain_s == pytest.approx(0.1 * first.gain_s / 0.9, rel=0.01)
+
+    def test_only_the_newest_steps_are_replayed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(advice_module, "MOST_STEPS", 40)
+        recording = decode(read_buffer(three_blocks(chatter=60).build()))
+        outcome = estimate(advice_on(recording), recording)
+        assert outcome
+        assert outcome.coarse is True
+
+    def test_a_recording_without_cores_or_events(self) -> None:
+        builder = Builder(meta=None)
+        builder.loop(ran=1.0)
+        builder.blocked(1.0, 1.3, 1)
+        builder.look(1.0, 1.28, 1.0, OFF, [(APP, 2, "handle")])
+        recording = decode(read_buffer(builder.build()))
+        assert estimate(advice_on(recording), recording)
+
+    def test_a_recording_can_be_forgotten(self) -> None:
+        recording = decode(read_buffer(three_blocks().build()))
+        advice_on(recording)
+        gone = weakref.ref(recording)
+        del recording
+        gc.collect()
+        assert gone() is None
+        assert advice_module._latest is None
+
+
+def test_modules_are_named_as_they_are_imported() -> None:
+    frames: Sequence[tuple[str, int, str]] = [
+        (f"{PACKAGES}/yaml/__init__.py", 1, "load"),
+        (f"{STDLIB}/email/message.py", 2, "as_string"),
+        (APP, 2, "handle"),
+    ]
+    scene = look_at(group_of(PYTHON, frames, own=2), empty(), SLEEPS)
+    assert scene
+    assert scene.library == (("email.message", "as_string"), ("yaml", "load"))
