@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fournil.observe.advice import Advice
 from fournil.observe.endings import Ending, Unfinished
 from fournil.observe.findings import TASK, Finding, Report, Taker
-from fournil.observe.model import Blocker, Frame, Site
+from fournil.observe.model import Blocker, Frame, Meta, Site
 from fournil.observe.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
 from fournil.observe.stacks import Ownership
 from fournil.observe.words import clean, count, seconds, share
@@ -79,8 +79,7 @@ class _Sections:
 
     def _title(self) -> Iterator[Line]:
         recording, meta = self._recording, self._recording.meta
-        program = meta.main or (meta.argv[0] if meta.argv else f"process {recording.pid}")
-        name = Span(clean(PurePath(program).name or program), Role.TITLE)
+        name = Span(clean(_program(meta) or f"process {recording.pid}"), Role.TITLE)
         told = f"ran {seconds(recording.run_s)}"
         if meta.python:
             told += f" on {meta.implementation or 'Python'} {meta.python}"
@@ -349,3 +348,16 @@ class _Sections:
 
 def _role(blocker: Blocker | None) -> Role:
     return Role(blocker.value) if blocker else Role.DIM
+
+
+def _program(meta: Meta) -> str:
+    """Return how a person would call the program: by its file, or as `-m module` or `-c`."""
+    if meta.main:
+        return PurePath(meta.main).name
+    words = iter(meta.argv[1:])
+    for word in words:
+        if word == "-m":
+            return f"-m {next(words, '')}"
+        if word == "-c" or not word.startswith("-"):
+            return PurePath(word).name
+    return ""

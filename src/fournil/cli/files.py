@@ -1,0 +1,138 @@
+"""The files that a run writes, checked before the program starts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import os
+import stat
+import sys
+import tempfile
+from typing import Self
+
+from fournil.cli.refusal import Refusal
+from fournil.record.layout import DEFAULT_SIZE, MAGIC
+
+SHARED_MEMORY = "/dev/shm"
+PRIVATE = "fournil-run-"
+STANDARD_OUTPUT = "-"
+
+
+class RecordingFile:
+    """The file that a program is recorded into: new, private, and there before the program.
+
+    A recording that is kept grows beside the file that it is for, and takes its place when the
+    program was found. So an earlier recording outlives a run that comes to nothing, and a
+    program that still writes into it, or a reader, keeps it.
+
+    Args:
+        kept_as: the file to keep it as; None removes it in the end.
+
+    Raises:
+        Refusal: there is something else, or the file cannot be written.
+    """
+
+    def __init__(self, kept_as: str | None) -> None:
+        self.final = ""
+        if kept_as is None:
+            folder = _folder_with_room()
+            _sweep(folder)
+            prefix = f"{PRIVATE}{os.getpid()}-"
+            self._descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            return
+        self.final = os.path.realpath(kept_as) if kept_as else kept_as
+        _check_replaceable(self.final, kept_as)
+        folder, name = os.path.split(self.final)
+        try:
+            self._descriptor, self.path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+        except OSError as error:
+            raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
+
+    def found(self) -> str | None:
+        """Return where the program's recording is; None when there was no program."""
+        status = os.fstat(self._descriptor)
+        for path in filter(None, [self.final, self.path]):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(status, os.stat(path)) and status.st_size:
+                    return path
+        return None
+
+    def remove(self) -> None:
+        """Remove the file unless it is kept."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+        os.close(self._descriptor)
+
+
+def check_json(path: str) -> None:
+    """Raise Refusal when JSON could not be written to a path."""
+    if path == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise Refusal("cannot write JSON to standard output: it is closed")
+        return
+    try:
+        if os.path.lexists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            # To open a pipe would wait for its reader.
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY))
+            return
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+            os.unlink(path)
+            return
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError as error:
+        raise Refusal(f"cannot write JSON to {path}: {error.strerror}") from None
+
+
+def _folder_with_room() -> str:
+    # Writing to a mapped file on a disk waits whenever the kernel writes its pages back. But
+    # a container's shared memory may be small.
+    with contextlib.suppress(OSError):
+        room = os.statvfs(SHARED_MEMORY)
+        if room.f_bavail * room.f_frsize > DEFAULT_SIZE and os.access(SHARED_MEMORY, os.W_OK):
+            return SHARED_MEMORY
+    return tempfile.gettempdir()
+
+
+def _sweep(folder: str) -> None:
+    """Remove recordings that runs left which were killed with all that could remove them."""
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{PRIVATE}*")):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                # A run keeps its lock as long as it lives, wherever its process is visible.
+                # Before its program starts, the file is empty and the lock may be to come.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_size:
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
+
+
+def _check_replaceable(path: str, given: str) -> None:
+    try:
+        if not os.path.lexists(path) and path:
+            return
+        status = os.stat(path)
+    except OSError as error:
+        raise Refusal(f"cannot record into {given}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        what = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise Refusal(f"cannot record into {given}: it is {what}")
+    try:
+        with open(path, "r+b") as file:
+            begin = file.read(len(MAGIC))
+    except OSError as error:
+        raise Refusal(f"cannot record into {given}: {error.strerror}") from None
+    if begin not in {b"", MAGIC}:
+        raise Refusal(
+            f"{given} is no recording, and is not overwritten; give --record another file"
+        )

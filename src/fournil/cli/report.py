@@ -1,0 +1,42 @@
+"""`fournil report FILE`: the report of a recording, also of a program that was killed."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from fournil.cli.refusal import Refusal
+from fournil.errors import RecordingError
+
+STANDARD_OUTPUT = "-"
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--json",
+    "json_to",
+    metavar="FILE",
+    help="Write the report as JSON as well; - is stdout, and the text then goes to stderr.",
+)
+def report(file: str, json_to: str | None) -> None:
+    """Print the report of the recording FILE.
+
+    The program may have ended, been killed, or still be running.
+    """
+    from fournil.observe import report as reports
+
+    try:
+        found = reports.load(file)
+    except RecordingError as error:
+        raise Refusal(str(error)) from None
+    reports.print_report(found, sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout)
+    if json_to is None:
+        return
+    try:
+        reports.write_json(found, json_to)
+    except BrokenPipeError:
+        raise  # whoever read it has enough; click ends quietly
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{json_to}: cannot write the report there: {error}") from None

@@ -1,0 +1,80 @@
+"""The program's process, from its first line to its last."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from fournil.launch import forks, loops, tracebacks, unawaited
+from fournil.launch.order import Order
+from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
+from fournil.recorder import Recorder
+
+BAD_INPUT = 2
+
+
+def main() -> None:
+    """Follow the order on our command line."""
+    order = Order.parse(*sys.argv[1:3])
+    _show_as_python(order)
+    loops.install()
+    forks.install()
+    # Started before the program's first line, its `atexit` function runs after the program's.
+    recorder = Recorder(order.recording, threshold=order.threshold, main=main_file(order))
+    try:
+        recorder.start()
+    except OSError as error:
+        _refuse(f"cannot record into {order.final or order.recording}: {error.strerror}")
+    unawaited.tell(recorder.note_never_awaited)
+    starts = {RUNPY_START}
+    try:
+        program = _find(order, recorder)
+        starts.add(program.start)
+        program.run()
+    except SystemExit:
+        raise
+    except BaseException:
+        tracebacks.begin_at(starts)
+        raise
+
+
+def _show_as_python(order: Order) -> None:
+    """Set the command line as `python` would show it to the program."""
+    flags = sys.orig_argv[1 : -len(sys.argv)]
+    arguments = sys.argv[3:]
+    sys.orig_argv = [sys.orig_argv[0], *flags, *order.words(), *arguments]
+    # While Python looks for a module, its option is in the place of the path.
+    sys.argv = [order.words()[0], *arguments]
+
+
+def _find(order: Order, recorder: Recorder) -> Program:
+    """Return the program, once nothing but itself can fail; until then, no file is lost."""
+    try:
+        program = find(order)
+    except NoProgramError as error:
+        _drop(order, recorder)
+        if isinstance(error.__cause__, SyntaxError):
+            cause = error.__cause__.with_traceback(None)
+            cause.__context__ = None
+            sys.__excepthook__(type(cause), cause, None)
+            sys.exit(BAD_INPUT)
+        _refuse(str(error))
+    if order.final:
+        try:
+            os.replace(order.recording, order.final)
+        except OSError as error:
+            _drop(order, recorder)
+            _refuse(f"cannot record into {order.final}: {error.strerror}")
+    return program
+
+
+def _drop(order: Order, recorder: Recorder) -> None:
+    """End the recording of nothing: where there is no file, the supervisor reports nothing."""
+    recorder.stop()
+    os.unlink(order.recording)
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"fournil: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
