@@ -6,7 +6,6 @@ import asyncio
 import asyncio.base_events
 import asyncio.events
 import asyncio.format_helpers
-import asyncio.log
 import selectors
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fournil._native import ring
 from fournil._native.core import LoopCore
+from fournil._native.handles import show_callback
 
 if TYPE_CHECKING:
     from fournil._native.handles import Handle
@@ -53,7 +53,13 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         self._given_selector = selector
-        super().__init__(_PollerView(self._poller))
+        try:
+            super().__init__(_PollerView(self._poller))
+        except BaseException:
+            # Half made, as when descriptors run out: `close` could not take it apart.
+            self._close_core()
+            self._closed = True
+            raise
 
     def run_forever(self) -> None:
         """Run until `stop` is called."""
@@ -100,9 +106,8 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     # Called by the core, for what is rare.
 
     def _callback_failed(self, handle: Handle, error: BaseException) -> None:
-        shown = asyncio.format_helpers._format_callback_source(handle._callback, handle._args or ())
         context = {
-            "message": f"Exception in callback {shown}",
+            "message": f"Exception in callback {show_callback(handle)}",
             "exception": error,
             "handle": handle,
         }
@@ -110,20 +115,24 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             context["source_traceback"] = handle._source_traceback
         self.call_exception_handler(context)
 
-    def _run_in_debug_mode(self, handle: asyncio.Handle) -> None:
+    def _run_in_debug_mode(self, handle: Handle) -> None:
         self._current_handle = handle
         try:
             begin = self.time()
             self._run_handle(handle)
             duration = self.time() - begin
             if duration >= self.slow_callback_duration:
-                asyncio.log.logger.warning(
+                # asyncio's type hints leave both out.
+                asyncio.base_events.logger.warning(  # type: ignore[attr-defined]
                     "Executing %s took %.3f seconds",
                     asyncio.base_events._format_handle(handle),  # type: ignore[attr-defined]
                     duration,
                 )
         finally:
             self._current_handle = None
+            # The frames of an exception's traceback keep this one, and with it the handle, whose
+            # task may hold the exception: a task that nobody else holds would stay.
+            del handle
 
     def _where(self) -> traceback.StackSummary:
         """Return the stack of the code that called a method of the core."""
@@ -137,14 +146,13 @@ class _PollerView(selectors.BaseSelector):
         self._poller = poller
 
     def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        reader, writer = self._poller.handles_of(fd)
+        known_as, fd, reader, writer = self._poller.registration(fileobj)
         if reader is None and writer is None:
             raise KeyError(f"{fileobj!r} is not registered")
         events = (selectors.EVENT_READ if reader is not None else 0) | (
             selectors.EVENT_WRITE if writer is not None else 0
         )
-        return selectors.SelectorKey(fileobj, fd, events, (reader, writer))
+        return selectors.SelectorKey(known_as, fd, events, (reader, writer))
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return {fd: self.get_key(fd) for fd in self._poller.watched_fds()}

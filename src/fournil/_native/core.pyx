@@ -5,7 +5,7 @@ import asyncio
 import threading
 from asyncio.tasks import Task
 
-from cpython.exc cimport PyErr_ExceptionMatches
+from cpython.exc cimport PyErr_CheckSignals, PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
 from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
@@ -16,6 +16,7 @@ from fournil._native.poller cimport Poller
 from fournil._native.ready cimport ReadyQueue, pop, push
 from fournil._native.ring cimport Ring, current_ring
 from fournil._native.steps cimport LoopRecord
+from fournil._native.sys.collector cimport PyTypeObject, Traverse, Visit
 from fournil._native.sys.python cimport (
     METH_FASTCALL,
     METH_KEYWORDS,
@@ -63,6 +64,8 @@ cdef class LoopCore:
     """The hot half of an event loop; the other is `asyncio.SelectorEventLoop`."""
 
     def __cinit__(self, *args, **kwargs):
+        # Until asyncio's half has made it open: one that is not made is not to be closed.
+        self._closed = True
         self.ready = ReadyQueue()
         self.timers = Timers()
         self.poller = Poller()
@@ -87,12 +90,17 @@ cdef class LoopCore:
         cdef double left
         cdef uint64_t began
         cdef int count
+        if self.ready.count == 0 and not self._stopping:
+            # A signal whose handler waits to run now would not end the wait.
+            PyErr_CheckSignals()
+            if self.timers.count:
+                left = earliest(self.timers) - self.now()
+                # Longer than a day, the loop just looks again: no kernel's limit is near.
+                timeout_ns = <long long> (min(max(left, 0.0), 86400.0) * 1e9)
+        # Only now: a signal's handler may have made something ready, and another thread, which
+        # the `time` of a subclass lets run.
         if self.ready.count or self._stopping:
             timeout_ns = 0
-        elif self.timers.count:
-            left = earliest(self.timers) - self.now()
-            # Longer than a day, the loop just looks again: no kernel's limit is near.
-            timeout_ns = <long long> (min(max(left, 0.0), 86400.0) * 1e9)
         if self.record is None:
             count = self.poller.wait(timeout_ns)
             self.polled_at = ticks_now()
@@ -111,12 +119,15 @@ cdef class LoopCore:
     cdef int fire_timers(self) except -1:
         # A nanosecond is the clock's resolution: the kernel's wait may end that much early.
         cdef double now = self.now() + 1e-9
+        cdef double late
         cdef TimerHandle handle
         while self.timers.count and earliest(self.timers) <= now:
             handle = self.timers.pop()
-            handle.ready_at = self.polled_at - <uint64_t> (
-                max(now - handle.deadline, 0.0) * self.ticks_per_second
-            )
+            handle.ready_at = self.polled_at
+            late = now - handle.deadline
+            # Not so where the moment is no number, or infinitely long ago.
+            if 0 < late < 1e6:
+                handle.ready_at -= <uint64_t> (late * self.ticks_per_second)
             push(self.ready, handle)
         return 0
 
@@ -254,7 +265,10 @@ cdef class LoopCore:
             self._check_closed()
         if delay is None:
             raise TypeError("delay must not be None")
-        return self.set_timer(self.now() + <double> delay, callback, args, context)
+        cdef double seconds = delay
+        if seconds <= 0:
+            self.polled_at = 0  # it is due: the next turn looks
+        return self.set_timer(self.now() + seconds, callback, args, context)
 
     def call_at(self, when, callback, *args, context=None):
         """Run `callback(*args)` when `time()` is `when`, in seconds."""
@@ -262,33 +276,40 @@ cdef class LoopCore:
             self._check_closed()
         if when is None:
             raise TypeError("when cannot be None")
-        return self.set_timer(when, callback, args, context)
+        cdef double moment = when
+        if moment <= self.now():
+            self.polled_at = 0  # it is due: the next turn looks
+        return self.set_timer(moment, callback, args, context)
 
-    def _add_reader(self, fd, callback, *args):
+    def _add_reader(self, fd, callback, *args, context=None):
         if self._closed:
             self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, None)
+        cdef Handle handle = self.new_handle(callback, args, context)
         handle.kind = KIND_READER
-        self.poller.set_reader(descriptor_of(fd), handle)
+        if self._debug:
+            handle._source_traceback = self._where()
+        self.poller.set_reader(fd, handle)
         return handle
 
     def _remove_reader(self, fd):
         if self._closed:
             return False
-        return self.poller.drop_reader(descriptor_of(fd))
+        return self.poller.drop_reader(fd)
 
-    def _add_writer(self, fd, callback, *args):
+    def _add_writer(self, fd, callback, *args, context=None):
         if self._closed:
             self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, None)
+        cdef Handle handle = self.new_handle(callback, args, context)
         handle.kind = KIND_WRITER
-        self.poller.set_writer(descriptor_of(fd), handle)
+        if self._debug:
+            handle._source_traceback = self._where()
+        self.poller.set_writer(fd, handle)
         return handle
 
     def _remove_writer(self, fd):
         if self._closed:
             return False
-        return self.poller.drop_writer(descriptor_of(fd))
+        return self.poller.drop_writer(fd)
 
     def _add_callback(self, handle):
         # asyncio makes the handles of signals itself.
@@ -421,9 +442,48 @@ call_soon_definition.ml_doc = (
 add_method(LoopCore, &call_soon_definition)
 
 
-cdef int descriptor_of(object file) except -1:
-    """Return the descriptor of a file, or of an object with `fileno()`."""
-    return file if isinstance(file, int) else file.fileno()
+# The queue, the timers and the poller hold handles as plain pointers, which the cyclic
+# collector does not see, and each handle holds its loop. Without what follows, a loop that
+# nobody closed would neither be collected nor warn that it was not closed.
+
+cdef Traverse traverse_fields = (<PyTypeObject *> LoopCore).tp_traverse
+
+
+cdef int traverse(PyObject *loop, Visit visit, void *argument) noexcept:
+    cdef ReadyQueue ready = (<LoopCore> loop).ready
+    cdef Timers timers = (<LoopCore> loop).timers
+    cdef Poller poller = (<LoopCore> loop).poller
+    cdef Py_ssize_t i
+    cdef int status = traverse_fields(loop, visit, argument)
+    if poller is None:  # made last, when descriptors do not run out
+        return status
+    for i in range(<Py_ssize_t> ready.count):
+        if status == 0:
+            status = visit(ready.slots[(ready.head + i) & (ready.capacity - 1)], argument)
+    for i in range(timers.count):
+        if status == 0:
+            status = visit(timers.entries[i].handle, argument)
+    for i in range(poller.capacity):
+        if status == 0 and poller.watched[i].reader != NULL:
+            status = visit(poller.watched[i].reader, argument)
+        if status == 0 and poller.watched[i].writer != NULL:
+            status = visit(poller.watched[i].writer, argument)
+    return status
+
+
+cdef int clear(PyObject *loop) noexcept:
+    # The three stay, emptied: what is finalized after the loop may still call its methods.
+    if (<LoopCore> loop).poller is None:
+        return 0
+    (<LoopCore> loop).ready.clear()
+    (<LoopCore> loop).timers.clear()
+    (<LoopCore> loop).poller.forget_all()
+    (<LoopCore> loop)._task_factory = None
+    return 0
+
+
+(<PyTypeObject *> LoopCore).tp_traverse = traverse
+(<PyTypeObject *> LoopCore).tp_clear = clear
 
 
 cdef inline PyObject **items_of(object args) noexcept:

@@ -7,6 +7,19 @@ cimport cython
 
 from fournil._native.timers cimport Timers
 
+# Since CPython 3.13 arguments, which may be secrets, are shown in debug mode only.
+cdef bint may_hide_arguments = (
+    "debug" in (asyncio.format_helpers._format_callback_source.__kwdefaults__ or ())
+)
+
+
+def show_callback(Handle handle):
+    """Return a handle's callback and where it is defined, as asyncio shows it."""
+    options = {"debug": handle._loop.get_debug()} if may_hide_arguments else {}
+    return asyncio.format_helpers._format_callback_source(
+        handle._callback, handle._args, **options
+    )
+
 
 @cython.freelist(256)
 cdef class Handle:
@@ -16,9 +29,9 @@ cdef class Handle:
         """Cancel the callback; cancelling one that ran or was cancelled does nothing."""
         if self._cancelled:
             return
+        self._cancelled = True
         if self._source_traceback is not None:  # made in debug mode
             self._shown = repr(self)
-        self._cancelled = True
         self._callback = None
         self._args = None
 
@@ -39,7 +52,7 @@ cdef class Handle:
         if self._cancelled:
             info.append("cancelled")
         if self._callback is not None:
-            info.append(asyncio.format_helpers._format_callback_source(self._callback, self._args))
+            info.append(show_callback(self))
         if self._source_traceback:
             *_, frame = self._source_traceback
             info.append(f"created at {frame[0]}:{frame[1]}")
@@ -59,9 +72,9 @@ cdef class TimerHandle(Handle):
         cdef Timers timers
         if self._cancelled:
             return
+        self._cancelled = True
         if self._source_traceback is not None:  # made in debug mode
             self._shown = repr(self)
-        self._cancelled = True
         self._callback = None
         self._args = None
         if self.timers is not None:
@@ -96,7 +109,7 @@ cdef class TimerHandle(Handle):
     def __le__(self, other):
         if not isinstance(other, TimerHandle):
             return NotImplemented
-        return self.deadline <= (<TimerHandle> other).deadline
+        return self.deadline < (<TimerHandle> other).deadline or self == other
 
     def __gt__(self, other):
         if not isinstance(other, TimerHandle):
@@ -106,7 +119,7 @@ cdef class TimerHandle(Handle):
     def __ge__(self, other):
         if not isinstance(other, TimerHandle):
             return NotImplemented
-        return self.deadline >= (<TimerHandle> other).deadline
+        return self.deadline > (<TimerHandle> other).deadline or self == other
 
     def __eq__(self, other):
         if not isinstance(other, TimerHandle):

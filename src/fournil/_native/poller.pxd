@@ -24,7 +24,9 @@ cdef class Poller:
     cdef int wake_fd
     cdef Watched *watched               # by file descriptor
     cdef int capacity
-    cdef int handles                    # readers and writers set
+    # The file objects that stand in for their descriptor, by it, while it is watched. A
+    # closed one no longer knows its number, and can be removed all the same.
+    cdef dict files
     # True from just before the wait until just after it, both with the GIL held: so a
     # thread that pushed a handle under the GIL either was seen, or sees this and wakes.
     cdef bint waiting
@@ -33,11 +35,17 @@ cdef class Poller:
 
     cdef int wait(self, long long timeout_ns) except -2
     cdef int collect(self, int count, ReadyQueue ready, uint64_t now) except -1
+    cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1
     cdef int wake(self) except -1
-    cdef int set_reader(self, int fd, Handle handle) except -1
-    cdef int set_writer(self, int fd, Handle handle) except -1
-    cdef bint drop_reader(self, int fd) except -1
-    cdef bint drop_writer(self, int fd) except -1
+    cdef int set_reader(self, file, Handle handle) except -1
+    cdef int set_writer(self, file, Handle handle) except -1
+    cdef bint drop_reader(self, file) except -1
+    cdef bint drop_writer(self, file) except -1
+    cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1
+    cdef int take(self, int fd, PyObject **place) except -1
+    cdef int fd_of(self, file) except -1
     cdef int reserve(self, int fd) except -1
     cdef int register(self, int fd) except -1
+    cdef void forget(self, int fd) noexcept
+    cdef void forget_all(self) noexcept
     cdef void close(self) noexcept

@@ -5,12 +5,16 @@ soon given to another file. So what was asked of the kernel may be out of date: 
 that the kernel does not know becomes an addition, and an addition that it knows, a change.
 """
 
+import os
+
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, errno
 from libc.string cimport memset
+from posix.fcntl cimport F_GETFD, fcntl
 from posix.unistd cimport close as close_fd
 
 from fournil._native.handles cimport Handle
@@ -34,12 +38,15 @@ from fournil._native.sys.epoll cimport (
 )
 
 
+# The collector goes by the loop: see the end of core.pyx.
+@cython.no_gc_clear
 cdef class Poller:
     """Waits for file descriptors, for a moment, and for `wake`."""
 
     def __cinit__(self):
         cdef epoll_event event
         self.epoll_fd = self.wake_fd = -1
+        self.files = {}
         self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll_fd < 0:
             PyErr_SetFromErrno(OSError)
@@ -81,8 +88,6 @@ cdef class Poller:
         cdef int i, fd
         cdef uint32_t mask
         cdef uint64_t value
-        cdef Watched *entry
-        cdef Handle handle
         for i in range(count):
             fd = self.events[i].data.fd
             mask = self.events[i].events
@@ -90,17 +95,20 @@ cdef class Poller:
                 eventfd_read(fd, &value)
                 self.woken = False
                 continue
-            entry = &self.watched[fd]
             # Errors and hang-ups are told to both sides: each finds out by its own call.
-            if mask & ~<uint32_t> EPOLLOUT and entry.reader != NULL:
-                handle = <Handle> entry.reader
-                handle.ready_at = now
-                push(ready, handle)
-            if mask & ~<uint32_t> EPOLLIN and entry.writer != NULL:
-                handle = <Handle> entry.writer
-                handle.ready_at = now
-                push(ready, handle)
+            if mask & ~<uint32_t> EPOLLOUT and self.watched[fd].reader != NULL:
+                self.tell(fd, &self.watched[fd].reader, ready, now)
+            if mask & ~<uint32_t> EPOLLIN and self.watched[fd].writer != NULL:
+                self.tell(fd, &self.watched[fd].writer, ready, now)
         return 0
+
+    cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1:
+        cdef Handle handle = <Handle> place[0]
+        # The kernel would go on to report what a cancelled handle does not take up.
+        if handle._cancelled:
+            return self.take(fd, place)
+        handle.ready_at = now
+        return push(ready, handle)
 
     cdef int wake(self) except -1:
         """End the wait of the loop's thread, if it waits and was not woken."""
@@ -109,77 +117,81 @@ cdef class Poller:
             eventfd_write(self.wake_fd, 1)
         return 0
 
-    cdef int set_reader(self, int fd, Handle handle) except -1:
-        """Run `handle` whenever `fd` can be read; cancels the one that stood there."""
-        cdef PyObject *old
+    cdef int set_reader(self, file, Handle handle) except -1:
+        """Run `handle` whenever `file` can be read; cancels the one that stood there."""
+        cdef int fd = self.fd_of(file)
         self.reserve(fd)
-        old = self.watched[fd].reader
-        self.watched[fd].reader = <PyObject *> handle
-        try:
-            self.register(fd)
-        except BaseException:
-            self.watched[fd].reader = old
-            raise
-        Py_INCREF(handle)
-        if old != NULL:
-            (<Handle> old).cancel()
-            Py_XDECREF(old)
-        else:
-            self.handles += 1
-        return 0
+        return self.put(fd, file, &self.watched[fd].reader, handle)
 
-    cdef int set_writer(self, int fd, Handle handle) except -1:
-        """Run `handle` whenever `fd` can be written; cancels the one that stood there."""
-        cdef PyObject *old
+    cdef int set_writer(self, file, Handle handle) except -1:
+        """Run `handle` whenever `file` can be written; cancels the one that stood there."""
+        cdef int fd = self.fd_of(file)
         self.reserve(fd)
-        old = self.watched[fd].writer
-        self.watched[fd].writer = <PyObject *> handle
-        try:
-            self.register(fd)
-        except BaseException:
-            self.watched[fd].writer = old
-            raise
-        Py_INCREF(handle)
-        if old != NULL:
-            (<Handle> old).cancel()
-            Py_XDECREF(old)
-        else:
-            self.handles += 1
-        return 0
+        return self.put(fd, file, &self.watched[fd].writer, handle)
 
-    cdef bint drop_reader(self, int fd) except -1:
-        """Forget the reader of `fd`; return whether there was one."""
-        cdef PyObject *old
-        if fd < 0 or fd >= self.capacity or self.watched[fd].reader == NULL:
+    cdef bint drop_reader(self, file) except -1:
+        """Forget the reader of `file`; return whether there was one."""
+        cdef int fd = self.fd_of(file)
+        if fd >= self.capacity or self.watched[fd].reader == NULL:
             return False
-        old = self.watched[fd].reader
-        self.watched[fd].reader = NULL
-        self.handles -= 1
-        self.register(fd)
-        (<Handle> old).cancel()
-        Py_XDECREF(old)
+        self.take(fd, &self.watched[fd].reader)
         return True
 
-    cdef bint drop_writer(self, int fd) except -1:
-        """Forget the writer of `fd`; return whether there was one."""
-        cdef PyObject *old
-        if fd < 0 or fd >= self.capacity or self.watched[fd].writer == NULL:
+    cdef bint drop_writer(self, file) except -1:
+        """Forget the writer of `file`; return whether there was one."""
+        cdef int fd = self.fd_of(file)
+        if fd >= self.capacity or self.watched[fd].writer == NULL:
             return False
-        old = self.watched[fd].writer
-        self.watched[fd].writer = NULL
-        self.handles -= 1
-        self.register(fd)
-        (<Handle> old).cancel()
-        Py_XDECREF(old)
+        self.take(fd, &self.watched[fd].writer)
         return True
+
+    cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1:
+        cdef PyObject *old = place[0]
+        Py_INCREF(handle)
+        place[0] = <PyObject *> handle
+        if not isinstance(file, int):
+            self.files[fd] = file
+        try:
+            self.register(fd)
+        finally:
+            cancel_and_release(old)
+        return 0
+
+    cdef int take(self, int fd, PyObject **place) except -1:
+        cdef PyObject *old = place[0]
+        place[0] = NULL
+        try:
+            self.register(fd)
+        finally:
+            cancel_and_release(old)
+        return 0
+
+    cdef int fd_of(self, file) except -1:
+        """Return the descriptor of a file object, also of one closed meanwhile, or of an int."""
+        # The errors are those of `selectors`, which asyncio's users know.
+        cdef int fd
+        if isinstance(file, int):
+            fd = file
+        else:
+            try:
+                fd = int(file.fileno())
+            except (AttributeError, TypeError, ValueError):
+                raise ValueError(f"Invalid file object: {file!r}") from None
+        if fd < 0:
+            for known_fd, known in self.files.items():
+                if known is file:
+                    return known_fd
+            raise ValueError(f"Invalid file descriptor: {fd}")
+        return fd
 
     cdef int reserve(self, int fd) except -1:
         cdef int capacity = self.capacity or 64
         cdef Watched *watched
-        if fd < 0:
-            raise ValueError(f"a file descriptor is zero or more, got {fd}")
         if fd < self.capacity:
             return 0
+        # Any number may be given, and none that is a descriptor is too great for a table.
+        if fcntl(fd, F_GETFD) < 0:
+            PyErr_SetFromErrno(OSError)
         while capacity <= fd:
             capacity *= 2
         watched = <Watched *> PyMem_Realloc(self.watched, capacity * sizeof(Watched))
@@ -191,11 +203,11 @@ cdef class Poller:
         return 0
 
     cdef int register(self, int fd) except -1:
-        """Tell the kernel what is wanted of `fd` now."""
+        """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd`."""
         cdef Watched *entry = &self.watched[fd]
         cdef uint32_t wanted = 0
         cdef epoll_event event
-        cdef int status
+        cdef int status, problem
         if self.epoll_fd < 0:
             raise RuntimeError("Event loop is closed")
         if entry.reader != NULL:
@@ -219,15 +231,35 @@ cdef class Poller:
             elif status < 0 and not entry.registered and errno == EEXIST:
                 status = epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, &event)
             if status < 0:
-                PyErr_SetFromErrno(OSError)
+                problem = errno
+                self.forget(fd)
+                raise OSError(problem, os.strerror(problem))
         entry.registered = wanted
+        if wanted == 0 and self.files:
+            self.files.pop(fd, None)
         return 0
 
-    def handles_of(self, int fd):
-        """Return the reader's and the writer's handle of `fd`, each or None."""
-        if fd < 0 or fd >= self.capacity:
-            return None, None
+    cdef void forget(self, int fd) noexcept:
+        cdef Watched entry = self.watched[fd]
+        memset(&self.watched[fd], 0, sizeof(Watched))
+        Py_XDECREF(entry.reader)
+        Py_XDECREF(entry.writer)
+
+    cdef void forget_all(self) noexcept:
+        """Let go of all handles, without telling the kernel."""
+        cdef int fd
+        for fd in range(self.capacity):
+            self.forget(fd)
+        self.files.clear()
+
+    def registration(self, file):
+        """Return of a file: the object by which it is known, its descriptor, its handles."""
+        cdef int fd = self.fd_of(file)
+        if fd >= self.capacity:
+            return file, fd, None, None
         return (
+            self.files.get(fd, fd),
+            fd,
             <object> self.watched[fd].reader if self.watched[fd].reader != NULL else None,
             <object> self.watched[fd].writer if self.watched[fd].writer != NULL else None,
         )
@@ -244,19 +276,21 @@ cdef class Poller:
         return self.epoll_fd
 
     cdef void close(self) noexcept:
-        cdef int fd
-        cdef PyObject *old
-        for fd in range(self.capacity):
-            old = self.watched[fd].reader
-            self.watched[fd].reader = NULL
-            Py_XDECREF(old)
-            old = self.watched[fd].writer
-            self.watched[fd].writer = NULL
-            Py_XDECREF(old)
-        self.handles = 0
+        self.forget_all()
         if self.wake_fd >= 0:
             close_fd(self.wake_fd)
             self.wake_fd = -1
         if self.epoll_fd >= 0:
             close_fd(self.epoll_fd)
             self.epoll_fd = -1
+
+
+cdef int cancel_and_release(PyObject *handle) except -1:
+    """Cancel a handle, or NULL; takes over the reference."""
+    if handle == NULL:
+        return 0
+    try:
+        (<Handle> handle).cancel()
+    finally:
+        Py_XDECREF(handle)
+    return 0

@@ -9,6 +9,7 @@ time-out usually is, is added and removed at the end of the heap in constant tim
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.math cimport INFINITY
 
 from fournil._native.handles cimport TimerHandle
 
@@ -43,7 +44,8 @@ cdef class Timers:
             self.entries = entries
             self.capacity = capacity
         self.sequence += 1
-        entry.when = handle.deadline
+        # Not a number is neither before nor after anything; asyncio runs such a timer at once.
+        entry.when = handle.deadline if handle.deadline == handle.deadline else -INFINITY
         entry.sequence = self.sequence
         entry.handle = <PyObject *> handle
         Py_INCREF(handle)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.loops import LOOPS, Loop, LoopFactory
+
+
+@pytest.fixture(params=list(LOOPS.values()), ids=list(LOOPS))
+def loop_factory(request: pytest.FixtureRequest) -> LoopFactory:
+    """Each loop in turn."""
+    factory: LoopFactory = request.param
+    return factory
+
+
+@pytest.fixture
+def loop(loop_factory: LoopFactory) -> Iterator[Loop]:
+    """A loop that the test need not close."""
+    loop = loop_factory()
+    yield loop
+    if not loop.is_closed():
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The descriptors of a pipe's two ends; the test may close them."""
+    ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    inodes = [os.fstat(end).st_ino for end in ends]
+    yield ends
+    for end, inode in zip(ends, inodes, strict=True):
+        try:
+            # A number that the test closed may belong to another file by now.
+            if os.fstat(end).st_ino == inode:
+                os.close(end)
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connected sockets that do not block; the test may close them."""
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    other.setblocking(False)
+    with one, other:
+        yield one, other

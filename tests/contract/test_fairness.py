@@ -1,0 +1,133 @@
+"""A busy loop still serves descriptors, timers and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+
+from tests.contract.loops import Loop
+
+# A busy loop looks at the kernel and its timers every now and then, not in each turn. Far
+# more turns than lie between two looks.
+MANY_TURNS = 100_000
+
+
+class Spinner:
+    """Keeps a loop busy until something happens, or far too many turns went by."""
+
+    def __init__(self, loop: Loop, callbacks: int = 1) -> None:
+        self.loop = loop
+        self.turns = 0
+        self.done = False
+        for _ in range(callbacks):
+            loop.call_soon(self.spin)
+
+    def spin(self) -> None:
+        self.turns += 1
+        if self.done or self.turns > MANY_TURNS:
+            self.loop.stop()
+        else:
+            self.loop.call_soon(self.spin)
+
+    def finish(self) -> None:
+        self.done = True
+
+    def run(self) -> None:
+        self.loop.run_forever()
+        assert self.done
+
+
+def test_a_reader(loop: Loop, pipe: tuple[int, int]) -> None:
+    spinner = Spinner(loop)
+    loop.add_reader(pipe[0], spinner.finish)
+    loop.call_later(0, os.write, pipe[1], b"x")
+    spinner.run()
+    loop.remove_reader(pipe[0])
+
+
+def test_a_reader_among_many_callbacks(loop: Loop, pipe: tuple[int, int]) -> None:
+    spinner = Spinner(loop, callbacks=50)
+    loop.add_reader(pipe[0], spinner.finish)
+    os.write(pipe[1], b"x")
+    spinner.run()
+    loop.remove_reader(pipe[0])
+
+
+def test_a_timer(loop: Loop) -> None:
+    spinner = Spinner(loop)
+    loop.call_later(0.001, spinner.finish)
+    spinner.run()
+
+
+def test_a_thread(loop: Loop) -> None:
+    spinner = Spinner(loop)
+    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(spinner.finish,))
+    loop.call_soon(thread.start)
+    spinner.run()
+    thread.join()
+
+
+def test_a_busy_reader_does_not_starve_callbacks(loop: Loop, pipe: tuple[int, int]) -> None:
+    # This descriptor is always ready.
+    os.write(pipe[1], b"x")
+    ran: list[str] = []
+    loop.add_reader(pipe[0], ran.append, "reader")
+    loop.call_soon(lambda: loop.call_soon(lambda: loop.call_soon(loop.stop)))
+    loop.run_forever()
+    loop.remove_reader(pipe[0])
+    assert len(ran) <= 4
+
+
+def test_busy_timers_do_not_starve_callbacks(loop: Loop) -> None:
+    ran: list[str] = []
+
+    def again() -> None:
+        ran.append("timer")
+        loop.call_later(0, again)
+
+    loop.call_later(0, again)
+    loop.call_soon(lambda: loop.call_soon(lambda: loop.call_soon(loop.stop)))
+    loop.run_forever()
+    assert len(ran) <= 4
+
+
+def test_tasks_take_turns(loop: Loop) -> None:
+    order: list[int] = []
+
+    async def work(number: int) -> None:
+        for _ in range(100):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(*(work(n) for n in range(10)))
+
+    loop.run_until_complete(main())
+    assert order == list(range(10)) * 100
+
+
+def test_sockets_are_served_alike(loop: Loop) -> None:
+    served = [0] * 20
+
+    async def serve(number: int, end: socket.socket) -> None:
+        while await loop.sock_recv(end, 1):
+            served[number] += 1
+
+    async def main() -> None:
+        pairs = [socket.socketpair() for _ in served]
+        for one, other in pairs:
+            one.setblocking(False)
+            other.send(b"x" * 100)
+        tasks = [loop.create_task(serve(n, one)) for n, (one, _) in enumerate(pairs)]
+        while min(served) < 100:
+            await asyncio.sleep(0)
+        for _, other in pairs:
+            other.close()
+        await asyncio.gather(*tasks)
+        for one, _ in pairs:
+            one.close()
+
+    loop.run_until_complete(main())
+    assert served == [100] * 20
