@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import fournil
 
 Loop = asyncio.SelectorEventLoop
@@ -15,6 +17,12 @@ LOOPS: dict[str, LoopFactory] = {
     "asyncio": asyncio.SelectorEventLoop,
     "fournil": fournil.EventLoop,
 }
+
+
+def skip_bug_of_asyncio(loop: Loop, broken: bool, reason: str) -> None:
+    """Skip a test on asyncio's loop where a release of CPython has a bug that others have not."""
+    if broken and type(loop) is asyncio.SelectorEventLoop:
+        pytest.skip(reason)
 
 
 def run_turn(loop: Loop) -> None:

@@ -33,7 +33,7 @@ def test_run() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="new in 3.13")
 def test_unittest() -> None:
     class Case(unittest.IsolatedAsyncioTestCase):
-        loop_factory = fournil.new_event_loop
+        loop_factory = fournil.EventLoop
 
         async def test(self) -> None:
             assert await which_loop() is fournil.EventLoop

@@ -49,8 +49,8 @@ AgainstADictionary.TestCase.settings = settings(max_examples=50, deadline=None)
 TestAgainstADictionary = AgainstADictionary.TestCase
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(KEYS, unique=True, min_size=300, max_size=3000), st.randoms())
+@settings(max_examples=20, deadline=None)
+@given(st.lists(KEYS, unique=True, min_size=200, max_size=600), st.randoms())
 def test_many(keys: list[int], random: st.random.Random) -> None:  # type: ignore[name-defined]
     table = PointerTable()
     for value, key in enumerate(keys):

@@ -126,8 +126,7 @@ def test_a_forked_child_does_not_write_into_the_recording(path: Path) -> None:
         async def main():
             pid = os.fork()
             if pid == 0:
-                # The step in which the fork happened goes on in the child, and so does its loop.
-                await child()
+                # The step in which the fork happened goes on in the child.
                 with fournil.Runner() as runner:
                     runner.run(child())
                 # It is free to record itself.

@@ -5,8 +5,6 @@ from fournil._native.ring cimport Ring
 from fournil._native.sys.threads cimport pthread_mutex_t
 
 cdef enum:
-    STACK_BYTES = 16384
-    STACK_FRAMES = 100
     KNOWN_STACKS = 8192
 
 
@@ -21,7 +19,3 @@ cdef class StackStore:
     cdef KnownStack known[KNOWN_STACKS]
 
     cdef uint32_t store(self, const char *stack, size_t length) noexcept nogil
-
-
-cdef size_t walk_frames(void *state, char *stack, bint *cut) noexcept
-cdef size_t parse_dump(const char *dump, size_t length, char *stack, bint *cut) noexcept nogil

@@ -17,4 +17,12 @@ static inline void publish(uint64_t *field, uint64_t value) {
 static inline uint64_t observe(uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
+
+/* Write a field, then read another: of two threads that each write the field which the other
+ * reads, at least one sees what the other wrote. */
+static inline uint64_t publish_and_observe(uint64_t *written, uint64_t value, uint64_t *read) {
+    __atomic_store_n(written, value, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(read, __ATOMIC_SEQ_CST);
+}
 #endif

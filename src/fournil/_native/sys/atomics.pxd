@@ -5,3 +5,4 @@ cdef extern from "sys/atomics.h" nogil:
     uint64_t take_number(uint64_t *counter, uint64_t count)
     void publish(uint64_t *field, uint64_t value)
     uint64_t observe(uint64_t *field)
+    uint64_t publish_and_observe(uint64_t *written, uint64_t value, uint64_t *read)

@@ -12,27 +12,44 @@
 #include <unistd.h>
 
 /* Open a file of /proc/self/task/TID; -1 when the thread is gone. */
-static int thread_file(int tid, const char *name) {
+static inline int thread_file(int tid, const char *name) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* The state letter of an open `stat` file: R runs or wants to, S and D wait; 0: gone. */
-static char thread_state(int stat_fd) {
+/* What the fields after a thread's name are, in an open `stat` file; NULL: it is gone. The
+ * name is in parentheses and may hold any character. */
+static inline const char *thread_fields(int stat_fd, char *text, size_t size) {
+    ssize_t got = pread(stat_fd, text, size - 1, 0);
+    if (got <= 0)
+        return NULL;
+    text[got] = 0;
+    const char *end = strrchr(text, ')');
+    return end != NULL && end[1] == ' ' ? end + 2 : NULL;
+}
+
+/* The state letter: R runs or wants to, S and D wait; 0: gone. */
+static inline char thread_state(int stat_fd) {
     char text[512];
-    ssize_t size = pread(stat_fd, text, sizeof text - 1, 0);
-    if (size <= 0)
+    const char *fields = thread_fields(stat_fd, text, sizeof text);
+    return fields != NULL ? fields[0] : 0;
+}
+
+/* How many more ticks a thread has spent in the kernel than outside of it. */
+static inline long thread_kernel_ticks(int stat_fd) {
+    char text[512];
+    unsigned long outside, inside;
+    const char *fields = thread_fields(stat_fd, text, sizeof text);
+    if (fields == NULL || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                                 &outside, &inside) != 2)
         return 0;
-    text[size] = 0;
-    /* The second field is the thread's name in parentheses, which may hold any character. */
-    char *end = strrchr(text, ')');
-    return end != NULL && end[1] == ' ' ? end[2] : 0;
+    return (long)inside - (long)outside;
 }
 
 /* The number of the system call that the thread waits in, and its first argument; -1: none,
  * or the kernel does not tell. `syscall_fd` is an open `syscall` file, or -1. */
-static long thread_syscall(int syscall_fd, uint64_t *argument) {
+static inline long thread_syscall(int syscall_fd, uint64_t *argument) {
     char text[256];
     char *end;
     *argument = 0;
@@ -47,13 +64,17 @@ static long thread_syscall(int syscall_fd, uint64_t *argument) {
     return number;
 }
 
-/* The CPU time of a thread, in nanoseconds; 0 when it is gone. The clock's id is made as
- * the kernel defines it for thread ids (include/linux/posix-timers.h): unlike
- * pthread_getcpuclockid this is safe for a thread that has ended. */
-static uint64_t thread_cpu_ns(int tid) {
+/* The CPU clock of a thread, as the kernel makes it of the thread's id
+ * (include/linux/posix-timers.h): unlike pthread_getcpuclockid this is safe for a thread that
+ * has ended. */
+static inline clockid_t thread_clock(int tid) {
+    return (clockid_t)((~(unsigned)tid << 3) | 6);
+}
+
+/* The CPU time of a thread, in nanoseconds; 0 when it is gone. */
+static inline uint64_t thread_cpu_ns(int tid) {
     struct timespec used;
-    clockid_t clock = (clockid_t)((~(unsigned)tid << 3) | 6);
-    if (clock_gettime(clock, &used) != 0)
+    if (clock_gettime(thread_clock(tid), &used) != 0)
         return 0;
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }

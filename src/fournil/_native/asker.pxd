@@ -1,0 +1,51 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.sys.threads cimport pthread_t, sem_t
+
+
+cdef struct Question:
+    # Of one thread slot. The watch's while `held` is 0, the asker's from then on.
+    uint64_t held                       # the thread held the GIL: time how long it keeps it
+    uint32_t ask                        # the number of the request
+    uint64_t begin                      # of the step
+    uint64_t since                      # the tick from which on it is timed
+    uint64_t cpu_ns                     # the thread's CPU time then
+    int tid
+    # The watch's, also later: the thread's CPU time when it was last looked at, and when it was
+    # first seen without the GIL; 0: not yet.
+    uint64_t last_cpu_ns
+    uint64_t let_go_cpu_ns
+
+
+cdef enum AskState:
+    ASK_IDLE                            # the watch may fill in questions, and open a request
+    ASK_OPEN                            # a request is under way, and may still be joined
+    ASK_GRANTED                         # it has the GIL
+
+
+cdef class Asker:
+    cdef Ring ring
+    cdef pthread_t thread
+    cdef bint running
+    cdef int stopping                   # set once, read by the thread
+    cdef sem_t opened                   # posted for each request, and to stop
+    cdef sem_t gil_taken                # posted in the calibration
+    cdef int calibrating_tid            # the thread that waits for the GIL then
+    cdef uint64_t gil_futex             # where threads wait for the GIL; 0: not known
+    cdef uint64_t state                 # AskState
+    cdef uint32_t number                # of the last request; the watch's
+    cdef int put                        # questions since the last request; the watch's
+    cdef Question questions[MAX_THREADS]
+
+    cdef start(self)
+    cdef void stop(self) noexcept
+    # Called by the watch's thread.
+    cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil
+    cdef void note_look(self, int slot, uint64_t begin, uint64_t cpu_ns, bint holds) noexcept nogil
+    cdef void open(self) noexcept nogil
+    cdef bint is_gil_futex(self, uint64_t address) noexcept nogil
+    # The asker's thread.
+    cdef void run(self) noexcept nogil
+    cdef void learn_gil_futex(self) noexcept
+    cdef void answer(self) noexcept

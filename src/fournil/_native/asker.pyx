@@ -1,0 +1,196 @@
+"""The asker: a native thread that asks for the GIL, to learn who keeps it.
+
+Python code gives the GIL up about one switch interval after another thread asks for it, C
+code that keeps it only when it returns. So the asker asks while a watched thread holds the
+GIL, and writes down how much CPU time that thread then spends until it lets go.
+"""
+
+import os
+
+from libc.stdint cimport uint32_t, uint64_t
+from posix.unistd cimport close
+
+from fournil._native.layout cimport SAMPLE_ASK, SAW_OVER, Sample
+from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.sys.atomics cimport observe, publish, publish_and_observe
+from fournil._native.sys.native_thread cimport native_thread_start
+from fournil._native.sys.thread_state cimport (
+    SYS_futex,
+    thread_cpu_ns,
+    thread_file,
+    thread_syscall,
+)
+from fournil._native.sys.threads cimport (
+    gettid,
+    pthread_join,
+    sem_destroy,
+    sem_init,
+    sem_post,
+    sem_wait,
+    usleep,
+)
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
+
+cdef enum:
+    # The GIL's lock and conditions lie together in CPython: how far from the futex of one
+    # a futex of the others may be, in bytes.
+    GIL_NEIGHBOURHOOD = 256
+
+ticks_choose()
+
+
+cdef class Asker:
+    """Times how long the threads of a ring keep the GIL."""
+
+    def __cinit__(self, Ring ring):
+        self.ring = ring
+        sem_init(&self.opened, 0, 0)
+        sem_init(&self.gil_taken, 0, 0)
+
+    def __dealloc__(self):
+        sem_destroy(&self.opened)
+        sem_destroy(&self.gil_taken)
+
+    cdef start(self):
+        cdef int error = native_thread_start(&self.thread, "fournil-ask", run_asker, <void *> self)
+        if error:
+            raise RuntimeError(f"the watch cannot start a thread: {os.strerror(error)}")
+        self.running = True
+        # The asker takes the GIL that this thread gives up, and sees where it waits for it.
+        self.calibrating_tid = gettid()
+        sem_post(&self.opened)
+        with nogil:
+            sem_wait(&self.gil_taken)
+
+    cdef void stop(self) noexcept:
+        if not self.running:
+            return
+        self.running = False
+        self.stopping = 1
+        with nogil:
+            sem_post(&self.opened)
+            pthread_join(self.thread, NULL)
+
+    cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil:
+        """Have it timed how long a thread keeps the GIL; return the request's number, or 0.
+
+        A request that is under way serves threads that are found with the GIL later, too.
+        """
+        cdef Question *question = &self.questions[slot]
+        cdef uint64_t state = observe(&self.state)
+        if state == ASK_GRANTED:
+            return 0
+        if observe(&question.held):
+            return question.ask if question.begin == begin else 0
+        if state == ASK_IDLE and self.put == 0:
+            self.number += 1
+        question.ask = self.number
+        question.begin = begin
+        question.tid = tid
+        question.since = ticks_now()
+        question.cpu_ns = thread_cpu_ns(tid)
+        question.last_cpu_ns = question.let_go_cpu_ns = 0
+        if publish_and_observe(&question.held, 1, &self.state) != state:
+            question.held = 0  # the request was granted just now
+            return 0
+        if state == ASK_IDLE:
+            self.put += 1
+        return question.ask
+
+    cdef void note_look(self, int slot, uint64_t begin, uint64_t cpu_ns, bint holds) noexcept nogil:
+        """A thread was looked at, which may be one that is being timed."""
+        cdef Question *question = &self.questions[slot]
+        if observe(&question.held) and question.begin == begin:
+            publish(&question.last_cpu_ns, cpu_ns)
+            if not holds and question.let_go_cpu_ns == 0:
+                publish(&question.let_go_cpu_ns, cpu_ns)
+
+    cdef void open(self) noexcept nogil:
+        """Ask, if there are questions and no request is under way."""
+        if self.put and observe(&self.state) == ASK_IDLE:
+            self.put = 0
+            publish(&self.state, ASK_OPEN)
+            sem_post(&self.opened)
+
+    cdef bint is_gil_futex(self, uint64_t address) noexcept nogil:
+        return self.gil_futex != 0 and (
+            self.gil_futex - GIL_NEIGHBOURHOOD <= address <= self.gil_futex + GIL_NEIGHBOURHOOD
+        )
+
+    # The asker's thread.
+
+    cdef void run(self) noexcept nogil:
+        cdef uint64_t ignored = 0
+        cdef Question *question
+        cdef int slot
+        while True:
+            sem_wait(&self.opened)
+            if self.stopping:
+                break
+            if self.calibrating_tid:
+                with gil:
+                    self.learn_gil_futex()
+            elif observe(&self.state) == ASK_OPEN:
+                # On a busy machine this thread may begin to ask a while after it was told to.
+                for slot in range(MAX_THREADS):
+                    question = &self.questions[slot]
+                    if observe(&question.held):
+                        question.since = ticks_now()
+                        question.cpu_ns = thread_cpu_ns(question.tid)
+                with gil:
+                    publish_and_observe(&self.state, ASK_GRANTED, &ignored)
+                    self.answer()
+                publish(&self.state, ASK_IDLE)
+
+    cdef void learn_gil_futex(self) noexcept:
+        """See where a thread waits that wants the GIL, while this one has it."""
+        cdef int fd = thread_file(self.calibrating_tid, "syscall")
+        cdef uint64_t own = <uint64_t> &self.gil_taken
+        cdef uint64_t argument = 0
+        cdef int _attempt
+        sem_post(&self.gil_taken)
+        for _attempt in range(400):
+            if thread_syscall(fd, &argument) == SYS_futex and not (
+                own <= argument < own + sizeof(self.gil_taken)
+            ):
+                self.gil_futex = argument
+                break
+            usleep(50)
+        close(fd)
+        self.calibrating_tid = 0
+
+    cdef void answer(self) noexcept:
+        """Write down how long each thread kept the GIL, in CPU time of its own."""
+        cdef uint64_t granted = ticks_now()
+        cdef uint64_t cpu_ns
+        cdef Question *question
+        cdef Sample *sample
+        cdef int slot
+        for slot in range(MAX_THREADS):
+            question = &self.questions[slot]
+            if not observe(&question.held):
+                continue
+            cpu_ns = observe(&question.let_go_cpu_ns)
+            if cpu_ns == 0:
+                # The thread may have ended by now, and its clock with it.
+                cpu_ns = thread_cpu_ns(question.tid) or observe(&question.last_cpu_ns)
+            sample = self.ring.next_sample()
+            sample.at = granted
+            sample.since = question.since
+            sample.begin = question.begin
+            sample.cpu_ns = max(cpu_ns, question.cpu_ns) - question.cpu_ns
+            sample.ask = question.ask
+            sample.thread = slot
+            if observe(&self.ring.threads[slot].begin) != question.begin:
+                sample.evidence = SAW_OVER
+            sample.kind = SAMPLE_ASK
+            publish(&question.held, 0)
+
+
+# The reference is borrowed: `stop` joins the thread before the Asker can go. It takes the GIL
+# once at each end, to have and to give back a thread state.
+cdef void *run_asker(void *argument) noexcept with gil:
+    cdef Asker asker = <Asker> argument
+    with nogil:
+        asker.run()
+    return NULL

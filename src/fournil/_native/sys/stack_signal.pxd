@@ -1,0 +1,33 @@
+from libc.stddef cimport size_t
+from libc.stdint cimport uint64_t
+
+# The Python stacks of threads; see the headers.
+cdef extern from "sys/stack_read.h" nogil:
+    ctypedef struct PyThreadState:
+        pass
+    ctypedef struct StackSeen:
+        bint gil
+        bint cut
+        size_t length
+        char *text
+    void stack_read(const PyThreadState *state, const int *through, StackSeen *seen)
+
+cdef extern from "sys/stack_signal.h" nogil:
+    enum:
+        STACK_ON_CPU
+        STACK_IN_KERNEL
+        STACK_WAITS
+        STACK_UNANSWERED
+    ctypedef struct StackSignal:
+        StackSeen seen
+        uint64_t argument
+    StackSignal stack_signal
+    int stack_signal_take()
+    int stack_signal_is_ours()
+    void stack_signal_give_back()
+    int stack_timer_make(int tid)
+    void stack_timer_remove(int timer)
+    int stack_signal_ask(
+        const PyThreadState *thread, int tid, int timer, int stat_fd,
+        uint64_t off_cpu_ns, uint64_t patience_ns,
+    )
