@@ -37,10 +37,9 @@ def pbkdf2(amount: float) -> Body:
 
 
 def scrypt(amount: float) -> Body:
+    cost = {"n": 1 << 10, "r": 8, "p": round(amount), "maxmem": 1 << 30}
     yield
-    hashlib.scrypt(
-        b"password", salt=b"salt", n=1 << 10, r=8, p=round(amount), maxmem=1 << 30
-    )  # blocks
+    hashlib.scrypt(b"password", salt=b"salt", **cost)  # blocks
 
 
 def zlib_compress(amount: float) -> Body:

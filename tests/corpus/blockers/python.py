@@ -72,9 +72,7 @@ def attributes(amount: float) -> Body:
 def sorted_with_key(amount: float) -> Body:
     def key(number: int) -> int:
         # Nearly in order, so that sorting takes little time beside the keys.
-        return (
-            number + sum(divmod(number * 7919 % 31, 7)) - max(number % 13, number % 7) * 2
-        )  # blocks
+        return number + sum(divmod(number * 7919 % 31, 7)) - max(number % 13, number % 7)  # blocks
 
     numbers = range(round(amount))
     yield
