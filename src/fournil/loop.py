@@ -113,7 +113,13 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         }
         if handle._source_traceback:
             context["source_traceback"] = handle._source_traceback
-        self.call_exception_handler(context)
+        frames = error.__traceback__
+        try:
+            raise error
+        except BaseException:
+            # Handlers find it by sys.exception() too, with the frames of the callback alone.
+            error.__traceback__ = frames
+            self.call_exception_handler(context)
 
     def _run_in_debug_mode(self, handle: Handle) -> None:
         self._current_handle = handle

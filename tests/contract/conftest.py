@@ -6,14 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+import fournil
+from fournil.record.layout import MINIMUM_SIZE
 from tests.contract.loops import LOOPS, Loop, LoopFactory
 
 
-@pytest.fixture(params=list(LOOPS.values()), ids=list(LOOPS))
-def loop_factory(request: pytest.FixtureRequest) -> LoopFactory:
-    """Each loop in turn."""
-    factory: LoopFactory = request.param
-    return factory
+@pytest.fixture(params=[*LOOPS, "fournil recorded"])
+def loop_factory(request: pytest.FixtureRequest) -> Iterator[LoopFactory]:
+    """Each loop in turn; Fournil's also while its steps are recorded."""
+    if request.param in LOOPS:
+        yield LOOPS[request.param]
+    else:
+        with fournil.Recorder(size=MINIMUM_SIZE, watch=False):
+            yield fournil.EventLoop
 
 
 @pytest.fixture

@@ -67,6 +67,7 @@ def test_the_traceback_is_that_of_the_callback(loop: Loop, reports: Reports) -> 
         frames.append(traceback.tb_frame.f_code.co_name)
         traceback = traceback.tb_next
     assert frames[-1] == "fail"
+    assert len(frames) <= 2
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,30 @@ def test_other_ways_to_schedule(loop: Loop, reports: Reports, schedule: Any) -> 
     while not reports:
         run_turn(loop)
     assert reports[0]["handle"] is handle
+
+
+def test_the_handler_runs_while_the_exception_is_handled(loop: Loop) -> None:
+    seen: list[BaseException | None] = []
+    loop.set_exception_handler(lambda loop, context: seen.append(sys.exception()))
+    error = ValueError()
+    loop.call_soon(fail, error)
+    loop.call_soon(lambda: seen.append(sys.exception()))
+    run_turn(loop)
+    assert seen == [error, None]
+
+
+def test_what_the_handler_raises_ends_the_loop(loop: Loop) -> None:
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    loop.set_exception_handler(handler)
+    error = ValueError()
+    loop.call_soon(fail, error)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_turn(loop)
+    assert caught.value.__context__ is error
+    loop.set_exception_handler(None)
+    run_turn(loop)
 
 
 def test_a_generator_exit_and_a_cancelled_error_are_reported(loop: Loop, reports: Reports) -> None:

@@ -19,8 +19,8 @@ Body = Generator[None]
 
 MARK = "# blocks"
 
-TRIALS_S = (0.01, 0.1)
-"""How long the pieces of work take that are measured: a small one, then a larger."""
+TRIALS = (1 / 30, 1 / 3)
+"""How long the pieces of work take that are measured, as shares of the time that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ class Blocker:
         if self.unit is None:
             return seconds
         amount, took = self.unit, self._measure(self.unit)
-        for enough in TRIALS_S:
+        for share in TRIALS:
             # Time does not grow with the amount alone: what fits into a cache is faster.
+            enough = share * seconds
             while took < enough:
                 amount *= min(3.0, max(1.1, enough / took) * 1.1) ** (1 / self.power)
                 took = self._measure(amount)

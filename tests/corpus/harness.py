@@ -88,11 +88,13 @@ def busy_core() -> Iterator[None]:
             process.kill()
 
 
-def run(cases: Sequence[Case], *, keep: Path | None = None) -> list[Outcome]:
+def run(
+    cases: Sequence[Case], *, seconds: float = SECONDS, keep: Path | None = None
+) -> list[Outcome]:
     """Run the cases one after the other in one program; return what was seen of each."""
     with tempfile.TemporaryDirectory() as folder:
         recording = keep or Path(folder) / "recording"
-        command = [sys.executable, "-m", "tests.corpus.program", str(recording), str(SECONDS)]
+        command = [sys.executable, "-m", "tests.corpus.program", str(recording), str(seconds)]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         subprocess.run(
             [*command, *map(str, cases)],

@@ -155,6 +155,8 @@ def test_a_handle_can_be_run_by_hand(loop: fournil.EventLoop) -> None:
     handle._run()
     assert ran == [1]
     handle.cancel()
+    handle._run()
+    assert ran == [1]
 
 
 def test_run_and_runner_and_new_event_loop() -> None:

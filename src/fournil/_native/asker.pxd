@@ -42,8 +42,11 @@ cdef class Asker:
     cdef void stop(self) noexcept
     # Called by the watch's thread.
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil
-    cdef void note_look(self, int slot, uint64_t begin, uint64_t cpu_ns, bint holds) noexcept nogil
+    cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil
+    cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil
+    cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void open(self) noexcept nogil
+    cdef bint is_open(self) noexcept nogil
     cdef bint is_gil_futex(self, uint64_t address) noexcept nogil
     # The asker's thread.
     cdef void run(self) noexcept nogil

@@ -97,13 +97,18 @@ cdef class Asker:
             self.put += 1
         return question.ask
 
-    cdef void note_look(self, int slot, uint64_t begin, uint64_t cpu_ns, bint holds) noexcept nogil:
-        """A thread was looked at, which may be one that is being timed."""
+    cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil:
         cdef Question *question = &self.questions[slot]
-        if observe(&question.held) and question.begin == begin:
-            publish(&question.last_cpu_ns, cpu_ns)
-            if not holds and question.let_go_cpu_ns == 0:
-                publish(&question.let_go_cpu_ns, cpu_ns)
+        return observe(&question.held) and question.begin == begin
+
+    cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil:
+        """A thread that is being timed was seen without the GIL."""
+        if self.questions[slot].let_go_cpu_ns == 0:
+            publish(&self.questions[slot].let_go_cpu_ns, cpu_ns)
+
+    cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil:
+        """A thread, which may be one that is being timed, has spent so much CPU time."""
+        publish(&self.questions[slot].last_cpu_ns, cpu_ns)
 
     cdef void open(self) noexcept nogil:
         """Ask, if there are questions and no request is under way."""
@@ -111,6 +116,9 @@ cdef class Asker:
             self.put = 0
             publish(&self.state, ASK_OPEN)
             sem_post(&self.opened)
+
+    cdef bint is_open(self) noexcept nogil:
+        return observe(&self.state) == ASK_OPEN
 
     cdef bint is_gil_futex(self, uint64_t address) noexcept nogil:
         return self.gil_futex != 0 and (

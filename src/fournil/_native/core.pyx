@@ -161,7 +161,7 @@ cdef class LoopCore:
         try:
             if self._debug:
                 self._run_in_debug_mode(handle)
-            else:
+            elif not handle._cancelled:  # by a finalizer, while the step was written down
                 self.run(handle)
         finally:
             record.end_step()
@@ -377,8 +377,10 @@ cdef class LoopCore:
         self.polled_at = 0
         self.turn()
 
-    def _run_handle(self, Handle handle):
-        self.run(handle)
+    def _run_handle(self, Handle handle not None):
+        # Cancelled it may be by now: what calls this, runs Python code before.
+        if not handle._cancelled:
+            self.run(handle)
 
     def _close_core(self):
         if self.record is not None:

@@ -13,7 +13,7 @@ cdef bint may_hide_arguments = (
 )
 
 
-def show_callback(Handle handle):
+def show_callback(Handle handle not None):
     """Return a handle's callback and where it is defined, as asyncio shows it."""
     options = {"debug": handle._loop.get_debug()} if may_hide_arguments else {}
     return asyncio.format_helpers._format_callback_source(

@@ -43,8 +43,9 @@ cdef class Ring:
     cdef uint64_t threshold_ticks
     cdef readonly str path
     cdef readonly int pid               # that records; a forked child has another
-    # The thread states of `threads`, for walking their frames. Written by the thread with
-    # the GIL when it begins and ends to run; used with the GIL only.
+    # The thread states of `threads`, for reading their stacks. Written by the thread with the
+    # GIL when it begins and ends to run; the watch reads them without, so that one may be gone
+    # when it is used (sys/stack_read.h).
     cdef void *states[MAX_THREADS]
     # Which slot is the main thread's while it runs no loop; -1: none.
     cdef int script_slot

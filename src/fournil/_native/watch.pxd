@@ -11,7 +11,8 @@ cdef struct Look:
     # What the watch knows of one thread slot.
     uint64_t begin                      # the step that is being looked at; 0: none
     uint64_t last                       # the tick of the last sample, at first the step's begin
-    uint64_t last_cpu_ns                # the thread's CPU time then
+    uint64_t met                        # the tick when the watch first saw the step
+    uint64_t last_cpu_ns                # the thread's CPU time then, at first at `met`
     uint64_t next                       # the tick of the next sample
     int tid                             # whose files are open; 0: none
     int stat_fd
@@ -22,6 +23,7 @@ cdef struct Look:
 cdef struct Sight:
     # What one look at a thread saw.
     StackSeen *stack
+    bint runs                           # not off the CPU
     unsigned char evidence              # SAW_*
     uint32_t syscall                    # as in a sample
 
@@ -44,10 +46,11 @@ cdef class Watch:
 
     cdef void watch(self) noexcept nogil
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil
-    cdef uint64_t interval(
-        self, uint64_t ticks, uint64_t least_ms, uint64_t most_ms
-    ) noexcept nogil
+    cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil
     cdef void look_at(self, int slot, uint64_t begin) noexcept nogil
+    cdef void look_at_holders(self, uint32_t used) noexcept nogil
+    cdef bint waits_for_gil(self, Look *look) noexcept nogil
+    cdef uint64_t time_on_cpu(self, Look *look, uint64_t now, uint64_t cpu_ns) noexcept nogil
     cdef int ask_for_stack(self, int slot) noexcept nogil
     cdef void see_answer(self, int answer, Sight *sight) noexcept nogil
     cdef bint see_waiting(self, int slot, Sight *sight) noexcept nogil

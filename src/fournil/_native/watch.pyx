@@ -78,6 +78,7 @@ cdef enum:
     LAST_INTERVAL = 100                 # of one that blocks for long
     SCRIPT_INTERVAL = 10                # of a script outside any loop, at first
     SCRIPT_LAST_INTERVAL = 50
+    HOLDER_INTERVAL = 2                 # between looks at whether a thread has let go of the GIL
     CLOCK_INTERVAL = 100                # between renewals of the recording's clock
     # Nanoseconds. How long a thread that was asked for its stack may be off the CPU, and how
     # long, on a busy machine or in a long system call, it may take to answer.
@@ -165,7 +166,6 @@ cdef class Watch:
         cdef uint64_t threshold = self.ring.threshold_ticks
         cdef uint64_t next = now + max(threshold // 2, self.ticks_per_ms)
         cdef uint64_t begin, age, first
-        cdef bint in_script
         cdef uint32_t used = <uint32_t> min(self.ring.header.threads_used, <uint64_t> MAX_THREADS)
         cdef uint32_t slot
         cdef Thread *thread
@@ -177,21 +177,19 @@ cdef class Watch:
             if begin == 0 or (thread.state != THREAD_LOOP and thread.state != THREAD_SCRIPT):
                 look.begin = 0
                 continue
-            in_script = thread.state == THREAD_SCRIPT
-            first = SCRIPT_INTERVAL * self.ticks_per_ms if in_script else threshold
-            if begin > now or now - begin < first:
-                next = min(next, begin + first)
-                continue
+            first = threshold
+            if thread.state == THREAD_SCRIPT:
+                first = SCRIPT_INTERVAL * self.ticks_per_ms
             if look.begin != begin:
-                look.begin = begin
-                look.last = begin
-                look.last_cpu_ns = 0
-                look.next = now
+                look.begin = look.last = begin
+                look.met = now
+                look.last_cpu_ns = thread_cpu_ns(<int> thread.native_id)
+                look.next = begin + first
             if look.next <= now:
                 self.look_at(slot, begin)
                 now = ticks_now()
                 age = now - begin
-                if in_script:
+                if thread.state == THREAD_SCRIPT:
                     look.next = now + self.interval(
                         age // 64, SCRIPT_INTERVAL, SCRIPT_LAST_INTERVAL
                     )
@@ -199,14 +197,34 @@ cdef class Watch:
                     look.next = now + self.interval(age // 32, FIRST_INTERVAL, LAST_INTERVAL)
             next = min(next, look.next)
         self.asker.open()
+        if self.asker.is_open():
+            self.look_at_holders(used)
+            next = min(next, now + HOLDER_INTERVAL * self.ticks_per_ms)
         if next <= now:
             return 1
         return (next - now) // self.ticks_per_ms + 1
 
-    cdef uint64_t interval(
-        self, uint64_t ticks, uint64_t least_ms, uint64_t most_ms
-    ) noexcept nogil:
-        return min(max(ticks, least_ms * self.ticks_per_ms), most_ms * self.ticks_per_ms)
+    cdef void look_at_holders(self, uint32_t used) noexcept nogil:
+        """Notice the threads that are being timed and have let go of the GIL."""
+        # Another thread may have taken it before the asker. Python code that competes for the
+        # GIL would otherwise look like C code that keeps it.
+        cdef uint32_t slot
+        cdef Look *look
+        for slot in range(used):
+            look = &self.looks[slot]
+            if self.asker.is_timing(slot, look.begin) and self.waits_for_gil(look):
+                self.asker.note_let_go(slot, thread_cpu_ns(look.tid))
+
+    cdef bint waits_for_gil(self, Look *look) noexcept nogil:
+        cdef uint64_t argument = 0
+        return (
+            thread_syscall(look.syscall_fd, &argument) == SYS_futex
+            and self.asker.is_gil_futex(argument)
+        )
+
+    cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil:
+        """Return a number of ticks that lies between two numbers of milliseconds."""
+        return min(max(ticks, least * self.ticks_per_ms), most * self.ticks_per_ms)
 
     cdef void look_at(self, int slot, uint64_t begin) noexcept nogil:
         """Take one sample of a blocked step."""
@@ -227,6 +245,7 @@ cdef class Watch:
         kernel_ticks = thread_kernel_ticks(look.stat_fd)
         if state == c"R":
             answer = self.ask_for_stack(slot)
+        sight.runs = answer != STACK_WAITS
         if answer == STACK_WAITS:
             if not self.see_waiting(slot, &sight):
                 return
@@ -312,6 +331,7 @@ cdef class Watch:
         cdef Look *look = &self.looks[slot]
         cdef uint64_t now = ticks_now()
         cdef uint64_t cpu_ns = thread_cpu_ns(look.tid)
+        cdef uint64_t on_cpu = self.time_on_cpu(look, now, cpu_ns)
         cdef StackSeen *seen = sight.stack
         cdef bint holds = sight.evidence & SAW_ON_CPU and seen.gil
         cdef uint32_t ask = 0
@@ -319,16 +339,20 @@ cdef class Watch:
         cdef Sample *sample
         if observe(&thread.begin) != begin:
             return  # the step ended meanwhile: what was seen may be of the next
-        self.asker.note_look(slot, begin, cpu_ns, holds)
         if holds:
             ask = self.asker.time_holder(slot, begin, look.tid)
+        elif self.asker.is_timing(slot, begin):
+            self.asker.note_let_go(slot, cpu_ns)
+        self.asker.note_cpu(slot, cpu_ns)
         if seen.length:
             stack = self.stacks.store(seen.text, seen.length)
         sample = self.ring.next_sample()
         sample.at = now
-        sample.since = look.last
+        # It stands for as much of the time since the last one as the thread spent so: on a busy
+        # machine, one that was seen to run may have waited for the CPU for most of it.
+        sample.since = now - on_cpu if sight.runs else look.last + on_cpu
         sample.begin = begin
-        sample.cpu_ns = cpu_ns - look.last_cpu_ns if look.last_cpu_ns else 0
+        sample.cpu_ns = on_cpu * 1_000_000 // self.ticks_per_ms
         sample.subject = thread.subject
         sample.stack = stack
         sample.ask = ask
@@ -341,6 +365,17 @@ cdef class Watch:
         sample.kind = SAMPLE_LOOK
         look.last = now
         look.last_cpu_ns = cpu_ns
+
+    cdef uint64_t time_on_cpu(self, Look *look, uint64_t now, uint64_t cpu_ns) noexcept nogil:
+        """Return how much of the time since the last sample the thread was on the CPU, ticks."""
+        cdef double on_cpu = <double> (cpu_ns - look.last_cpu_ns) / 1e6 * self.ticks_per_ms
+        cdef double whole = <double> (now - look.last)
+        if cpu_ns < look.last_cpu_ns:
+            return <uint64_t> whole  # the thread has ended
+        if look.last == look.begin:
+            # Its CPU clock is known from when the watch met the step: what came before was alike.
+            on_cpu *= whole / max(<double> (now - look.met), 1.0)
+        return <uint64_t> min(on_cpu, whole)
 
     cdef bint open_files(self, Look *look, int tid) noexcept nogil:
         if look.tid == tid:

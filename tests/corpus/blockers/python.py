@@ -101,13 +101,13 @@ def deepcopy(amount: float) -> Body:
 
 
 def substitute_by_function(amount: float) -> Body:
-    def double(match: re.Match[str]) -> str:
-        return str(int(match[0]) * 2 % 1000 + len(match[0]) * int(match[0]) % 77)  # blocks
+    def digits(match: re.Match[str]) -> str:
+        return "".join(str(int(digit) * 7 % 10) for digit in match[0] * 2)  # blocks
 
     text = " ".join(map(str, range(round(amount))))
     pattern = re.compile(r"\d+")
     yield
-    pattern.sub(double, text)
+    pattern.sub(digits, text)
 
 
 BLOCKERS = [
