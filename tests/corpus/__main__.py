@@ -68,8 +68,8 @@ def print_table(outcomes: Iterable[Outcome]) -> None:
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         name = outcome.blocker.name
-        of[name][outcome.way] += 1
-        right[name][outcome.way] += outcome.right
+        of[name][outcome.case.way] += 1
+        right[name][outcome.case.way] += outcome.right
         if outcome.seen:
             seconds[name].append(outcome.seen.duration_s)
     print(f"{'class':11} {'blocker':23} {'s':>11} " + "".join(f"{way:>10}" for way in WAYS))

@@ -44,9 +44,8 @@ class Outcome(NamedTuple):
     """What the recording says of one blocker of a case."""
 
     blocker: Blocker
-    way: str
+    case: Case
     seen: BlockedStep | None
-    all_seen: tuple[BlockedStep, ...]
 
     @property
     def right_class(self) -> bool:
@@ -62,7 +61,8 @@ class Outcome(NamedTuple):
         return self.right_class and self.right_line
 
     def __str__(self) -> str:
-        expected = f"{self.way}:{self.blocker.name} is {self.blocker.kind} at {self.blocker.line}"
+        blocker = self.blocker
+        expected = f"{self.case.way}:{blocker.name} is {blocker.kind} at {blocker.line}"
         if self.seen is None:
             return f"{expected}, and no step was seen to block"
         step = self.seen
@@ -92,6 +92,8 @@ def run(
     cases: Sequence[Case], *, seconds: float = SECONDS, keep: Path | None = None
 ) -> list[Outcome]:
     """Run the cases one after the other in one program; return what was seen of each."""
+    if not cases:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         recording = keep or Path(folder) / "recording"
         command = [sys.executable, "-m", "tests.corpus.program", str(recording), str(seconds)]
@@ -124,7 +126,7 @@ def judge(cases: Sequence[Case], path: str) -> list[Outcome]:
             if case.way == CROWD:
                 place = blocker.file, blocker.line
                 best = next((step for step in seen if step.culprit[:2] == place), None)
-            outcomes.append(Outcome(blocker, case.way, best, tuple(seen)))
+            outcomes.append(Outcome(blocker, case, best))
     return outcomes
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.corpus.blocker import Blocker
+from tests.corpus.blocker import Blocker, Class
 from tests.corpus.blockers import BLOCKERS
-from tests.corpus.harness import OTHER_WAYS, Case, Outcome, busy_core, crowds, run
+from tests.corpus.harness import OTHER_WAYS, Case, busy_core, crowds, run
 
-SECONDS = 0.2
-ENOUGH = 0.9
-"""Chance decides at which moments a step is looked at, and so does the machine's load."""
+SECONDS = 0.16
+FEW = 0.1
+"""The share that may be wrong: chance, and what else the machine does, decide at which moments
+a step is looked at."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +32,12 @@ def cases_of(blockers: Sequence[Blocker]) -> list[Case]:
     return cases
 
 
-def wrong(outcomes: Sequence[Outcome]) -> list[str]:
-    return [str(outcome) for outcome in outcomes if not outcome.right]
+def wrong(cases: Sequence[Case]) -> list[str]:
+    """Return what is seen wrong twice."""
+    missed = {outcome.case for outcome in run(cases, seconds=SECONDS) if not outcome.right}
+    # A short step is not seen when the machine leaves the watch no time for as long as it lasts.
+    again = run([case for case in cases if case in missed], seconds=3 * SECONDS)
+    return [str(outcome) for outcome in again if not outcome.right]
 
 
 def test_the_corpus_is_large_enough() -> None:
@@ -40,23 +45,19 @@ def test_the_corpus_is_large_enough() -> None:
     everywhere = Counter(blocker.kind for blocker in BLOCKERS.values() if blocker.everywhere)
     assert kinds.keys() == {"waiting", "python", "native", "native-gil"}
     assert min(kinds.values()) >= 7
-    assert all(3 <= everywhere[kind] for kind in kinds)
+    assert all(everywhere[kind] >= 3 for kind in kinds)
     assert len({(blocker.file, blocker.line) for blocker in BLOCKERS.values()}) == len(BLOCKERS)
 
 
-def test_blockers_that_wait() -> None:
-    cases = cases_of([blocker for blocker in BLOCKERS.values() if blocker.kind == "waiting"])
-    missed = [case for case, seen in zip(cases, run(cases, seconds=SECONDS)) if not seen.right]
-    # A step is not seen when the machine leaves the watch no time for as long as it lasts.
-    assert wrong(run(missed, seconds=3 * SECONDS)) == []
-
-
-def test_blockers_on_the_cpu() -> None:
-    cases = cases_of([blocker for blocker in BLOCKERS.values() if blocker.kind != "waiting"])
-    outcomes = run(cases, seconds=SECONDS)
-    assert len(wrong(outcomes)) <= (1 - ENOUGH) * len(outcomes), wrong(outcomes)
+@pytest.mark.parametrize("kind", ["waiting", "python", "native", "native-gil"])
+def test_each_blocker(kind: Class) -> None:
+    cases = cases_of([blocker for blocker in BLOCKERS.values() if blocker.kind == kind])
+    found = wrong(cases)
+    assert len(found) <= (0 if kind == "waiting" else FEW * len(cases)), found
 
 
 def test_loops_that_block_at_once() -> None:
-    outcomes = run(crowds(), seconds=SECONDS)
-    assert len(wrong(outcomes)) <= (1 - ENOUGH) * len(outcomes), wrong(outcomes)
+    cases = crowds()
+    count = sum(len(case.blockers) for case in cases)
+    found = wrong(cases)
+    assert len(found) <= FEW * count, found

@@ -143,7 +143,7 @@ cdef struct Thread:
     uint64_t polls
     uint64_t longest
     uint64_t blocked
-    uint64_t reserved
+    uint64_t longest_turn
     uint64_t turns[384]
 
 

@@ -269,6 +269,8 @@ cdef class LoopRecord:
             if bucket >= TURN_BUCKETS:
                 bucket = TURN_BUCKETS - 1
         self.thread.turns[bucket] += 1
+        if turn > self.thread.longest_turn:
+            self.thread.longest_turn = turn
         self.thread.waiting_since = now
 
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept:

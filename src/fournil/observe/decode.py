@@ -297,7 +297,7 @@ class _Decoder:
             return max(0, self._last_tick - since) if since else 0
 
         running = None
-        turns = turns_of_buckets(entry["turns"], entry["longest"])
+        turns = turns_of_buckets(entry["turns"], max(entry["longest"], entry["longest_turn"]))
         if entry["begin"]:
             running = RunningStep(entry["begin"], entry["subject"], entry["kind"])
             if (index, entry["begin"]) in evidence.looks:

@@ -65,7 +65,7 @@ def _exceeded_for(longest_first: Sequence[tuple[float, int]], time: float) -> fl
 def turns_of_buckets(buckets: Sequence[int], longest: int) -> list[tuple[float, int]]:
     """Return (length in ticks, count) of the turns in a histogram.
 
-    A bucket stands for its middle. `longest` is the exact longest step: where it lies in the
+    A bucket stands for its middle. `longest` is the exact longest turn: where it lies in the
     top bucket, one turn lasted that long, and the bucket's others no longer.
     """
     turns: list[tuple[float, int]] = []

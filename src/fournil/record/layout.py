@@ -179,7 +179,7 @@ THREAD = Layout(
     polls="Q",
     longest="Q",  # ticks
     blocked="Q",  # steps at or over the threshold
-    reserved="Q",
+    longest_turn="Q",  # ticks
     turns=f"{TURN_BUCKETS}Q",  # how many turns lasted how long: units.turn_bucket
 )
 
