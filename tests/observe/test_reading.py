@@ -118,7 +118,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_path_that_no_file_can_have_is_told() -> None:
-    with pytest.raises(RecordingError, match="null (byte|character)"):
+    with pytest.raises(RecordingError, match=r"null (byte|character)"):
         read_file("run\0.rec")
 
 
