@@ -152,7 +152,7 @@ class Factory:
 
 def test_task_factory(loop: Loop) -> None:
     factory = Factory()
-    loop.set_task_factory(factory)  # type: ignore[arg-type]
+    loop.set_task_factory(factory)  # type: ignore[arg-type, unused-ignore]
     kept: object = loop.get_task_factory()
     assert kept is factory
     context = contextvars.copy_context()
