@@ -57,6 +57,7 @@ setup(
             "initializedcheck": debug,
             "nonecheck": debug,
             "cdivision": True,
+            "auto_pickle": False,
         },
     ),
 )

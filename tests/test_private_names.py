@@ -18,6 +18,7 @@ RELYING = ("_native", "launch", "loop.py")
 
 # What asyncio's loop has, and what the core takes over or calls.
 OF_A_LOOP = {
+    "_accept_connection2": "called: makes the transport of an accepted TLS connection",
     "_add_callback": "taken over: subprocess and pipe transports call it",
     "_add_reader": "taken over: transports and add_reader call it",
     "_add_writer": "taken over: transports and add_writer call it",
@@ -30,10 +31,15 @@ OF_A_LOOP = {
     "_closed": "taken over: a field of the core, which asyncio's close() sets",
     "_current_handle": "set in debug mode: asyncio's debug log reads it",
     "_debug": "taken over: a field of the core, which asyncio's set_debug() sets",
+    "_ensure_fd_no_transport": "taken over: readers and writers of users ask it",
+    "_make_socket_transport": "taken over: whatever connects a stream socket calls it",
     "_remove_reader": "taken over: transports and remove_reader call it",
     "_remove_writer": "taken over: transports and remove_writer call it",
     "_run_once": "taken over: one turn, for programs that drive a loop by hand",
+    "_sendfile_native": "taken over: sendfile calls it for a transport of a socket",
     "_set_coroutine_origin_tracking": "called: debug mode tracks where coroutines are made",
+    "_start_serving": "taken over: servers begin to accept by it",
+    "_stop_serving": "taken over: servers end by it",
     "_stopping": "taken over: a field of the core, which asyncio's stop() sets",
     "_task_factory": "taken over: a field of the core, which set_task_factory() sets",
     "_thread_id": "taken over: a field of the core, by which asyncio knows that the loop runs",
@@ -56,7 +62,9 @@ OF_A_HANDLE = {
 }
 
 OF_MODULES = {
+    "asyncio.SelectorEventLoop._ensure_fd_no_transport": "called: knows asyncio's own transports",
     "asyncio._get_running_loop": "run() refuses to run inside a loop",
+    "asyncio.base_events.Server._attach": "its parameters tell whether it is given the transport",
     "asyncio.base_events._format_handle": "debug mode: how a slow callback is shown",
     "asyncio.events._set_running_loop": "a run of the loop says that it runs",
     "asyncio.format_helpers._format_callback_source": "how a callback is shown",

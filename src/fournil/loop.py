@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.base_events
+import asyncio.constants
 import asyncio.events
 import asyncio.format_helpers
 import selectors
@@ -11,13 +12,16 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from fournil._native import ring
+from fournil._native import listener, ring, transport
 from fournil._native.core import LoopCore
 from fournil._native.handles import show_callback
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
+
     from fournil._native.handles import Handle
     from fournil._native.poller import Poller
 
@@ -102,6 +106,59 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
                 future.get_coro() if isinstance(future, asyncio.Task) else None
             )
         super().call_exception_handler(context)
+
+    # asyncio's names: what it asks of a loop to make transports and servers.
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: asyncio.AbstractServer | None = None,
+    ) -> asyncio.Transport:
+        return transport.adopt(self, sock, protocol, waiter, extra=extra, server=server)
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: ssl.SSLContext | None = None,
+        server: asyncio.AbstractServer | None = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = asyncio.constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = asyncio.constants.SSL_SHUTDOWN_TIMEOUT,
+    ) -> None:
+        listener.listen(
+            self,
+            protocol_factory,
+            sock,
+            sslcontext,
+            server,
+            backlog,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
+        )
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        listener.stop_listening(self, sock)
+        super()._stop_serving(sock)  # type: ignore[misc]  # type stubs leave it out
+
+    async def _sendfile_native(
+        self, transp: transport.StreamTransport, file: IO[bytes], offset: int, count: int | None
+    ) -> int:
+        reading = transp.is_reading()
+        transp.pause_reading()
+        await transp._make_empty_waiter()
+        sock = transp._lend()
+        try:
+            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+        finally:
+            transp._take_back()
+            transp._reset_empty_waiter()
+            if reading:
+                transp.resume_reading()
 
     # Called by the core, for what is rare.
 

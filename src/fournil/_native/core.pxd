@@ -3,6 +3,7 @@ from libc.stdint cimport uint64_t
 from cpython.object cimport PyObject
 
 from fournil._native.handles cimport Handle, TimerHandle
+from fournil._native.inbox cimport Inbox
 from fournil._native.poller cimport Poller
 from fournil._native.ready cimport ReadyQueue
 from fournil._native.steps cimport LoopRecord
@@ -14,6 +15,7 @@ cdef class LoopCore:
     cdef ReadyQueue ready
     cdef Timers timers
     cdef Poller poller
+    cdef Inbox inbox
     cdef uint64_t polled_at             # the tick of the last look at the kernel
     cdef uint64_t poll_interval         # ticks
     cdef bint own_clock                 # `time` is ours: CLOCK_MONOTONIC

@@ -7,11 +7,14 @@ from asyncio.tasks import Task
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
-from cpython.ref cimport Py_CLEAR, Py_DECREF, Py_INCREF
-from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint64_t
 
 from fournil._native.handles cimport Handle, TimerHandle
+from fournil._native.channel cimport Channel
+from fournil._native.inbox cimport Inbox
+from fournil._native.layout cimport KIND_CALLBACK, KIND_READER, KIND_TIMER, KIND_WRITER
 from fournil._native.poller cimport Poller
 from fournil._native.ready cimport ReadyQueue, pop, push
 from fournil._native.ring cimport Ring, current_ring
@@ -25,8 +28,6 @@ from fournil._native.sys.python cimport (
     PyContext_CopyCurrent,
     PyContext_Enter,
     PyContext_Exit,
-    PyObject_Vectorcall,
-    PyTupleObject,
     add_method,
     take_raised_exception,
 )
@@ -38,14 +39,10 @@ from fournil._native.timers cimport Timers, earliest
 cdef enum:
     LOOK_EVERY_NS = 100_000
 
-    KIND_CALLBACK = 2
-    KIND_TIMER = 3
-    KIND_READER = 4
-    KIND_WRITER = 5
-
 cdef object get_ident = threading.get_ident
 cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
 cdef object Future = asyncio.Future
+cdef object ensure_of_asyncio = asyncio.SelectorEventLoop._ensure_fd_no_transport
 
 ticks_choose()
 cdef uint64_t imported_ns = monotonic_ns()
@@ -68,6 +65,7 @@ cdef class LoopCore:
         self._closed = True
         self.ready = ReadyQueue()
         self.timers = Timers()
+        self.inbox = Inbox()
         self.poller = Poller()
         self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
@@ -156,7 +154,7 @@ cdef class LoopCore:
     cdef int run_recorded(self, Handle handle) except -1:
         # A step may start or stop the recorder, so this one's record is kept.
         cdef LoopRecord record = self.record
-        cdef object callback = handle._callback
+        cdef object callback = handle.doing()
         record.begin_step(handle, <PyObject *> callback)
         try:
             if self._debug:
@@ -181,21 +179,15 @@ cdef class LoopCore:
 
     cdef int run(self, Handle handle) except -1:
         """Run one handle in its context; its exception goes to the loop's handler."""
-        # The callback may cancel its own handle: these keep what it runs on alive.
-        cdef object callback = handle._callback
-        cdef object args = handle._args
         cdef object context = handle._context
-        cdef PyObject *result
+        cdef int status
+        if context is None:  # a handle of native code that calls none of the user's
+            return 0 if handle.act() == 0 else self.failed(handle)
         if PyContext_Enter(context) < 0:
             return self.failed(handle)
-        result = PyObject_Vectorcall(
-            <PyObject *> callback, items_of(args), PyTuple_GET_SIZE(args), NULL
-        )
-        if PyContext_Exit(context) < 0 and result != NULL:
-            Py_CLEAR(result)
-        if result == NULL:
+        status = handle.act()
+        if PyContext_Exit(context) < 0 or status < 0:
             return self.failed(handle)
-        Py_DECREF(<object> result)
         return 0
 
     cdef int failed(self, Handle handle) except -1:
@@ -310,6 +302,16 @@ cdef class LoopCore:
         if self._closed:
             return False
         return self.poller.drop_writer(fd)
+
+    def _ensure_fd_no_transport(self, fd):
+        # Readers and writers of a transport's descriptor would take what is the transport's.
+        cdef Channel channel = self.poller.channel_of(fd)
+        if channel is not None and channel.transport is not None:
+            if not channel.transport.is_closing():
+                raise RuntimeError(
+                    f"File descriptor {fd!r} is used by transport {channel.transport!r}"
+                )
+        ensure_of_asyncio(self, fd)
 
     def _add_callback(self, handle):
         # asyncio makes the handles of signals itself.
@@ -470,6 +472,8 @@ cdef int traverse(PyObject *loop, Visit visit, void *argument) noexcept:
             status = visit(poller.watched[i].reader, argument)
         if status == 0 and poller.watched[i].writer != NULL:
             status = visit(poller.watched[i].writer, argument)
+        if status == 0 and poller.watched[i].channel != NULL:
+            status = visit(poller.watched[i].channel, argument)
     return status
 
 
@@ -486,7 +490,3 @@ cdef int clear(PyObject *loop) noexcept:
 
 (<PyTypeObject *> LoopCore).tp_traverse = traverse
 (<PyTypeObject *> LoopCore).tp_clear = clear
-
-
-cdef inline PyObject **items_of(object args) noexcept:
-    return <PyObject **> (<PyTupleObject *> args).ob_item

@@ -22,6 +22,13 @@ cdef class Handle:
     cdef object timers                  # the Timers that it waits in, while it does
     cdef object __weakref__
 
+    # Do what the handle stands for; handles of native code have their own. When it fails it
+    # returns -1 with an exception set, as C functions do: Cython's own way to propagate it
+    # would add frames of this package to the traceback.
+    cdef int act(self) noexcept
+    # What the step that it will be is recorded as: a callable.
+    cdef object doing(self)
+
 
 cdef class TimerHandle(Handle):
     pass

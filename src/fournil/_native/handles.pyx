@@ -4,7 +4,11 @@
 import asyncio.format_helpers
 
 cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from cpython.tuple cimport PyTuple_GET_SIZE
 
+from fournil._native.sys.python cimport PyObject_Vectorcall, PyTupleObject
 from fournil._native.timers cimport Timers
 
 # Since CPython 3.13 arguments, which may be secrets, are shown in debug mode only.
@@ -24,6 +28,24 @@ def show_callback(Handle handle not None):
 @cython.freelist(256)
 cdef class Handle:
     """A callback that waits for its turn; made by the loop's methods only."""
+
+    cdef int act(self) noexcept:
+        # The callback may cancel its own handle: these keep what it runs on alive.
+        cdef object callback = self._callback
+        cdef object args = self._args
+        cdef PyObject *result = PyObject_Vectorcall(
+            <PyObject *> callback,
+            <PyObject **> (<PyTupleObject *> args).ob_item,
+            PyTuple_GET_SIZE(args),
+            NULL,
+        )
+        if result == NULL:
+            return -1
+        Py_DECREF(<object> result)
+        return 0
+
+    cdef object doing(self):
+        return self._callback
 
     def cancel(self):
         """Cancel the callback; cancelling one that ran or was cancelled does nothing."""

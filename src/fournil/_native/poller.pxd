@@ -2,6 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cpython.object cimport PyObject
 
+from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue
 from fournil._native.sys.epoll cimport epoll_event
@@ -10,6 +11,7 @@ from fournil._native.sys.epoll cimport epoll_event
 cdef struct Watched:
     PyObject *reader                    # a strong reference to a Handle, or NULL
     PyObject *writer                    # likewise
+    PyObject *channel                   # a strong reference to a Channel, or NULL
     uint32_t registered                 # what the kernel was asked to report; 0: nothing
 
 
@@ -36,11 +38,17 @@ cdef class Poller:
     cdef int wait(self, long long timeout_ns) except -2
     cdef int collect(self, int count, ReadyQueue ready, uint64_t now) except -1
     cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1
+    cdef int tell_channel(self, int fd, uint32_t mask, ReadyQueue ready, uint64_t now) except -1
     cdef int wake(self) except -1
     cdef int set_reader(self, file, Handle handle) except -1
     cdef int set_writer(self, file, Handle handle) except -1
     cdef bint drop_reader(self, file) except -1
     cdef bint drop_writer(self, file) except -1
+    cdef int attach(self, Channel channel) except -1
+    cdef int detach(self, Channel channel) except -1
+    cdef int want(self, Channel channel, uint32_t wanted) except -1
+    cdef int settle(self, Channel channel) except -1
+    cdef Channel channel_of(self, file)
     cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1
     cdef int take(self, int fd, PyObject **place) except -1
     cdef int fd_of(self, file) except -1

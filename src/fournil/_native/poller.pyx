@@ -17,6 +17,7 @@ from libc.string cimport memset
 from posix.fcntl cimport F_GETFD, fcntl
 from posix.unistd cimport close as close_fd
 
+from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue, push
 from fournil._native.sys.epoll cimport (
@@ -26,6 +27,8 @@ from fournil._native.sys.epoll cimport (
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
+    EPOLLERR,
+    EPOLLHUP,
     EPOLLIN,
     EPOLLOUT,
     epoll_create1,
@@ -95,6 +98,8 @@ cdef class Poller:
                 eventfd_read(fd, &value)
                 self.woken = False
                 continue
+            if self.watched[fd].channel != NULL:
+                self.tell_channel(fd, mask, ready, now)
             # Errors and hang-ups are told to both sides: each finds out by its own call.
             if mask & ~<uint32_t> EPOLLOUT and self.watched[fd].reader != NULL:
                 self.tell(fd, &self.watched[fd].reader, ready, now)
@@ -109,6 +114,20 @@ cdef class Poller:
             return self.take(fd, place)
         handle.ready_at = now
         return push(ready, handle)
+
+    cdef int tell_channel(self, int fd, uint32_t mask, ReadyQueue ready, uint64_t now) except -1:
+        cdef Channel channel = <Channel> self.watched[fd].channel
+        if mask & ~channel.wanted & (EPOLLIN | EPOLLOUT) or channel.wanted == 0:
+            self.register(fd)
+        if channel.wanted == 0:
+            return 0
+        # Errors and hang-ups come unasked: they show at the next read or write.
+        channel.told |= mask & (channel.wanted | EPOLLERR | EPOLLHUP)
+        if channel.queued:
+            return 0
+        channel.queued = True
+        channel.ready_at = now
+        return push(ready, channel)
 
     cdef int wake(self) except -1:
         """End the wait of the loop's thread, if it waits and was not woken."""
@@ -144,6 +163,50 @@ cdef class Poller:
             return False
         self.take(fd, &self.watched[fd].writer)
         return True
+
+    cdef int attach(self, Channel channel) except -1:
+        """Take up a channel by its descriptor."""
+        self.reserve(channel.fd)
+        # What is there is of a file of this number that was closed since.
+        self.forget(channel.fd)
+        self.watched[channel.fd].channel = <PyObject *> channel
+        Py_INCREF(channel)
+        return 0
+
+    cdef int detach(self, Channel channel) except -1:
+        """Let go of a channel, whose descriptor is still open."""
+        cdef int fd = channel.fd
+        channel.wanted = channel.told = 0
+        if not 0 <= fd < self.capacity or self.watched[fd].channel != <PyObject *> channel:
+            return 0
+        try:
+            if self.watched[fd].registered and self.epoll_fd >= 0:
+                self.register(fd)
+        finally:
+            self.forget(fd)
+        return 0
+
+    cdef int want(self, Channel channel, uint32_t wanted) except -1:
+        """Have `wanted` reported from now on; what is not in it any more is not."""
+        channel.wanted = wanted
+        # What is not wanted any more stays registered until the kernel next reports it, since
+        # most pauses end before: of two calls that change a registration, both are saved.
+        if wanted & ~self.watched[channel.fd].registered:
+            return self.register(channel.fd)
+        return 0
+
+    cdef int settle(self, Channel channel) except -1:
+        """Have the kernel report what is wanted and no more, at once."""
+        if channel.wanted != self.watched[channel.fd].registered:
+            return self.register(channel.fd)
+        return 0
+
+    cdef Channel channel_of(self, file):
+        """Return the channel of a file or descriptor, or None."""
+        cdef int fd = self.fd_of(file)
+        if fd >= self.capacity or self.watched[fd].channel == NULL:
+            return None
+        return <Channel> self.watched[fd].channel
 
     cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1:
         cdef PyObject *old = place[0]
@@ -214,6 +277,8 @@ cdef class Poller:
             wanted |= EPOLLIN
         if entry.writer != NULL:
             wanted |= EPOLLOUT
+        if entry.channel != NULL:
+            wanted |= (<Channel> entry.channel).wanted
         event.events = wanted
         event.data.u64 = 0
         event.data.fd = fd
@@ -244,6 +309,7 @@ cdef class Poller:
         memset(&self.watched[fd], 0, sizeof(Watched))
         Py_XDECREF(entry.reader)
         Py_XDECREF(entry.writer)
+        Py_XDECREF(entry.channel)
 
     cdef void forget_all(self) noexcept:
         """Let go of all handles, without telling the kernel."""

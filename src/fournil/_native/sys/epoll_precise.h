@@ -19,7 +19,7 @@
 static int epoll_pwait2_refused = 0;
 
 /* timeout_ns: negative waits without end, zero only looks. */
-static int epoll_wait_ns(int epfd, struct epoll_event *events, int maxevents, long long timeout_ns) {
+static inline int epoll_wait_ns(int epfd, struct epoll_event *events, int maxevents, long long timeout_ns) {
     if (timeout_ns > 0 && !__atomic_load_n(&epoll_pwait2_refused, __ATOMIC_RELAXED)) {
         struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
         int count = (int)syscall(SYS_epoll_pwait2, epfd, events, maxevents, &timeout, NULL, 0);

@@ -5,7 +5,7 @@
 #include <Python.h>
 
 /* Clear the error indicator and return the exception that it held, a new reference. */
-static PyObject *take_raised_exception(void) {
+static inline PyObject *take_raised_exception(void) {
 #if PY_VERSION_HEX >= 0x030C0000
     return PyErr_GetRaisedException();
 #else
@@ -17,6 +17,17 @@ static PyObject *take_raised_exception(void) {
     Py_XDECREF(type);
     Py_XDECREF(traceback);
     return value;
+#endif
+}
+
+/* Set the error indicator to an exception, with the traceback that it has. */
+static inline void raise_again(PyObject *error) {
+    Py_INCREF(error);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(error);
+#else
+    Py_INCREF(Py_TYPE(error));
+    PyErr_Restore((PyObject *)Py_TYPE(error), error, PyException_GetTraceback(error));
 #endif
 }
 #endif

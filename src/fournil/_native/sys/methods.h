@@ -5,7 +5,7 @@
 
 /* Add a method to a type; `definition` must live as long as the type. Returns -1 with an
  * exception set on failure. */
-static int add_method(PyObject *type, PyMethodDef *definition) {
+static inline int add_method(PyObject *type, PyMethodDef *definition) {
     PyTypeObject *target = (PyTypeObject *)type;
     PyObject *method = PyDescr_NewMethod(target, definition);
     if (method == NULL)

@@ -7,6 +7,9 @@ cdef extern from "Python.h":
     PyObject *PyObject_Vectorcall(
         PyObject *callable, PyObject **args, size_t count, PyObject *names
     )
+    object PyObject_VectorcallMethod(
+        object name, PyObject **args, size_t count, PyObject *names
+    )
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
     object PyContext_CopyCurrent()
@@ -26,3 +29,4 @@ cdef extern from "sys/methods.h":
 
 cdef extern from "sys/exceptions.h":
     object take_raised_exception()
+    void raise_again(object error)

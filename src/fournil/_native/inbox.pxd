@@ -1,0 +1,13 @@
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
+
+
+cdef class Inbox:
+    # Touched only by threads that hold the GIL.
+    cdef PyObject *spare                # bytes that nobody else holds; NULL while it is delivered
+    cdef Py_ssize_t capacity            # of `spare`, whatever its length says
+    cdef Py_ssize_t next_capacity       # of the one after it
+    cdef uint32_t returned              # how many deliveries in a row nobody kept
+
+    cdef bytes receive(self, int fd)
+    cdef void take_back(self, bytes data) noexcept

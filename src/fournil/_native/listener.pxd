@@ -1,0 +1,21 @@
+from libc.stdint cimport uint32_t
+
+from fournil._native.channel cimport Channel
+from fournil._native.core cimport LoopCore
+
+
+cdef class Listener(Channel):
+    # Touched only by the loop's thread.
+    cdef LoopCore core
+    cdef object factory                 # of protocols
+    cdef object sock                    # the server's, which closes it
+    cdef object server
+    cdef object tls                     # the arguments of a TLS server; None: plain
+    cdef int family
+    cdef int proto
+    cdef uint32_t backlog
+
+    cdef bint accept(self) except -1
+    cdef int serve(self, int fd, bytes peer) except -1
+    cdef int serve_tls(self, int fd, bytes peer) except -1
+    cdef int rest(self, int problem) except -1

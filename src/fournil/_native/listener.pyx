@@ -1,0 +1,178 @@
+"""A listener: accepts the connections of a server, many a turn, and gives each its transport."""
+
+import asyncio.constants
+import asyncio.log
+import asyncio.trsock
+import socket
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport (
+    EAGAIN,
+    ECONNABORTED,
+    EINTR,
+    EMFILE,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    errno,
+)
+from libc.stdint cimport uint32_t
+from posix.unistd cimport close as close_fd
+
+from fournil._native.addresses cimport address_object
+from fournil._native.channel cimport Channel
+from fournil._native.core cimport LoopCore
+from fournil._native.layout cimport KIND_READER
+from fournil._native.stream cimport Stream, os_error
+from fournil._native.sys.epoll cimport EPOLLIN
+from fournil._native.sys.python cimport PyContext_CopyCurrent
+from fournil._native.sys.sockets cimport (
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    accept4,
+    sockaddr,
+    sockaddr_storage,
+    socklen_t,
+)
+from fournil._native.transport cimport begin, new_stream
+
+cdef object logger = asyncio.log.logger
+cdef object Socket = socket.socket
+cdef object RETRY_DELAY = asyncio.constants.ACCEPT_RETRY_DELAY
+
+
+cdef class Listener(Channel):
+    """A listening socket of a server."""
+
+    cdef int take_up(self, uint32_t told) except -1:
+        # Others wait for their turn too: what is left is reported again.
+        for _ in range(self.backlog):
+            if not self.wanted or not self.accept():
+                break
+        return 0
+
+    cdef object doing(self):
+        return self.factory
+
+    cdef bint accept(self) except -1:
+        """Accept one connection; return whether there may be more."""
+        cdef sockaddr_storage address
+        cdef socklen_t length = sizeof(address)
+        cdef int fd = accept4(
+            self.fd, <sockaddr *> &address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC
+        )
+        cdef bytes peer
+        if fd < 0:
+            if errno == EAGAIN or errno == EINTR or errno == ECONNABORTED:
+                return False
+            if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+                self.rest(errno)
+                return False
+            raise os_error(errno)
+        try:
+            peer = (<char *> &address)[: min(<size_t> length, sizeof(address))]
+            if self.core._debug:
+                logger.debug(
+                    "%r got a new connection from %r: fd=%d",
+                    self.server,
+                    address_object(<sockaddr *> &address, length),
+                    fd,
+                )
+        except BaseException:
+            close_fd(fd)
+            raise
+        if self.tls is None:
+            self.serve(fd, peer)
+        else:
+            self.serve_tls(fd, peer)
+        return True
+
+    cdef int serve(self, int fd, bytes peer) except -1:
+        cdef Stream stream
+        try:
+            protocol = self.factory()
+        except BaseException as error:
+            close_fd(fd)
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                raise
+            # asyncio says nothing of it when it is not in debug mode.
+            if self.core._debug:
+                self.core.call_exception_handler({
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": error,
+                })
+            return 0
+        stream = new_stream(self.core, fd, self.family, self.proto)
+        stream.peer = peer
+        return begin(stream, protocol, self.server, None)
+
+    cdef int serve_tls(self, int fd, bytes peer) except -1:
+        connection = Socket(self.family, SOCK_STREAM, self.proto, fd)
+        name = address_object(<sockaddr *> PyBytes_AS_STRING(peer), PyBytes_GET_SIZE(peer))
+        context, handshake_timeout, shutdown_timeout = self.tls
+        self.core.create_task(
+            self.core._accept_connection2(
+                self.factory,
+                connection,
+                {"peername": name},
+                context,
+                self.server,
+                handshake_timeout,
+                shutdown_timeout,
+            )
+        )
+        return 0
+
+    cdef int rest(self, int problem) except -1:
+        """Nothing can be accepted now: try again later, and let the kernel keep quiet."""
+        self.core.call_exception_handler({
+            "message": "socket.accept() out of system resource",
+            "exception": os_error(problem),
+            "socket": asyncio.trsock.TransportSocket(self.sock),
+        })
+        self.core.poller.want(self, 0)
+        self.core.poller.settle(self)
+        self.core.call_later(RETRY_DELAY, self._resume)
+        return 0
+
+    def _resume(self):
+        if not self._cancelled:
+            self.core.poller.want(self, EPOLLIN)
+
+
+def listen(
+    LoopCore loop not None,
+    protocol_factory,
+    sock,
+    sslcontext,
+    server,
+    backlog,
+    ssl_handshake_timeout,
+    ssl_shutdown_timeout,
+):
+    """Accept connections from now on; the arguments are those of asyncio's servers."""
+    cdef Listener listener = Listener.__new__(Listener)
+    listener.core = loop
+    listener._loop = loop
+    listener._context = PyContext_CopyCurrent()
+    listener.kind = KIND_READER
+    listener.fd = sock.fileno()
+    listener.family = sock.family
+    listener.proto = sock.proto
+    listener.sock = sock
+    listener.server = server
+    listener.factory = protocol_factory
+    listener.backlog = max(1, backlog)
+    if sslcontext:
+        listener.tls = sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout
+    loop.poller.attach(listener)
+    loop.poller.want(listener, EPOLLIN)
+
+
+def stop_listening(LoopCore loop not None, sock):
+    """Accept no more connections; the socket is closed by the caller."""
+    cdef Channel channel = loop.poller.channel_of(sock)
+    if isinstance(channel, Listener):
+        loop.poller.detach(channel)
+        channel._cancelled = True

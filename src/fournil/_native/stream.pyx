@@ -1,0 +1,481 @@
+"""A stream: one end of a connection, TCP or Unix, between kernel and protocol.
+
+Reads go into the object that the protocol is handed. A write goes to the kernel at once; only
+what it refuses waits, in the outbox, until the kernel reports room. Nothing is registered
+or taken back for a write that the kernel takes whole.
+
+Each read is a step of the loop, as a callback is; the recorder names it by the method of the
+protocol that it calls.
+"""
+
+import asyncio.base_events
+import asyncio.constants
+import asyncio.log
+import asyncio.protocols
+import inspect
+import os
+import socket
+import sys
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+from posix.unistd cimport close as close_fd
+
+from fournil._native.addresses cimport address_object
+from fournil._native.calls cimport call, call_with
+from fournil._native.outbox cimport Outbox
+from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
+from fournil._native.sys.sockets cimport (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    MSG_NOSIGNAL,
+    SHUT_WR,
+    SOCK_STREAM,
+    TCP_NODELAY,
+    getsockname,
+    iovec,
+    msghdr,
+    recv,
+    send,
+    sendmsg,
+    setsockopt,
+    shutdown,
+    sockaddr,
+    sockaddr_storage,
+    socklen_t,
+)
+
+cdef enum:
+    # The kernel takes 1,024 parts at once; of so many, its price for a call is shared enough.
+    PARTS = 64
+    HIGH_WATER = 64 << 10
+
+cdef object logger = asyncio.log.logger
+cdef object BufferedProtocol = asyncio.protocols.BufferedProtocol
+cdef object Socket = socket.socket
+cdef uint32_t LOST_WRITES_UNTIL_WARNED = asyncio.constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES
+
+# Since CPython 3.13 a server is told which of its transports comes and goes.
+cdef bint server_knows_transports = (
+    len(inspect.signature(asyncio.base_events.Server._attach).parameters) > 1
+)
+
+
+cdef class Stream(Channel):
+    """One end of a connection; `transport` is what its user holds of it."""
+
+    # The connection's life.
+
+    cdef int open(self) except -1:
+        """Begin: connection_made is called in the next turn, before anything is read."""
+        cdef int on = 1
+        self.high = HIGH_WATER
+        self.low = HIGH_WATER // 4
+        if self.proto == IPPROTO_TCP and (self.family == AF_INET or self.family == AF_INET6):
+            # What is written goes out at once, not when what went before was acknowledged.
+            setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+        self.poller.attach(self)
+        if self.server is not None:
+            if server_knows_transports:
+                self.server._attach(self.transport)
+            else:
+                self.server._attach()
+        self.core.soon(self.protocol.connection_made, (self.transport,), self._context)
+        # What comes is read after that call: the ready queue keeps the order.
+        return self.poller.want(self, EPOLLIN)
+
+    cdef int use(self, protocol) except -1:
+        """Have `protocol` called from now on."""
+        self.protocol = protocol
+        self.buffered = isinstance(protocol, BufferedProtocol)
+        self.connected = True
+        return 0
+
+    cdef int close(self) except -1:
+        if self.closing:
+            return 0
+        self.closing = True
+        self.poller.want(self, self.wanted & EPOLLOUT)
+        if self.waiting() == 0:
+            self.lost += 1
+            self.core.soon(self._report_loss, (None,), self._context)
+        return 0
+
+    cdef int force_close(self, error) except -1:
+        """Close at once: what waits to be sent is lost."""
+        if self.lost:
+            return 0
+        if self.outbox is not None:
+            self.outbox.clear()
+        self.closing = True
+        self.lost += 1
+        self.poller.want(self, 0)
+        self.core.soon(self._report_loss, (error,), self._context)
+        return 0
+
+    def _report_loss(self, error):
+        server = self.server
+        try:
+            if self.connected:
+                self.protocol.connection_lost(error)
+        finally:
+            self.close_descriptor()
+            if self.empty_waiter is not None and not self.empty_waiter.done():
+                self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
+            self.server = None
+            if server is not None:
+                if server_knows_transports:
+                    server._detach(self.transport)
+                else:
+                    server._detach()
+            self.protocol = None
+            self.transport = None
+
+    cdef int close_descriptor(self) except -1:
+        cdef int fd = self.fd
+        if fd < 0:
+            return 0
+        if self.local is None:
+            self.local = raw_local_address(fd)
+        self.poller.detach(self)
+        self._cancelled = True
+        self.fd = -1
+        if self.sock is not None:
+            self.sock.close()
+        else:
+            close_fd(fd)
+        return 0
+
+    cdef int failed(self, str what, error) except -1:
+        """An error ends the connection; one that the network does not explain is reported."""
+        if isinstance(error, OSError):
+            if self.core._debug:
+                logger.debug("%r: %s", self.transport, what, exc_info=error)
+        else:
+            self.report(what, error)
+        return self.force_close(error)
+
+    cdef int report(self, str what, error) except -1:
+        self.core.call_exception_handler({
+            "message": what,
+            "exception": error,
+            "transport": self.transport,
+            "protocol": self.protocol,
+        })
+        return 0
+
+    # Reading.
+
+    cdef int take_up(self, uint32_t told) except -1:
+        if told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+            if self.buffered:
+                self.read_into_buffer()
+            else:
+                self.read()
+        if told & ~<uint32_t> EPOLLIN and self.wanted & EPOLLOUT:
+            self.flush()
+        return 0
+
+    cdef object doing(self):
+        if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+            name = "buffer_updated" if self.buffered else "data_received"
+        else:
+            name = "resume_writing"
+        return getattr(self.protocol, name, self.protocol)
+
+    cdef int read(self) except -1:
+        cdef bytes data
+        try:
+            data = self.inbox.receive(self.fd)
+        except OSError as error:
+            return self.failed("Fatal read error on socket transport", error)
+        if data is None:
+            return 0
+        if PyBytes_GET_SIZE(data) == 0:
+            return self.end_of_file()
+        try:
+            call_with(self.protocol, "data_received", data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self.failed("Fatal error: protocol.data_received() call failed.", error)
+        self.inbox.take_back(data)
+        return 0
+
+    cdef int read_into_buffer(self) except -1:
+        cdef Py_buffer view
+        cdef ssize_t came
+        cdef int problem
+        try:
+            buffer = call_with(self.protocol, "get_buffer", -1)
+            PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+            if view.len == 0:
+                PyBuffer_Release(&view)
+                raise RuntimeError("get_buffer() returned an empty buffer")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self.failed("Fatal error: protocol.get_buffer() call failed.", error)
+        came = recv(self.fd, view.buf, view.len, 0)  # with the GIL, as in Inbox.receive
+        problem = errno
+        PyBuffer_Release(&view)
+        if came < 0:
+            if problem == EAGAIN or problem == EINTR:
+                return 0
+            return self.failed("Fatal read error on socket transport", os_error(problem))
+        if came == 0:
+            return self.end_of_file()
+        try:
+            call_with(self.protocol, "buffer_updated", came)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self.failed("Fatal error: protocol.buffer_updated() call failed.", error)
+        return 0
+
+    cdef int end_of_file(self) except -1:
+        if self.core._debug:
+            logger.debug("%r received EOF", self.transport)
+        try:
+            keep_open = call(self.protocol, "eof_received")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return self.failed("Fatal error: protocol.eof_received() call failed.", error)
+        if not keep_open:
+            return self.close()
+        # The user may go on to write. The kernel would report the end again and again.
+        self.eof_received = True
+        if not self.lost:
+            self.poller.want(self, self.wanted & EPOLLOUT)
+            self.poller.settle(self)
+        return 0
+
+    cdef int pause(self) except -1:
+        if self.closing or self.paused:
+            return 0
+        self.paused = True
+        self.poller.want(self, self.wanted & EPOLLOUT)
+        if self.core._debug:
+            logger.debug("%r pauses reading", self.transport)
+        return 0
+
+    cdef int resume(self) except -1:
+        if self.closing or not self.paused:
+            return 0
+        self.paused = False
+        if not self.eof_received:
+            self.poller.want(self, self.wanted | EPOLLIN)
+        if self.core._debug:
+            logger.debug("%r resumes reading", self.transport)
+        return 0
+
+    # Writing.
+
+    cdef int check_writing(self, str method) except -1:
+        if self.eof_sent:
+            raise RuntimeError(f"Cannot call {method}() after write_eof()")
+        if self.empty_waiter is not None:
+            raise RuntimeError(f"unable to {method}; sendfile is in progress")
+        return 0
+
+    cdef bint is_lost(self) except -1:
+        """Return whether a write goes nowhere; a program that goes on writing is warned."""
+        if not self.lost:
+            return False
+        if self.lost >= LOST_WRITES_UNTIL_WARNED:
+            logger.warning("socket.send() raised exception.")
+        self.lost += 1
+        return True
+
+    cdef int write(self, data) except -1:
+        cdef Py_buffer view
+        cdef const char *begin
+        cdef Py_ssize_t size
+        cdef ssize_t sent = 0
+        cdef int problem = 0
+        cdef bint viewed = type(data) is not bytes
+        self.check_writing("write")
+        if not viewed:
+            begin = PyBytes_AS_STRING(data)
+            size = PyBytes_GET_SIZE(data)
+        else:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            begin = <const char *> view.buf
+            size = view.len
+        if size and not self.lost and self.waiting() == 0:
+            sent = send(self.fd, begin, size, MSG_NOSIGNAL)  # with the GIL, as in Inbox.receive
+            problem = errno
+        if viewed:
+            PyBuffer_Release(&view)
+        if size == 0 or sent == size or self.is_lost():
+            return 0
+        if sent < 0:
+            if problem != EAGAIN and problem != EINTR:
+                return self.failed("Fatal write error on socket transport", os_error(problem))
+            sent = 0
+        return self.keep(data, sent)
+
+    cdef int write_lines(self, lines) except -1:
+        cdef bint waited = self.waiting() > 0
+        cdef list listed = list(lines)
+        self.check_writing("writelines")
+        for data in listed:
+            check_data(data)
+        if not listed or self.is_lost():
+            return 0
+        if self.outbox is None:
+            self.outbox = Outbox()
+        for data in listed:
+            self.outbox.add(data, 0)
+        if not waited and self.waiting():
+            self.flush()
+        if self.waiting():
+            self.poller.want(self, self.wanted | EPOLLOUT)
+            self.tell_pause()
+        return 0
+
+    cdef int keep(self, data, Py_ssize_t sent) except -1:
+        """Send all of `data` but its first `sent` bytes when the kernel has room."""
+        if self.outbox is None:
+            self.outbox = Outbox()
+        self.outbox.add(data, sent)
+        self.poller.want(self, self.wanted | EPOLLOUT)
+        return self.tell_pause()
+
+    cdef int flush(self) except -1:
+        """Send what waits, as much as the kernel takes."""
+        cdef iovec parts[PARTS]
+        cdef msghdr message
+        cdef ssize_t sent
+        while self.waiting():
+            memset(&message, 0, sizeof(message))
+            message.msg_iov = parts
+            message.msg_iovlen = self.outbox.show(parts, PARTS)
+            sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+            if sent < 0:
+                if errno == EAGAIN or errno == EINTR:
+                    break
+                error = os_error(errno)
+                self.failed("Fatal write error on socket transport", error)
+                if self.empty_waiter is not None and not self.empty_waiter.done():
+                    self.empty_waiter.set_exception(error)
+                return 0
+            self.outbox.advance(sent)
+        self.tell_resume()  # which may write more
+        if self.waiting() == 0 and not self.lost:
+            return self.emptied()
+        return 0
+
+    cdef int emptied(self) except -1:
+        """Nothing waits to be sent any more: what waited for that comes now."""
+        self.poller.want(self, self.wanted & EPOLLIN)
+        self.poller.settle(self)
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_result(None)
+        if self.closing:
+            self.lost += 1
+            self._report_loss(None)
+        elif self.eof_sent:
+            shutdown(self.fd, SHUT_WR)
+        return 0
+
+    cdef int write_eof(self) except -1:
+        if self.closing or self.eof_sent:
+            return 0
+        self.eof_sent = True
+        if self.waiting() == 0 and shutdown(self.fd, SHUT_WR) < 0:
+            raise os_error(errno)
+        return 0
+
+    cdef Py_ssize_t waiting(self) noexcept:
+        """Return how many bytes wait to be sent."""
+        return 0 if self.outbox is None else self.outbox.size
+
+    # Flow control.
+
+    cdef int set_limits(self, high, low) except -1:
+        if high is None:
+            high = HIGH_WATER if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        # Any number may be given, and no buffer is longer than the longest object.
+        self.high = min(high, LONGEST)
+        self.low = min(low, LONGEST)
+        return self.tell_pause()
+
+    cdef int tell_pause(self) except -1:
+        if self.protocol_paused or self.waiting() <= self.high:
+            return 0
+        self.protocol_paused = True
+        try:
+            call(self.protocol, "pause_writing")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report("protocol.pause_writing() failed", error)
+        return 0
+
+    cdef int tell_resume(self) except -1:
+        if not self.protocol_paused or self.waiting() > self.low:
+            return 0
+        self.protocol_paused = False
+        try:
+            call(self.protocol, "resume_writing")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.report("protocol.resume_writing() failed", error)
+        return 0
+
+    # What the transport tells of the socket.
+
+    cdef object socket_object(self):
+        """Return the socket object, which owns the descriptor from now on; None once closed."""
+        if self.sock is None and self.fd >= 0:
+            self.sock = Socket(self.family, SOCK_STREAM, self.proto, self.fd)
+        return self.sock
+
+    cdef object local_address(self):
+        if self.local is None and self.fd >= 0:
+            self.local = raw_local_address(self.fd)
+        return address_of(self.local)
+
+    cdef object peer_address(self):
+        return address_of(self.peer)
+
+
+cdef Py_ssize_t LONGEST = sys.maxsize
+
+
+cdef object os_error(int problem):
+    return OSError(problem, os.strerror(problem))
+
+
+cdef int check_data(data) except -1:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            f"data argument must be a bytes-like object, not {type(data).__name__!r}"
+        )
+    return 0
+
+
+cdef bytes raw_local_address(int fd):
+    """Return the raw address that a socket is bound to; empty when there is none."""
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    if getsockname(fd, <sockaddr *> &address, &length) < 0:
+        return b""
+    return (<char *> &address)[: min(<size_t> length, sizeof(address))]
+
+
+cdef object address_of(bytes raw):
+    if not raw:
+        return None
+    return address_object(<const sockaddr *> PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))

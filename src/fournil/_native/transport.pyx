@@ -1,0 +1,251 @@
+"""The transport of a stream: what protocols and users hold, with asyncio's interface.
+
+A native class cannot inherit from `asyncio.Transport`, whose instances have a layout of their
+own, and libraries test `isinstance(x, asyncio.Transport)`. So the transport is a Python class
+that is one, and hands each call on to its native stream.
+"""
+
+import asyncio.constants
+import asyncio.transports
+import asyncio.trsock
+import warnings
+
+from fournil._native.core cimport LoopCore
+from fournil._native.layout cimport KIND_READER
+from fournil._native.stream cimport Stream, check_data
+from fournil._native.sys.epoll cimport EPOLLIN
+from fournil._native.sys.python cimport PyContext_CopyCurrent
+from fournil._native.sys.sockets cimport getpeername, sockaddr, sockaddr_storage, socklen_t
+
+cdef object TransportSocket = asyncio.trsock.TransportSocket
+
+
+def wake(waiter):
+    """Tell who waits for a connection that it is made; it may have been cancelled."""
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class _HasStream(asyncio.transports._FlowControlMixin):
+    """Holds the stream in a slot, which is found faster than a name in a dictionary."""
+
+    __slots__ = ("_stream",)
+
+
+class StreamTransport(_HasStream):
+    """A transport over a connected stream socket, TCP or Unix."""
+
+    _start_tls_compatible = True
+    _sendfile_compatible = asyncio.constants._SendfileMode.TRY_NATIVE
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._extra = None
+
+    def __del__(self):
+        cdef Stream stream = self._stream
+        if stream.fd >= 0:
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            stream.close_descriptor()
+
+    def __repr__(self):
+        cdef Stream stream = self._stream
+        info = [type(self).__name__]
+        if stream.fd < 0:
+            info.append("closed")
+        else:
+            if stream.closing:
+                info.append("closing")
+            info.append(f"fd={stream.fd}")
+            info.append(f"read={'polling' if stream.wanted & EPOLLIN else 'idle'}")
+            state = "polling" if stream.waiting() else "idle"
+            info.append(f"write=<{state}, bufsize={stream.waiting()}>")
+        return f"<{' '.join(info)}>"
+
+    def get_extra_info(self, name, default=None):
+        """Return what is known of the connection: 'socket', 'sockname', 'peername' …"""
+        cdef Stream stream = self._stream
+        if self._extra is None:
+            self._extra = {}
+        if name not in self._extra:
+            if name == "peername":
+                self._extra[name] = stream.peer_address()
+            elif name == "sockname":
+                self._extra[name] = stream.local_address()
+            elif name == "socket" and (sock := stream.socket_object()) is not None:
+                self._extra[name] = TransportSocket(sock)
+        return self._extra.get(name, default)
+
+    def set_protocol(self, protocol):
+        """Have `protocol` called from now on."""
+        cdef Stream stream = self._stream
+        stream.use(protocol)
+
+    def get_protocol(self):
+        """Return the protocol."""
+        cdef Stream stream = self._stream
+        return stream.protocol
+
+    def is_closing(self):
+        """Return whether the transport is closed or about to be."""
+        cdef Stream stream = self._stream
+        return bool(stream.closing)
+
+    def close(self):
+        """Close when all that was written is sent."""
+        cdef Stream stream = self._stream
+        stream.close()
+
+    def abort(self):
+        """Close at once; what was not sent is lost."""
+        cdef Stream stream = self._stream
+        stream.force_close(None)
+
+    def is_reading(self):
+        """Return whether the protocol receives data."""
+        cdef Stream stream = self._stream
+        return not stream.closing and not stream.paused
+
+    def pause_reading(self):
+        """Leave what comes with the kernel until `resume_reading`."""
+        cdef Stream stream = self._stream
+        stream.pause()
+
+    def resume_reading(self):
+        """Receive again."""
+        cdef Stream stream = self._stream
+        stream.resume()
+
+    def write(self, data):
+        """Send bytes; what the kernel does not take at once is kept and sent later."""
+        cdef Stream stream = self._stream
+        if type(data) is not bytes:
+            check_data(data)
+        stream.write(data)
+
+    def writelines(self, list_of_data):
+        """Send several pieces, in one call of the kernel where it takes them."""
+        cdef Stream stream = self._stream
+        stream.write_lines(list_of_data)
+
+    def can_write_eof(self):
+        """Return that the sending side can be closed alone."""
+        return True
+
+    def write_eof(self):
+        """Close the sending side when all that was written is sent."""
+        cdef Stream stream = self._stream
+        stream.write_eof()
+
+    def get_write_buffer_size(self):
+        """Return how many bytes wait to be sent."""
+        cdef Stream stream = self._stream
+        return stream.waiting()
+
+    def get_write_buffer_limits(self):
+        """Return (low, high): from when on the protocol may write again, and is to pause."""
+        cdef Stream stream = self._stream
+        return stream.low, stream.high
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        """Set from how many waiting bytes on the protocol is to pause, and may write again."""
+        cdef Stream stream = self._stream
+        stream.set_limits(high, low)
+
+    # asyncio's own names, used by its sendfile and start_tls and by frameworks.
+
+    @property
+    def _loop(self):
+        return (<Stream> self._stream).core
+
+    @property
+    def _protocol(self):
+        return (<Stream> self._stream).protocol
+
+    @property
+    def _protocol_paused(self):
+        return bool((<Stream> self._stream).protocol_paused)
+
+    @property
+    def _sock(self):
+        return (<Stream> self._stream).socket()
+
+    @property
+    def _sock_fd(self):
+        return (<Stream> self._stream).fd
+
+    @property
+    def _server(self):
+        return (<Stream> self._stream).server
+
+    def _make_empty_waiter(self):
+        cdef Stream stream = self._stream
+        if stream.empty_waiter is not None:
+            raise RuntimeError("Empty waiter is already set")
+        stream.empty_waiter = stream.core.create_future()
+        if stream.waiting() == 0:
+            stream.empty_waiter.set_result(None)
+        return stream.empty_waiter
+
+    def _reset_empty_waiter(self):
+        (<Stream> self._stream).empty_waiter = None
+
+    def _lend(self):
+        """Return the socket, for others to use until `_take_back`."""
+        cdef Stream stream = self._stream
+        if stream.fd < 0:
+            raise ConnectionError("the connection was closed before the file was sent")
+        stream.poller.detach(stream)
+        return stream.socket_object()
+
+    def _take_back(self):
+        cdef Stream stream = self._stream
+        if stream.fd >= 0:
+            stream.poller.attach(stream)
+            if self.is_reading() and not stream.eof_received:
+                stream.poller.want(stream, EPOLLIN)
+
+
+cdef Stream new_stream(LoopCore loop, int fd, int family, int proto):
+    """Return a stream over a connected socket, which it owns from now on."""
+    cdef Stream stream = Stream.__new__(Stream)
+    stream.core = loop
+    stream._loop = loop
+    stream.poller = loop.poller
+    stream.inbox = loop.inbox
+    stream.fd = fd
+    stream.family = family
+    stream.proto = proto
+    stream.kind = KIND_READER
+    return stream
+
+
+cdef int begin(Stream stream, protocol, server, dict extra) except -1:
+    """Give a stream its transport and its protocol, and let it begin."""
+    stream._context = PyContext_CopyCurrent()
+    stream.transport = StreamTransport(stream)
+    stream.transport._extra = extra
+    stream.server = server
+    stream.use(protocol)
+    return stream.open()
+
+
+cdef bytes raw_peer_address(int fd):
+    """Return the raw address of the other end; empty when there is none."""
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    if getpeername(fd, <sockaddr *> &address, &length) < 0:
+        return b""
+    return (<char *> &address)[: min(<size_t> length, sizeof(address))]
+
+
+def adopt(LoopCore loop not None, sock, protocol, waiter=None, *, extra=None, server=None):
+    """Return a transport over a connected, non-blocking socket object."""
+    cdef Stream stream = new_stream(loop, sock.fileno(), sock.family, sock.proto)
+    stream.sock = sock
+    stream.peer = raw_peer_address(stream.fd)
+    begin(stream, protocol, server, None if extra is None else dict(extra))
+    if waiter is not None:
+        # Behind connection_made, in the order of the queue.
+        loop.soon(wake, (waiter,), None)
+    return stream.transport
