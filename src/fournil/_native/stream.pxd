@@ -15,7 +15,8 @@ cdef class Stream(Channel):
     cdef Outbox outbox                  # None until the kernel first refuses something
     cdef object protocol                # None once lost
     cdef object server                  # that accepted it, or None
-    cdef object sock                    # the socket object that owns the descriptor, if there is one
+    # The socket object that owns the descriptor, where there is one.
+    cdef object sock
     # Raw addresses; `local` is looked up when it is asked for, and before the end.
     cdef bytes peer
     cdef bytes local
