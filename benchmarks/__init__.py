@@ -1,12 +1,22 @@
 """Benchmarks of Fournil against its named peers, through the public interface only.
 
+There are two kinds. A *coroutine* (`case.Case`) is measured inside its process. A *service*
+(`case.Service`) is a server program on one loop, measured from outside: the server keeps to one
+core, and a load that is not Python to another.
+
 ```
-cases/     one benchmark a file; dropping a file there is all that it takes to add one
-loops      the contenders: each event loop, and Fournil's with recording on
-worker     one process that measures one case on one loop and prints what it measured
+cases/     the benchmarks; dropping a file there is all that it takes to add some
+servers/   server programs on asyncio's interfaces, one a file
+load/      what loads them: programs in C of our own, and the bare epoll server, the floor
+loops      the contenders: each event loop, Fournil's with recording on, and the floor
+figures    what is measured of each kind of case, and which way is better (pure)
+coroutine  measuring a coroutine: a fresh process of
+worker       which measures one case on one loop
+service    measuring a service: a load, and a fresh process of
+serve        which serves one case on one loop
 plan       which measurements a run makes, in which order (pure)
 summary    from measurements to medians, ratios and quartiles (pure)
-report     the table (pure)
+report     the tables (pure)
 environment  the machine, the Python and the versions that were measured
 command    the command line: python -m benchmarks
 ```
@@ -14,5 +24,6 @@ command    the command line: python -m benchmarks
 Each round measures every case on every loop, each in a fresh process, in a fresh order; the
 loops of one case follow each other, so that a ratio compares neighbours in time. A ratio is
 taken within a round, then its median and quartiles over all rounds: what slows a round down
-slows both sides of it.
+slows both sides of it. Where other programs share the machine, the processor time that a server
+took for an operation (`cpu us`) says more than how many it did in a second.
 """

@@ -4,61 +4,64 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fnmatch
 import json
 import os
 import random
-import re
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.case import Case, all_cases
-from benchmarks.environment import environment
-from benchmarks.loops import BASELINE, LOOPS
-from benchmarks.plan import Settings, Step, plan
-from benchmarks.report import table
+from benchmarks import coroutine, service
+from benchmarks.case import AnyCase, Case, Service, all_cases
+from benchmarks.environment import environment, version
+from benchmarks.errors import NoMeasurement, UnableError
+from benchmarks.figures import Measurement
+from benchmarks.loops import BASELINE, LOOPS, Loop
+from benchmarks.plan import Settings, plan
+from benchmarks.report import tables
 from benchmarks.summary import summarize
 
 RESULTS = Path(__file__).parent / "results"
 
-FORMAT = 1
-
-A_MEASUREMENT_S = 120
-"""After this long, a measurement has failed."""
-
-A_RAISED_ERROR = re.compile(r"[\w.]*(Error|Exception)\b")
-
-
-class MeasurementError(Exception):
-    """A worker ended without a measurement."""
+FORMAT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     cases = all_cases()
-    options = parser(cases).parse_args(arguments)
-    chosen = {name: case for name, case in cases.items() if name in (options.only or cases)}
+    options = parser().parse_args(arguments)
+    chosen = choose(cases, options.only, options.all)
+    if not chosen:
+        print(f"no benchmark is called {' or '.join(options.only)}: see --list", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(chosen))
+        return 0
     missing = {name: why for name in options.loops if (why := LOOPS[name].missing())}
-    loops = [name for name in options.loops if name not in missing]
+    missing |= {name: why for name, case in chosen.items() if (why := why_missing(case))}
     for name, why in missing.items():
         print(f"not measured: {name}: {why}", file=sys.stderr)
-    if not loops:
+    chosen = {name: case for name, case in chosen.items() if name not in missing}
+    loops = [name for name in options.loops if name not in missing]
+    contenders = {name: able for name, case in chosen.items() if (able := able_to_run(loops, case))}
+    if not contenders:
         print("nothing to measure", file=sys.stderr)
         return 2
-    settings = Settings(
-        seconds=0.003 if options.quick else 0.015,
-        repeats=3 if options.quick else 5,
-        core=max(os.sched_getaffinity(0)),
-    )
-    rounds = options.rounds or (3 if options.quick else 15)
+    settings = choose_settings(options.quick, sorted(os.sched_getaffinity(0)))
+    rounds = options.rounds or (3 if options.quick else 9)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
-    measured, failures = measure_all(chosen, loops, rounds, seed, settings)
+    run = measure_all(chosen, contenders, rounds, seed, settings)
     baseline = BASELINE if BASELINE in loops else loops[0]
-    over = {name: LOOPS[name].over for name in loops}
-    results = summarize(measured, baseline, over, rounds)
-    print(table(results, chosen, baseline), flush=True)
-    for failure in failures:
+    results = summarize(
+        run.measured,
+        {name: case.kind for name, case in chosen.items()},
+        baseline,
+        {name: LOOPS[name].over for name in loops},
+        rounds,
+    )
+    print(tables(results, chosen, baseline, run.absent(rounds)), flush=True)
+    for failure in run.failures(rounds):
         print(f"failed: {failure}", file=sys.stderr)
     stored = store(
         options.json or RESULTS / result_name(before),
@@ -68,19 +71,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "settings": {"rounds": rounds, "seed": seed, **dataclasses.asdict(settings)},
             "baseline": baseline,
             "missing": missing,
-            "failures": failures,
+            "unable": run.unable,
+            "failures": run.failures(rounds),
             "results": results,
         },
     )
     print(f"\n{rounds} rounds, stored in {stored}", file=sys.stderr)
-    return 1 if failures else 0
+    return 1 if run.failed else 0
 
 
-def parser(cases: dict[str, Case]) -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     made.add_argument("--quick", action="store_true", help="three short rounds: a smoke test")
-    made.add_argument("--only", action="append", choices=cases, help="this benchmark (repeatable)")
-    made.add_argument("--rounds", type=positive, help="how many rounds (default 15)")
+    made.add_argument("--all", action="store_true", help="also what is not measured by default")
+    made.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="benchmarks whose name matches, as in 'tcp-*-1KiB-50' (repeatable)",
+    )
+    made.add_argument("--list", action="store_true", help="print the names and measure nothing")
+    made.add_argument("--rounds", type=positive, help="how many rounds (default 9)")
     made.add_argument("--json", type=Path, metavar="FILE", help="where to store the results")
     made.add_argument(
         "--loops",
@@ -107,54 +119,103 @@ def loop_names(text: str) -> list[str]:
     return names
 
 
-def measure_all(
-    cases: dict[str, Case], loops: list[str], rounds: int, seed: int, settings: Settings
-) -> tuple[dict[str, dict[str, dict[int, float]]], list[str]]:
-    """Return the fastest repetition of each measurement, and what failed."""
-    measured: dict[str, dict[str, dict[int, float]]] = {
-        case: {loop: {} for loop in loops} for case in cases
+def choose(
+    cases: Mapping[str, AnyCase], patterns: Sequence[str], everything: bool
+) -> dict[str, AnyCase]:
+    """Return the cases that match a pattern; without one, the default ones, or all."""
+    return {
+        name: case
+        for name, case in cases.items()
+        if (
+            any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+            if patterns
+            else case.default or everything
+        )
     }
-    failed: dict[tuple[str, str], list[MeasurementError]] = {}
-    total = rounds * len(cases) * len(loops)
-    for number, step in enumerate(plan(list(cases), loops, rounds, seed), 1):
+
+
+def choose_settings(quick: bool, cores: Sequence[int]) -> Settings:
+    return Settings(
+        seconds=0.003 if quick else 0.015,
+        repeats=3 if quick else 5,
+        warmup=0.05 if quick else 0.2,
+        window=0.1 if quick else 0.8,
+        core=cores[-1],
+        load_core=cores[-2] if len(cores) > 1 else None,
+    )
+
+
+def why_missing(case: AnyCase) -> str | None:
+    """Return why no loop can run the case here; None: it can be run."""
+    if isinstance(case, Service) and (why := case.load.missing()):
+        return why
+    absent = [name for name in case.needs if version(name) is None]
+    return f"{', '.join(absent)} not installed" if absent else None
+
+
+def able_to_run(loops: Sequence[str], case: AnyCase) -> list[str]:
+    """Leave out the floor where it has no equal."""
+    stands_in = isinstance(case, Service) and case.floor
+    return [name for name in loops if stands_in or not LOOPS[name].program]
+
+
+class Run:
+    """What was measured so far, and what was not, and why."""
+
+    def __init__(self, contenders: Mapping[str, Sequence[str]]) -> None:
+        self.measured: dict[str, dict[str, dict[int, Measurement]]] = {
+            case: {loop: {} for loop in loops} for case, loops in contenders.items()
+        }
+        self.unable: dict[str, dict[str, str]] = {}
+        self.failed: dict[tuple[str, str], list[NoMeasurement]] = {}
+
+    def failures(self, rounds: int) -> list[str]:
+        return [
+            f"{case} on {loop}, {len(errors)} of {rounds} rounds: {errors[0]}"
+            for (case, loop), errors in self.failed.items()
+        ]
+
+    def absent(self, rounds: int) -> dict[str, dict[str, str]]:
+        """Return, by case and loop, why there is no figure in any round."""
+        absent: dict[str, dict[str, str]] = {}
+        for case, loops in self.unable.items():
+            absent[case] = {loop: f"cannot: {why}" for loop, why in loops.items()}
+        for (case, loop), errors in self.failed.items():
+            if len(errors) == rounds:
+                absent.setdefault(case, {})[loop] = "failed"
+        return absent
+
+
+def measure_all(
+    cases: Mapping[str, AnyCase],
+    contenders: Mapping[str, Sequence[str]],
+    rounds: int,
+    seed: int,
+    settings: Settings,
+) -> Run:
+    run = Run(contenders)
+    total = rounds * sum(map(len, contenders.values()))
+    for number, step in enumerate(plan(contenders, rounds, seed), 1):
+        if step.loop in run.unable.get(step.case, {}):
+            continue
         show_progress(f"{number}/{total}  {step.case} on {step.loop}")
         try:
-            measured[step.case][step.loop][step.round] = min(measure(step, settings))
-        except MeasurementError as error:
-            failed.setdefault((step.case, step.loop), []).append(error)
+            taken = measure(cases[step.case], LOOPS[step.loop], settings)
+        except UnableError as error:
+            run.unable.setdefault(step.case, {})[step.loop] = str(error)
+        except NoMeasurement as error:
+            run.failed.setdefault((step.case, step.loop), []).append(error)
+        else:
+            run.measured[step.case][step.loop][step.round] = taken
     show_progress("")
-    return measured, [
-        f"{case} on {loop}, {len(errors)} of {rounds} rounds: {errors[0]}"
-        for (case, loop), errors in failed.items()
-    ]
+    return run
 
 
-def measure(step: Step, settings: Settings) -> list[float]:
-    """Return the seconds per operation of each repetition, measured in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.worker", step.case, step.loop]
-    try:
-        run = subprocess.run(
-            [*command, json.dumps(dataclasses.asdict(settings))],
-            cwd=Path(__file__).parents[1],
-            capture_output=True,
-            text=True,
-            timeout=A_MEASUREMENT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"no result after {A_MEASUREMENT_S} s") from error
-    if run.returncode != 0:
-        raise MeasurementError(
-            f"the worker ended with status {run.returncode}: {reason(run.stderr)}"
-        )
-    taken: list[float] = json.loads(run.stdout)
-    return taken
-
-
-def reason(stderr: str) -> str:
-    """Return the line that names the exception, which warnings at exit may follow."""
-    lines = stderr.strip().splitlines() or ["nothing on stderr"]
-    return next((line for line in reversed(lines) if A_RAISED_ERROR.match(line)), lines[-1])
+def measure(case: AnyCase, loop: Loop, settings: Settings) -> Measurement:
+    """Return one measurement, made in a fresh process; raise NoMeasurement."""
+    if isinstance(case, Case):
+        return coroutine.measure(case, loop, settings)
+    return service.measure(case, loop, settings)
 
 
 def show_progress(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The contenders: each event loop, how to get it, and why it may be missing."""
+"""The contenders: each event loop and the floor, how to get it, and why it may be missing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.load.compiled import why_not_compiled
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
@@ -21,10 +23,12 @@ class Loop:
     Attributes:
         name: as given to --loops and as stored.
         distribution: what is installed to have it; empty for the standard library.
-        factory: where its loop's constructor is, as "module:attribute".
+        factory: where its loop's constructor is, as "module:attribute"; empty for a program.
         oldest_python: it runs on this one and newer.
         around: a context manager that is entered around the measurement.
         over: the loop that this one adds something to; what it adds is reported.
+        program: a compiled server, the floor of the services that it can stand in for; it runs
+            no coroutine.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Loop:
     oldest_python: tuple[int, int] = (3, 11)
     around: str = ""
     over: str = ""
+    program: str = ""
 
     def missing(self) -> str | None:
         """Return why this loop cannot be measured here; None: it can."""
@@ -41,6 +46,8 @@ class Loop:
                 ".".join(map(str, v)) for v in (self.oldest_python, sys.version_info[:2])
             )
             return f"needs CPython {needs} or newer, this is {found}"
+        if self.program:
+            return why_not_compiled(self.program)
         if importlib.util.find_spec(self.factory.partition(":")[0]) is None:
             return f"{self.distribution} is not installed"
         return None
@@ -76,6 +83,7 @@ LOOPS = {
             around="fournil:Recorder",
             over="fournil",
         ),
+        Loop("epoll-c", "", "", program="epoll_echo"),
     )
 }
 

@@ -1,33 +1,90 @@
-"""The table that a run prints. Pure."""
+"""The tables that a run prints. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.case import Case
-from benchmarks.summary import Result, Spread
+from benchmarks.case import AnyCase
+from benchmarks.figures import Figure, Kind
+from benchmarks.summary import Result, Results, Spread
+
+
+def tables(
+    results: Results,
+    cases: Mapping[str, AnyCase],
+    baseline: str,
+    absent: Mapping[str, Mapping[str, str]],
+) -> str:
+    """Return a table for each kind of case, with one row for each case and loop.
+
+    `absent` says, by case and loop, why there is no figure in any round.
+    """
+    return "\n\n".join(
+        f"{heading(kind, baseline)}\n{table(results, of_kind(cases, kind), baseline, absent)}"
+        for kind in dict.fromkeys(case.kind for case in cases.values())
+    )
+
+
+def of_kind(cases: Mapping[str, AnyCase], kind: Kind) -> dict[str, AnyCase]:
+    return {name: case for name, case in cases.items() if case.kind == kind}
+
+
+def heading(kind: Kind, baseline: str) -> str:
+    side = "above" if kind.main.more_is_better else "below"
+    return f"# {kind.title}: a ratio {side} 1 is better than {baseline}\n"
 
 
 def table(
-    results: Mapping[str, Mapping[str, Result]], cases: Mapping[str, Case], baseline: str
+    results: Results,
+    cases: Mapping[str, AnyCase],
+    baseline: str,
+    absent: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """Return one row for each case and loop: time, ratio to the baseline, time added."""
+    """Return the main figure, its ratio to the baseline, what a loop adds; then other figures.
+
+    All cases are of one kind.
+    """
+    kind = next(iter(cases.values())).kind
+    added = "%" if kind.added_in_percent else kind.main.title
     rows: list[Sequence[str]] = [
-        ("benchmark", "loop", "ns", f"x {baseline}", "quartiles", "adds ns", "quartiles")
+        (
+            *("benchmark", "loop", kind.main.title, f"x {baseline}", "quartiles"),
+            *(f"adds {added}", "quartiles"),
+            *(title for figure in kind.others for title in titles(figure)),
+        )
     ]
-    for name in cases:
-        for position, (loop, result) in enumerate(results.get(name, {}).items()):
-            rows.append((cases[name].title if position == 0 else "", loop, *figures(result)))
+    for name, case in cases.items():
+        measured, missing = results.get(name, {}), absent.get(name, {})
+        for position, loop in enumerate([*measured, *missing]):
+            said = figures(measured[loop], kind) if loop in measured else (missing[loop],)
+            rows.append((case.title if position == 0 else "", loop, *said))
     return "\n".join(aligned(rows))
 
 
-def figures(result: Result) -> tuple[str, ...]:
-    ratio, added = result["ratio"], result["added_ns"]
+def figures(results: Mapping[str, Result], kind: Kind) -> tuple[str, ...]:
+    main = results[kind.main.name]
+    ratio, added = main["ratio"], main["added"]
     return (
-        f"{result['ns']['median']:,.0f}",
+        shown(results, kind.main),
         *(spread_out(ratio, ".2f") if ratio else ("", "")),
-        *(spread_out(added, ",.0f") if added else ("", "")),
+        *(spread_out(added, f",.{int(kind.added_in_percent)}f") if added else ("", "")),
+        *(cell for figure in kind.others for cell in cells(results, figure)),
     )
+
+
+def titles(figure: Figure) -> tuple[str, ...]:
+    return (figure.title, "x") if figure.compared else (figure.title,)
+
+
+def cells(results: Mapping[str, Result], figure: Figure) -> tuple[str, ...]:
+    if not figure.compared:
+        return (shown(results, figure),)
+    ratio = results[figure.name]["ratio"]
+    return shown(results, figure), f"{ratio['median']:.2f}" if ratio else ""
+
+
+def shown(results: Mapping[str, Result], figure: Figure) -> str:
+    return f"{results[figure.name]['value']['median']:,.{figure.digits}f}"
 
 
 def spread_out(spread: Spread, form: str) -> tuple[str, str]:
@@ -35,11 +92,14 @@ def spread_out(spread: Spread, form: str) -> tuple[str, str]:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Yield the lines; a row with fewer cells than the first ends in a text of any length."""
+    full = [row for row in rows if len(row) == len(rows[0])]
+    widths = [max(map(len, column)) for column in zip(*full, strict=True)]
+    widths[:2] = (max(len(row[column]) for row in rows) for column in range(2))
     for position, row in enumerate(rows):
         if position and row[0]:
             yield ""
         yield "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if column < 2 or len(row) < len(widths) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
         ).rstrip()

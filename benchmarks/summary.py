@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median, quantiles
 from typing import TypedDict
 
+from benchmarks.figures import Kind, Measurement
+
 
 class Spread(TypedDict):
     """A distribution over the rounds."""
@@ -16,31 +18,48 @@ class Spread(TypedDict):
 
 
 class Result(TypedDict):
-    """What one loop did in one case."""
+    """One figure of one loop in one case."""
 
-    ns: Spread
+    value: Spread
     ratio: Spread | None
-    """Time against the baseline's, taken within each round; None without a baseline."""
-    added_ns: Spread | None
-    """Time over that of the loop that this one adds something to, within each round."""
-    rounds_ns: list[float | None]
-    """The fastest repetition of each round; None where the measurement failed."""
+    """Against the baseline's, taken within each round; None without a baseline."""
+    added: Spread | None
+    """Over that of the loop that this one adds something to, within each round: a difference,
+    or a percentage where the kind of case says so."""
+    rounds: list[float | None]
+    """None where the measurement failed."""
 
 
-# The seconds for one operation, fastest repetition, by case, loop and round.
-Measured = Mapping[str, Mapping[str, Mapping[int, float]]]
+# By case, loop and round.
+Measured = Mapping[str, Mapping[str, Mapping[int, Measurement]]]
+
+# By case, loop and figure.
+Results = dict[str, dict[str, dict[str, Result]]]
 
 
 def summarize(
-    measured: Measured, baseline: str, over: Mapping[str, str], rounds: int
-) -> dict[str, dict[str, Result]]:
-    """Return a result for each case and loop that was measured at least once.
+    measured: Measured,
+    kinds: Mapping[str, Kind],
+    baseline: str,
+    over: Mapping[str, str],
+    rounds: int,
+) -> Results:
+    """Return the results of each case and loop that was measured at least once.
 
     `over` names, for a loop that adds something to another, that other.
     """
     return {
         case: {
-            loop: result(taken, loops.get(baseline, {}), loops.get(over.get(loop, ""), {}), rounds)
+            loop: {
+                figure.name: result(
+                    of_figure(figure.name, taken),
+                    of_figure(figure.name, loops.get(baseline, {})),
+                    of_figure(figure.name, loops.get(over.get(loop, ""), {})),
+                    rounds,
+                    kinds[case].added_in_percent,
+                )
+                for figure in kinds[case].figures
+            }
             for loop, taken in loops.items()
             if taken
         }
@@ -48,16 +67,28 @@ def summarize(
     }
 
 
+def of_figure(name: str, taken: Mapping[int, Measurement]) -> dict[int, float]:
+    return {number: measurement[name] for number, measurement in taken.items()}
+
+
 def result(
-    taken: Mapping[int, float], base: Mapping[int, float], under: Mapping[int, float], rounds: int
+    taken: Mapping[int, float],
+    base: Mapping[int, float],
+    under: Mapping[int, float],
+    rounds: int,
+    in_percent: bool,
 ) -> Result:
-    shared = sorted(taken.keys() & base.keys())
-    added = sorted(taken.keys() & under.keys())
+    added = [
+        (taken[n] / under[n] - 1) * 100 if in_percent else taken[n] - under[n]
+        for n in sorted(taken.keys() & under.keys())
+        if under[n] or not in_percent
+    ]
+    ratios = [taken[n] / base[n] for n in sorted(taken.keys() & base.keys()) if base[n]]
     return Result(
-        ns=spread([seconds * 1e9 for seconds in taken.values()]),
-        ratio=spread([taken[number] / base[number] for number in shared]) if shared else None,
-        added_ns=spread([(taken[n] - under[n]) * 1e9 for n in added]) if added else None,
-        rounds_ns=[taken[number] * 1e9 if number in taken else None for number in range(rounds)],
+        value=spread(list(taken.values())),
+        ratio=spread(ratios) if ratios else None,
+        added=spread(added) if added else None,
+        rounds=[taken.get(number) for number in range(rounds)],
     )
 
 

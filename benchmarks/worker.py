@@ -48,7 +48,9 @@ async def _as_coroutine(case: Case, operations: int) -> float:
 
 
 def main(case: str, loop: str, settings: str) -> None:
-    taken = measure(all_cases()[case], LOOPS[loop], Settings(**json.loads(settings)))
+    measured = all_cases()[case]
+    assert isinstance(measured, Case)
+    taken = measure(measured, LOOPS[loop], Settings(**json.loads(settings)))
     print(json.dumps(taken))
 
 

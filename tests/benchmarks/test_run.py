@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.case import all_cases
+from benchmarks.case import Case, all_cases
+
+COROUTINES = [name for name, case in all_cases().items() if isinstance(case, Case)]
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,18 +31,24 @@ def run_stored(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     return stored
 
 
-def test_all_cases_on_asyncio(tmp_path: Path) -> None:
-    stored = run_stored(tmp_path, "--quick", "--rounds", "1", "--loops", "asyncio")
-    assert stored["format"] == 1
+def only(names: list[str]) -> list[str]:
+    return [argument for name in names for argument in ("--only", name)]
+
+
+def test_all_coroutines_on_asyncio(tmp_path: Path) -> None:
+    chosen = only(COROUTINES)
+    stored = run_stored(tmp_path, "--quick", "--rounds", "1", "--loops", "asyncio", *chosen)
+    assert stored["format"] == 2
     assert stored["baseline"] == "asyncio"
     assert stored["failures"] == []
     assert stored["settings"]["rounds"] == 1
-    assert stored["results"].keys() == all_cases().keys()
+    assert stored["results"].keys() == set(COROUTINES)
     for loops in stored["results"].values():
         assert loops.keys() == {"asyncio"}
-        assert loops["asyncio"]["ratio"] == {"median": 1.0, "q1": 1.0, "q3": 1.0}
-        assert loops["asyncio"]["ns"]["median"] > 0
-        assert len(loops["asyncio"]["rounds_ns"]) == 1
+        result = loops["asyncio"]["ns"]
+        assert result["ratio"] == {"median": 1.0, "q1": 1.0, "q3": 1.0}
+        assert result["value"]["median"] > 0
+        assert len(result["rounds"]) == 1
     environment = stored["environment"]
     assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert environment["cores"] >= 1
@@ -53,7 +61,7 @@ def test_one_case_on_ours_with_recording(tmp_path: Path) -> None:
     assert stored["results"].keys() == {"switch"}
     measured = stored["results"]["switch"]
     assert measured.keys() == {"asyncio", "fournil", "fournil+recording"}
-    assert all(len(result["rounds_ns"]) == 3 for result in measured.values())
+    assert all(len(result["ns"]["rounds"]) == 3 for result in measured.values())
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="zuvloop may be installed")
@@ -69,10 +77,12 @@ def test_an_unknown_loop_is_refused() -> None:
     assert "'gevent' is none of" in ended.stderr
 
 
-@pytest.mark.parametrize("name", all_cases())
+@pytest.mark.parametrize("name", COROUTINES)
 @pytest.mark.parametrize("operations", [1, 99, 250])
 def test_a_case_takes_any_number_of_operations(name: str, operations: int) -> None:
     async def measure() -> float:
-        return await all_cases()[name].run(operations)
+        case = all_cases()[name]
+        assert isinstance(case, Case)
+        return await case.run(operations)
 
     assert asyncio.run(measure()) > 0

@@ -1,0 +1,51 @@
+"""Echoes, by each of asyncio's interfaces, over TCP and Unix sockets."""
+
+from __future__ import annotations
+
+from benchmarks.case import Service
+from benchmarks.load.echo import Echo
+
+SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65536, "1MiB": 1048576}
+
+CONNECTIONS = (1, 50, 1000)
+
+SERVERS = ("protocol", "buffered", "readline", "readexactly", "sock")
+
+TITLES = {"readline": "streams readline", "readexactly": "streams readexactly", "sock": "sock_*"}
+
+DEFAULT = {
+    "tcp-protocol-1KiB-1",
+    "tcp-protocol-1KiB-50",
+    "tcp-protocol-1KiB-1000",
+    "tcp-protocol-64KiB-50",
+    "tcp-protocol-1MiB-1",
+    "tcp-buffered-1KiB-50",
+    "tcp-readline-1KiB-50",
+    "tcp-readexactly-1KiB-50",
+    "tcp-sock-1KiB-50",
+    "unix-protocol-1KiB-50",
+    "unix-readline-1KiB-50",
+}
+
+
+def echo(over: str, server: str, size: str, connections: int) -> Service:
+    name = f"{over}-{server}-{size}-{connections}"
+    return Service(
+        name=name,
+        title=f"{over.upper()} {TITLES.get(server, server)} {size} x {connections}",
+        server=server,
+        over=over,
+        load=Echo(SIZES[size], connections),
+        size=SIZES[size],
+        floor=True,
+        default=name in DEFAULT,
+    )
+
+
+CASES = [
+    echo(over, server, size, connections)
+    for over in ("tcp", "unix")
+    for server in SERVERS
+    for size in SIZES
+    for connections in CONNECTIONS
+]

@@ -1,0 +1,1 @@
+"""What loads a server from another process: programs in C of our own, and wrk."""

@@ -1,0 +1,88 @@
+"""The load in C: connections that send a message, wait for its echo, and send again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+
+from benchmarks.case import Server
+from benchmarks.errors import MeasurementError
+from benchmarks.figures import Measurement
+from benchmarks.load.compiled import compiled, why_not_compiled, with_tls
+from benchmarks.pinned import pinned
+from benchmarks.plan import Settings
+
+SLACK_S = 60
+"""To open connections in, and to notice a server that does not answer."""
+
+
+@dataclass(frozen=True)
+class Echo:
+    """A closed loop of echoes, or an open one at a given rate.
+
+    Attributes:
+        size: of a message, in bytes.
+        connections: how many are active.
+        tls: over TLS.
+        reconnect: an operation is: connect, one echo, close.
+        rate: how many messages a second in all; 0: each follows the echo of the one before.
+    """
+
+    size: int
+    connections: int
+    tls: bool = False
+    reconnect: bool = False
+    rate: int = 0
+
+    def missing(self) -> str | None:
+        if self.tls and not with_tls():
+            return "OpenSSL's headers (libssl-dev) are not installed"
+        return why_not_compiled("load")
+
+    def arguments(self) -> list[str]:
+        flags = {"--tls": self.tls, "--reconnect": self.reconnect}
+        return [
+            *("--size", str(self.size), "--connections", str(self.connections)),
+            *("--rate", str(self.rate)),
+            *(flag for flag, given in flags.items() if given),
+        ]
+
+    def command(self, server: Server, settings: Settings, *extra: str) -> list[str]:
+        load = [str(compiled("load")), server.address, "--server", str(server.pid)]
+        return pinned(settings.load_core, [*load, *self.arguments(), *extra])
+
+    def run(self, server: Server, settings: Settings) -> Measurement:
+        timed = ["--warmup", str(settings.warmup), "--seconds", str(settings.window)]
+        return figures(
+            output(
+                self.command(server, settings, *timed), settings.warmup + settings.window + SLACK_S
+            )
+        )
+
+
+def output(command: list[str], timeout: float) -> str:
+    try:
+        ended = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MeasurementError(f"the load had no result after {timeout} s") from error
+    if ended.returncode != 0:
+        raise MeasurementError(f"the load ended: {ended.stderr.strip() or ended.returncode}")
+    return ended.stdout
+
+
+def figures(printed: str) -> Measurement:
+    said = json.loads(printed)
+    if not said["operations"]:
+        raise MeasurementError("no operation was completed while it was measured")
+    latency = said["latency_us"]
+    return {
+        "per_second": said["operations"] / said["seconds"],
+        "p50_us": latency["p50"],
+        "p99_us": latency["p99"],
+        "p999_us": latency["p99.9"],
+        "cpu_us": said["server_cpu_us"],
+        "lost": said["lost"],
+    }

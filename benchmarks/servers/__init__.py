@@ -1,0 +1,1 @@
+"""Servers on the public interface of asyncio, one program a file: `start(listener)` serves."""
