@@ -19,6 +19,7 @@ from pathlib import Path
 from benchmarks.case import Service, all_cases
 from benchmarks.loops import LOOPS, Loop
 from benchmarks.plan import Settings
+from benchmarks.servers.certificate import self_signed
 from benchmarks.servers.listener import Listener
 
 
@@ -50,7 +51,8 @@ def say(what: dict[str, str]) -> None:
 def run(case: Service, loop: Loop, settings: Settings) -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        listener = Listener(case.over, case.size, folder)
+        tls = self_signed(folder) if case.over == "tls" else None
+        listener = Listener(case.over, case.size, folder, tls)
         stack.enter_context(loop.surroundings())
         # Only now: threads that the recorder started keep to all cores, this one to one.
         if settings.core is not None:

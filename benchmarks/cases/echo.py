@@ -1,15 +1,26 @@
-"""Echoes, by each of asyncio's interfaces, over TCP and Unix sockets."""
+"""Echoes, by each of asyncio's interfaces, over TCP, Unix sockets, TLS and UDP."""
 
 from __future__ import annotations
 
 from benchmarks.case import Service
+from benchmarks.figures import DATAGRAMS, SERVICE
 from benchmarks.load.echo import Echo
 
 SIZES = {"64B": 64, "1KiB": 1024, "64KiB": 65536, "1MiB": 1048576}
 
 CONNECTIONS = (1, 50, 1000)
 
-SERVERS = ("protocol", "buffered", "readline", "readexactly", "sock")
+PROTOCOLS = ("protocol", "buffered", "readline", "readexactly")
+
+SERVERS = {
+    "tcp": (*PROTOCOLS, "sock"),
+    "unix": (*PROTOCOLS, "sock"),
+    "tls": PROTOCOLS,
+    "udp": ("datagrams",),
+}
+
+A_DATAGRAM = 65_507
+"""The most that one can hold."""
 
 TITLES = {"readline": "streams readline", "readexactly": "streams readexactly", "sock": "sock_*"}
 
@@ -25,6 +36,9 @@ DEFAULT = {
     "tcp-sock-1KiB-50",
     "unix-protocol-1KiB-50",
     "unix-readline-1KiB-50",
+    "tls-protocol-1KiB-50",
+    "tls-protocol-64KiB-50",
+    "udp-datagrams-1KiB-50",
 }
 
 
@@ -35,17 +49,19 @@ def echo(over: str, server: str, size: str, connections: int) -> Service:
         title=f"{over.upper()} {TITLES.get(server, server)} {size} x {connections}",
         server=server,
         over=over,
-        load=Echo(SIZES[size], connections),
+        load=Echo(SIZES[size], connections, tls=over == "tls"),
         size=SIZES[size],
-        floor=True,
+        kind=DATAGRAMS if over == "udp" else SERVICE,
+        floor=over in ("tcp", "unix"),
         default=name in DEFAULT,
     )
 
 
 CASES = [
     echo(over, server, size, connections)
-    for over in ("tcp", "unix")
-    for server in SERVERS
-    for size in SIZES
+    for over, servers in SERVERS.items()
+    for server in servers
+    for size, size_in_bytes in SIZES.items()
+    if over != "udp" or size_in_bytes <= A_DATAGRAM
     for connections in CONNECTIONS
 ]

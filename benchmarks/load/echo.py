@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ class Echo:
     def missing(self) -> str | None:
         if self.tls and not with_tls():
             return "OpenSSL's headers (libssl-dev) are not installed"
+        if self.tls and shutil.which("openssl") is None:
+            return "openssl is not installed: it makes the certificate"
         return why_not_compiled("load")
 
     def arguments(self) -> list[str]:

@@ -34,7 +34,7 @@ static struct connection *connections;
 static struct histogram latencies;
 static uint64_t completed, lost;
 static bool counting; /* the warm-up is over */
-static uint64_t counting_from, counting_until;
+static uint64_t warm_at, counting_from, counting_until;
 static uint64_t scheduled_from, next_due; /* the schedule of a given rate */
 static int epoll;
 static char *message;
@@ -160,15 +160,18 @@ static void send_lost_again(uint64_t at)
     }
 }
 
-static bool is_over(uint64_t at)
+/* On a machine that is busy a time may pass without an echo: as many echoes as there are
+ * connections belong to the warm-up, and to what is counted. */
+static bool is_over(uint64_t at, uint64_t until, uint64_t echoes)
 {
-    return options.operations ? completed >= options.operations : at >= counting_until;
+    return at >= until && echoes >= (uint64_t)options.connections;
 }
 
 static void start_counting(uint64_t at)
 {
     counting = true;
     counting_from = at;
+    counting_until = at + (uint64_t)(options.seconds * (double)SECOND);
     if (options.server)
         server_cpu_before = read_clock(server_clock);
 }
@@ -180,7 +183,8 @@ static void run(void)
     uint64_t at = now();
     uint64_t lost_looked_for = at;
     uint64_t progress = completed, progressed = at;
-    while (!is_over(at)) {
+    while (options.operations ? completed < options.operations
+                              : !counting || !is_over(at, counting_until, latencies.count)) {
         uint64_t wait = SECOND / 20;
         if (options.rate) {
             send_what_is_due(at);
@@ -198,7 +202,7 @@ static void run(void)
             receive(c);
         }
         at = now();
-        if (!counting && at >= counting_from)
+        if (!counting && is_over(at, warm_at, completed))
             start_counting(at);
         if (datagrams && at - lost_looked_for > SECOND / 10) {
             send_lost_again(at);
@@ -272,12 +276,9 @@ int main(int count, char **arguments)
         open_connection(&connections[i]);
 
     scheduled_from = now();
-    if (options.operations) {
+    warm_at = scheduled_from + (uint64_t)(options.warmup * (double)SECOND);
+    if (options.operations)
         start_counting(scheduled_from);
-    } else {
-        counting_from = scheduled_from + (uint64_t)(options.warmup * (double)SECOND);
-        counting_until = counting_from + (uint64_t)(options.seconds * (double)SECOND);
-    }
     for (int i = 0; i < options.connections; i++) {
         connections[i].next = (uint64_t)i;
         if (!options.rate)
