@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 
 from benchmarks.case import Server
 from benchmarks.errors import MeasurementError
 from benchmarks.figures import Measurement
 from benchmarks.load.compiled import compiled, why_not_compiled, with_tls
+from benchmarks.load.output import output
 from benchmarks.pinned import pinned
 from benchmarks.plan import Settings
 
@@ -62,18 +62,6 @@ class Echo:
                 self.command(server, settings, *timed), settings.warmup + settings.window + SLACK_S
             )
         )
-
-
-def output(command: list[str], timeout: float) -> str:
-    try:
-        ended = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=timeout
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"the load had no result after {timeout} s") from error
-    if ended.returncode != 0:
-        raise MeasurementError(f"the load ended: {ended.stderr.strip() or ended.returncode}")
-    return ended.stdout
 
 
 def figures(printed: str) -> Measurement:
