@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks import cases
-from benchmarks.figures import OPERATION, SERVICE, Kind, Measurement
+from benchmarks.figures import CLIENT, OPERATION, SERVICE, Kind, Measurement
 from benchmarks.plan import Settings
 
 
@@ -23,7 +24,6 @@ class Case:
         run: does that many operations on the running loop, and returns the seconds they took;
             what it sets up before and takes down after is not counted.
         kind: what is measured of it.
-        needs: distributions that it imports.
         default: whether it is measured without --all.
     """
 
@@ -31,7 +31,6 @@ class Case:
     title: str
     run: Callable[[int], Awaitable[float]]
     kind: Kind = OPERATION
-    needs: tuple[str, ...] = ()
     default: bool = True
 
 
@@ -84,7 +83,36 @@ class Service:
     default: bool = True
 
 
-AnyCase = Case | Service
+Ask = Callable[[], Awaitable[object]]
+"""One operation of a client."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Connections to a database server, from one process that is its own load.
+
+    Attributes:
+        name: as given to --only and as stored.
+        title: what one operation is, in the table.
+        backing: the server, one of `backing.BACKINGS`.
+        connect: opens one connection to that port of 127.0.0.1.
+        connections: how many ask at a time.
+        kind: what is measured of it.
+        needs: distributions that it imports.
+        default: whether it is measured without --all.
+    """
+
+    name: str
+    title: str
+    backing: str
+    connect: Callable[[int], AbstractAsyncContextManager[Ask]]
+    connections: int
+    kind: Kind = CLIENT
+    needs: tuple[str, ...] = ()
+    default: bool = True
+
+
+AnyCase = Case | Service | Client
 
 
 def all_cases() -> dict[str, AnyCase]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import fnmatch
 import json
 import os
 import random
+import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import coroutine, service
-from benchmarks.case import AnyCase, Case, Service, all_cases
+from benchmarks import inside, service
+from benchmarks.backing import BACKINGS
+from benchmarks.case import AnyCase, Case, Client, Service, all_cases
 from benchmarks.environment import environment, version
 from benchmarks.errors import NoMeasurement, UnableError
 from benchmarks.figures import Measurement
@@ -51,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (3 if options.quick else 9)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
-    run = measure_all(chosen, contenders, rounds, seed, settings)
+    allow_open_files()
+    with backings_of(chosen, settings):
+        run = measure_all(chosen, contenders, rounds, seed, settings)
     baseline = BASELINE if BASELINE in loops else loops[0]
     results = summarize(
         run.measured,
@@ -149,8 +154,27 @@ def why_missing(case: AnyCase) -> str | None:
     """Return why no loop can run the case here; None: it can be run."""
     if isinstance(case, Service) and (why := case.load.missing()):
         return why
-    absent = [name for name in case.needs if version(name) is None]
+    if isinstance(case, Client) and (why := BACKINGS[case.backing].why_missing()):
+        return why
+    needed = () if isinstance(case, Case) else case.needs
+    absent = [name for name in needed if version(name) is None]
     return f"{', '.join(absent)} not installed" if absent else None
+
+
+def allow_open_files() -> None:
+    """Let servers and loads open as many files as the system lets them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@contextlib.contextmanager
+def backings_of(cases: Mapping[str, AnyCase], settings: Settings) -> Iterator[None]:
+    """Run the database servers that the cases are clients of."""
+    needed = {case.backing for case in cases.values() if isinstance(case, Client)}
+    with contextlib.ExitStack() as stack:
+        for name in sorted(needed):
+            stack.enter_context(BACKINGS[name].started(settings.load_core))
+        yield
 
 
 def able_to_run(loops: Sequence[str], case: AnyCase) -> list[str]:
@@ -213,9 +237,9 @@ def measure_all(
 
 def measure(case: AnyCase, loop: Loop, settings: Settings) -> Measurement:
     """Return one measurement, made in a fresh process; raise NoMeasurement."""
-    if isinstance(case, Case):
-        return coroutine.measure(case, loop, settings)
-    return service.measure(case, loop, settings)
+    if isinstance(case, Service):
+        return service.measure(case, loop, settings)
+    return inside.measure(case, loop, settings)
 
 
 def show_progress(text: str) -> None:

@@ -59,7 +59,7 @@ MEMORY = Figure("connection_bytes", "bytes a connection")
 IDLE_CPU = Figure("idle_cpu_percent", "idle cpu %", digits=2)
 
 OPERATION = Kind("time of an operation", Figure("ns", "ns"), added_in_percent=False)
-CLIENT = Kind("throughput of a client", PER_SECOND)
+CLIENT = Kind("throughput of a client", PER_SECOND, (P50, P99, P999, CPU))
 SERVICE = Kind("throughput of a server", PER_SECOND, (P50, P99, P999, CPU))
 DATAGRAMS = Kind("throughput of a server of datagrams", PER_SECOND, (P50, P99, P999, LOST, CPU))
 EQUAL_LOAD = Kind("latency at equal load", P99, (P50, P999, PER_SECOND, CPU))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import resource
 import subprocess
 
 from benchmarks.case import Server
@@ -12,6 +13,8 @@ from benchmarks.figures import Measurement
 from benchmarks.load.echo import SLACK_S, Echo, figures
 from benchmarks.plan import Settings
 from benchmarks.proc import memory, share_of_processor
+
+OTHER_FILES = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,13 @@ class Crowd(Echo):
     """
 
     idle: int = 0
+
+    def missing(self) -> str | None:
+        _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = self.idle + self.connections + OTHER_FILES
+        if allowed < needed:
+            return f"needs {needed} open files, the limit (ulimit -Hn) is {allowed}"
+        return super().missing()
 
     def run(self, server: Server, settings: Settings) -> Measurement:
         timed = ["--warmup", str(settings.warmup), "--seconds", str(settings.window)]
