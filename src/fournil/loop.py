@@ -8,19 +8,21 @@ import asyncio.constants
 import asyncio.events
 import asyncio.format_helpers
 import selectors
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from fournil._native import listener, ring, transport
+from fournil._native import listener, ring, socks, transport
 from fournil._native.core import LoopCore
 from fournil._native.handles import show_callback
 
 if TYPE_CHECKING:
-    import socket
     import ssl
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
     from fournil._native.handles import Handle
     from fournil._native.poller import Poller
@@ -106,6 +108,29 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
                 future.get_coro() if isinstance(future, asyncio.Task) else None
             )
         super().call_exception_handler(context)
+
+    async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
+        """Return at most `nbytes` bytes of a socket, as soon as there are some."""
+        if type(sock) is not socket.socket:  # a subclass may have methods of its own
+            return await super().sock_recv(sock, nbytes)
+        data = socks.recv(self, sock, nbytes)
+        return await _result(data) if isinstance(data, socks.Operation) else data
+
+    async def sock_recv_into(self, sock: socket.socket, buf: WriteableBuffer) -> int:
+        """Receive into a writable buffer; return how many bytes came."""
+        if type(sock) is not socket.socket:
+            return await super().sock_recv_into(sock, buf)
+        count = socks.recv_into(self, sock, buf)
+        return await _result(count) if isinstance(count, socks.Operation) else count
+
+    async def sock_sendall(self, sock: socket.socket, data: ReadableBuffer) -> None:
+        """Send all of `data`; cancelled, it leaves open how much was sent."""
+        if type(sock) is not socket.socket:
+            await super().sock_sendall(sock, data)
+            return
+        rest = socks.sendall(self, sock, data)
+        if rest is not None:
+            await _result(rest)
 
     # asyncio's names: what it asks of a loop to make transports and servers.
 
@@ -200,6 +225,14 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     def _where(self) -> traceback.StackSummary:
         """Return the stack of the code that called a method of the core."""
         return asyncio.format_helpers.extract_stack(sys._getframe(1))
+
+
+async def _result(operation: socks.Operation) -> Any:
+    try:
+        return await operation.future
+    except BaseException:
+        operation.give_up()
+        raise
 
 
 class _PollerView(selectors.BaseSelector):

@@ -9,5 +9,5 @@ cdef class Inbox:
     cdef Py_ssize_t next_capacity       # of the one after it
     cdef uint32_t returned              # how many deliveries in a row nobody kept
 
-    cdef bytes receive(self, int fd)
+    cdef bytes receive(self, int fd, Py_ssize_t most, bint kept)
     cdef void take_back(self, bytes data) noexcept

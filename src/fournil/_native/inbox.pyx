@@ -39,10 +39,11 @@ cdef class Inbox:
     def __dealloc__(self):
         Py_XDECREF(self.spare)
 
-    cdef bytes receive(self, int fd):
-        """Return what a socket has, at most 256 KiB; empty at its end, None while it has nothing.
+    cdef bytes receive(self, int fd, Py_ssize_t most, bint kept):
+        """Return what a socket has; empty at its end, None while it has nothing.
 
-        What is returned is for `take_back`, once it was delivered.
+        It is at most 64 KiB, or more when there was more, or `most`. What is not `kept` is for
+        `take_back`, once it was delivered.
         """
         cdef PyObject *data
         cdef ssize_t came
@@ -53,7 +54,7 @@ cdef class Inbox:
             self.capacity = self.next_capacity
         # With the GIL: a read that does not block takes less time than to get the GIL back from
         # a thread that computes, which is a whole switch interval.
-        came = recv(fd, PyBytes_AS_STRING(self.spare), self.capacity, 0)
+        came = recv(fd, PyBytes_AS_STRING(self.spare), min(most, self.capacity), 0)
         if came < 0:
             if errno == EAGAIN or errno == EINTR:
                 return None
@@ -64,7 +65,7 @@ cdef class Inbox:
             self.next_capacity *= 2
         data = self.spare
         self.spare = NULL
-        if self.returned >= TRUSTING:
+        if self.returned >= TRUSTING and not kept:
             bytes_set_length(data, came)
         elif came < self.capacity:
             _PyBytes_Resize(&data, came)

@@ -12,6 +12,8 @@ cdef struct Watched:
     PyObject *reader                    # a strong reference to a Handle, or NULL
     PyObject *writer                    # likewise
     PyObject *channel                   # a strong reference to a Channel, or NULL
+    # A weak reference to the socket object whose registration outlasts its reader, or NULL.
+    PyObject *owner
     uint32_t registered                 # what the kernel was asked to report; 0: nothing
 
 
@@ -35,6 +37,8 @@ cdef class Poller:
     cdef bint woken                     # the eventfd was written during this wait
     cdef epoll_event events[BATCH]
 
+    cdef int open(self) except -1
+    cdef uint32_t unwanted(self, int fd) noexcept
     cdef int wait(self, long long timeout_ns) except -2
     cdef int collect(self, int count, ReadyQueue ready, uint64_t now) except -1
     cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1
@@ -49,11 +53,15 @@ cdef class Poller:
     cdef int want(self, Channel channel, uint32_t wanted) except -1
     cdef int settle(self, Channel channel) except -1
     cdef Channel channel_of(self, file)
+    cdef int begin_reading(self, int fd, sock, Handle handle) except -1
+    cdef int end_reading(self, int fd, Handle handle) except -1
+    cdef int end_writing(self, int fd, Handle handle) except -1
     cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1
     cdef int take(self, int fd, PyObject **place) except -1
     cdef int fd_of(self, file) except -1
     cdef int reserve(self, int fd) except -1
     cdef int register(self, int fd) except -1
+    cdef int rebuild(self) except -1
     cdef void forget(self, int fd) noexcept
     cdef void forget_all(self) noexcept
     cdef void close(self) noexcept

@@ -11,7 +11,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, errno
 from libc.string cimport memset
 from posix.fcntl cimport F_GETFD, fcntl
@@ -20,6 +20,7 @@ from posix.unistd cimport close as close_fd
 from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue, push
+from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 from fournil._native.sys.epoll cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -47,19 +48,26 @@ cdef class Poller:
     """Waits for file descriptors, for a moment, and for `wake`."""
 
     def __cinit__(self):
-        cdef epoll_event event
         self.epoll_fd = self.wake_fd = -1
         self.files = {}
-        self.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
-        if self.epoll_fd < 0:
-            PyErr_SetFromErrno(OSError)
         self.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
         if self.wake_fd < 0:
             PyErr_SetFromErrno(OSError)
-        event.events = EPOLLIN
-        event.data.fd = self.wake_fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) < 0:
+        self.open()
+
+    cdef int open(self) except -1:
+        """Make the epoll instance."""
+        cdef epoll_event event
+        cdef int epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if epoll_fd < 0:
             PyErr_SetFromErrno(OSError)
+        event.events = EPOLLIN
+        event.data.u64 = 0
+        event.data.fd = self.wake_fd
+        if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) < 0:
+            PyErr_SetFromErrno(OSError)
+        self.epoll_fd = epoll_fd
+        return 0
 
     def __dealloc__(self):
         self.close()
@@ -98,6 +106,11 @@ cdef class Poller:
                 eventfd_read(fd, &value)
                 self.woken = False
                 continue
+            if self.watched[fd].registered == 0:
+                # Of a file that was closed here while a copy of its descriptor lives on
+                # elsewhere, as in a forked child: it can no longer be named to the kernel.
+                self.rebuild()
+                continue
             if self.watched[fd].channel != NULL:
                 self.tell_channel(fd, mask, ready, now)
             # Errors and hang-ups are told to both sides: each finds out by its own call.
@@ -105,6 +118,27 @@ cdef class Poller:
                 self.tell(fd, &self.watched[fd].reader, ready, now)
             if mask & ~<uint32_t> EPOLLIN and self.watched[fd].writer != NULL:
                 self.tell(fd, &self.watched[fd].writer, ready, now)
+            if mask & self.unwanted(fd):
+                self.register(fd)
+        return 0
+
+    cdef uint32_t unwanted(self, int fd) noexcept:
+        """Return what the kernel may report of `fd` that nobody takes up."""
+        cdef Watched *entry = &self.watched[fd]
+        if entry.channel != NULL or entry.reader != NULL:
+            return 0
+        return EPOLLIN if entry.writer != NULL else entry.registered and ~<uint32_t> 0
+
+    cdef int rebuild(self) except -1:
+        """Register everything anew, with a new epoll instance."""
+        cdef int fd
+        cdef int old = self.epoll_fd
+        self.open()
+        close_fd(old)
+        for fd in range(self.capacity):
+            if self.watched[fd].registered:
+                self.watched[fd].registered = 0
+                self.register(fd)
         return 0
 
     cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1:
@@ -199,6 +233,38 @@ cdef class Poller:
         """Have the kernel report what is wanted and no more, at once."""
         if channel.wanted != self.watched[channel.fd].registered:
             return self.register(channel.fd)
+        return 0
+
+    cdef int begin_reading(self, int fd, sock, Handle handle) except -1:
+        """Run `handle` when the socket object `sock`, of this descriptor, can be read."""
+        # A server asks this once a message. So what was registered for the same socket still
+        # is, and saves both calls that would end and renew it. The same descriptor may belong
+        # to another socket by now, of which the kernel knows nothing yet.
+        cdef PyObject *old
+        cdef Watched *entry
+        self.reserve(fd)
+        entry = &self.watched[fd]
+        if entry.registered & EPOLLIN and entry.reader == NULL:
+            if entry.owner != NULL and weak_is(entry.owner, <PyObject *> sock):
+                Py_INCREF(handle)
+                entry.reader = <PyObject *> handle
+                return 0
+        old = entry.owner
+        entry.owner = PyWeakref_NewRef(sock, NULL)
+        Py_XDECREF(old)
+        return self.put(fd, fd, &self.watched[fd].reader, handle)
+
+    cdef int end_reading(self, int fd, Handle handle) except -1:
+        """Forget a handle of `begin_reading`, and leave its socket registered."""
+        if fd < self.capacity and self.watched[fd].reader == <PyObject *> handle:
+            self.watched[fd].reader = NULL
+            Py_DECREF(handle)
+        return 0
+
+    cdef int end_writing(self, int fd, Handle handle) except -1:
+        """Forget a handle of `set_writer`, if it still stands there."""
+        if fd < self.capacity and self.watched[fd].writer == <PyObject *> handle:
+            self.take(fd, &self.watched[fd].writer)
         return 0
 
     cdef Channel channel_of(self, file):
@@ -310,6 +376,7 @@ cdef class Poller:
         Py_XDECREF(entry.reader)
         Py_XDECREF(entry.writer)
         Py_XDECREF(entry.channel)
+        Py_XDECREF(entry.owner)
 
     cdef void forget_all(self) noexcept:
         """Let go of all handles, without telling the kernel."""

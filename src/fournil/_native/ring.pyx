@@ -12,6 +12,7 @@ import types
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
+from cpython.type cimport PyType_Check
 from libc.string cimport memcpy, memset
 
 from fournil.record import layout as record_layout
@@ -322,6 +323,8 @@ cdef class Ring:
             key = PyFunction_GET_CODE(function)
         elif PyCFunction_CheckExact(function):
             key = (<PyCFunctionObject *> function).m_ml
+        elif PyType_Check(<object> function):
+            key = function
         elif type(<object> function) is partial:
             inner = (<object> function).func
             return self.site_of_callback(<PyObject *> inner)
@@ -332,7 +335,10 @@ cdef class Ring:
         if known >= 0:
             return <uint32_t> known
         described = getattr(<object> function, "__code__", None) or <object> function
-        kept = described if isinstance(described, types.CodeType) else type(described)
+        if isinstance(described, (types.CodeType, type)):
+            kept = described
+        else:
+            kept = type(described)
         return self.new_site(key, kept, described, SITE_CALLBACK)
 
     cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0:

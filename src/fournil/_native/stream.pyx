@@ -190,7 +190,7 @@ cdef class Stream(Channel):
     cdef int read(self) except -1:
         cdef bytes data
         try:
-            data = self.inbox.receive(self.fd)
+            data = self.inbox.receive(self.fd, LONGEST, False)
         except OSError as error:
             return self.failed("Fatal read error on socket transport", error)
         if data is None:

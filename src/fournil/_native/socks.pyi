@@ -1,0 +1,33 @@
+import asyncio
+import socket
+from typing import Any, final
+
+from _typeshed import ReadableBuffer, WriteableBuffer
+from typing_extensions import disjoint_base
+
+from fournil._native.handles import Handle
+
+@disjoint_base
+class Operation(Handle):
+    @property
+    def future(self) -> asyncio.Future[Any]: ...
+    def give_up(self) -> None: ...
+
+@final
+class SockRecv(Operation): ...
+
+@final
+class SockRecvInto(Operation): ...
+
+@final
+class SockSendAll(Operation): ...
+
+def recv(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, nbytes: int
+) -> bytes | Operation: ...
+def recv_into(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, buf: WriteableBuffer
+) -> int | Operation: ...
+def sendall(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, data: ReadableBuffer
+) -> Operation | None: ...
