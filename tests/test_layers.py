@@ -41,6 +41,9 @@ OUTSIDE = ("lab", "benchmarks", "examples")
 # What Cython itself gives to cimport.
 CYTHON = frozenset({"cpython", "cython", "libc", "libcpp", "posix"})
 
+# Types of the standard library that exist for type checkers alone.
+TYPES = frozenset({"_typeshed"})
+
 CYTHON_IMPORT = re.compile(
     r"""^[ \t]*(?:
         from[ \t]+(?P<source>[\w.]+)[ \t]+c?import[ \t]*(?P<names>\([^)]*\)|[^\n]*)
@@ -120,7 +123,7 @@ def layer_violations(package: Path) -> list[str]:
             allowed == ANY
             or to in {layer, "__init__", *allowed}
             or (to in CYTHON and found.path.suffix != ".py")
-            or to in sys.stdlib_module_names
+            or to in sys.stdlib_module_names | TYPES
         ):
             continue
         may = ", ".join(sorted(allowed)) or "nothing but the standard library"

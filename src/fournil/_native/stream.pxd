@@ -14,6 +14,7 @@ cdef class Stream(Channel):
     cdef Inbox inbox
     cdef Outbox outbox                  # None until the kernel first refuses something
     cdef object protocol                # None once lost
+    cdef object reader                  # of the protocol, as `reader.feed` wants it; or None
     cdef object server                  # that accepted it, or None
     # The socket object that owns the descriptor, where there is one.
     cdef object sock

@@ -27,6 +27,7 @@ from posix.unistd cimport close as close_fd
 from fournil._native.addresses cimport address_object
 from fournil._native.calls cimport call, call_with
 from fournil._native.outbox cimport Outbox
+from fournil._native.reader cimport feed, reader_fed_by
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
 from fournil._native.sys.sockets cimport (
     AF_INET,
@@ -92,6 +93,7 @@ cdef class Stream(Channel):
         """Have `protocol` called from now on."""
         self.protocol = protocol
         self.buffered = isinstance(protocol, BufferedProtocol)
+        self.reader = reader_fed_by(protocol)
         self.connected = True
         return 0
 
@@ -198,7 +200,10 @@ cdef class Stream(Channel):
         if PyBytes_GET_SIZE(data) == 0:
             return self.end_of_file()
         try:
-            call_with(self.protocol, "data_received", data)
+            if self.reader is not None:
+                feed(self.protocol, self.reader, data)
+            else:
+                call_with(self.protocol, "data_received", data)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
