@@ -14,12 +14,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import inside, service
+from benchmarks import inside, instructions, service
 from benchmarks.backing import BACKINGS
 from benchmarks.case import AnyCase, Case, Client, Service, all_cases
 from benchmarks.environment import environment, version
 from benchmarks.errors import NoMeasurement, UnableError
-from benchmarks.figures import Measurement
+from benchmarks.figures import INSTRUCTIONS, Measurement
+from benchmarks.instructions import why_not_counted
 from benchmarks.loops import BASELINE, LOOPS, Loop
 from benchmarks.plan import Settings, plan
 from benchmarks.report import tables
@@ -40,6 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(chosen))
         return 0
+    if options.instructions:
+        chosen = {
+            name: dataclasses.replace(case, kind=INSTRUCTIONS)
+            for name, case in chosen.items()
+            if isinstance(case, Service)
+        }
     missing = {name: why for name in options.loops if (why := LOOPS[name].missing())}
     missing |= {name: why for name, case in chosen.items() if (why := why_missing(case))}
     for name, why in missing.items():
@@ -51,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nothing to measure", file=sys.stderr)
         return 2
     settings = choose_settings(options.quick, sorted(os.sched_getaffinity(0)))
-    rounds = options.rounds or (3 if options.quick else 9)
+    # Instructions are much the same each time, and take long to count.
+    rounds = options.rounds or (1 if options.instructions else 3 if options.quick else 9)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
     allow_open_files()
@@ -95,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="PATTERN",
         help="benchmarks whose name matches, as in 'tcp-*-1KiB-50' (repeatable)",
+    )
+    made.add_argument(
+        "--instructions",
+        action="store_true",
+        help="count the instructions of echo servers, in place of times",
     )
     made.add_argument("--list", action="store_true", help="print the names and measure nothing")
     made.add_argument("--rounds", type=positive, help="how many rounds (default 9)")
@@ -153,6 +166,8 @@ def choose_settings(quick: bool, cores: Sequence[int]) -> Settings:
 def why_missing(case: AnyCase) -> str | None:
     """Return why no loop can run the case here; None: it can be run."""
     if isinstance(case, Service) and (why := case.load.missing()):
+        return why
+    if isinstance(case, Service) and case.kind is INSTRUCTIONS and (why := why_not_counted(case)):
         return why
     if isinstance(case, Client) and (why := BACKINGS[case.backing].why_missing()):
         return why
@@ -237,6 +252,8 @@ def measure_all(
 
 def measure(case: AnyCase, loop: Loop, settings: Settings) -> Measurement:
     """Return one measurement, made in a fresh process; raise NoMeasurement."""
+    if isinstance(case, Service) and case.kind is INSTRUCTIONS:
+        return instructions.measure(case, loop, settings)
     if isinstance(case, Service):
         return service.measure(case, loop, settings)
     return inside.measure(case, loop, settings)

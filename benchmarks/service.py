@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -43,15 +43,18 @@ def measure(case: Service, loop: Loop, settings: Settings) -> Measurement:
 
 
 @contextlib.contextmanager
-def running(case: Service, loop: Loop, settings: Settings) -> Iterator[Running]:
+def running(
+    case: Service, loop: Loop, settings: Settings, under: Sequence[str] = ()
+) -> Iterator[Running]:
+    """Run the server, as the argument of another program's if there is one."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         errors = stack.enter_context(tempfile.TemporaryFile("w+"))
         if loop.program:
             at = f"unix:{folder}/socket" if case.over == "unix" else "tcp:0"
-            command = pinned(settings.core, [str(compiled(loop.program)), at])
+            command = pinned(settings.core, [*under, str(compiled(loop.program)), at])
         else:
-            command = [sys.executable, "-m", "benchmarks.serve", case.name, loop.name]
+            command = [*under, sys.executable, "-m", "benchmarks.serve", case.name, loop.name]
             command.append(json.dumps(dataclasses.asdict(settings)))
         process = stack.enter_context(
             subprocess.Popen(

@@ -63,6 +63,13 @@ class Echo:
             )
         )
 
+    def count(self, server: Server, settings: Settings, operations: int) -> int:
+        """Return how many operations there were: as many, or one turn's more."""
+        limit = ["--operations", str(operations)]
+        printed = output(self.command(server, settings, *limit), SLACK_S)
+        done: int = json.loads(printed)["operations"]
+        return done
+
 
 def figures(printed: str) -> Measurement:
     said = json.loads(printed)
