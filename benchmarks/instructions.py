@@ -15,7 +15,9 @@ from pathlib import Path
 from benchmarks.case import Service
 from benchmarks.errors import MeasurementError
 from benchmarks.figures import Measurement
+from benchmarks.load.crowd import Crowd
 from benchmarks.load.echo import Echo
+from benchmarks.load.wrk import Wrk
 from benchmarks.loops import Loop
 from benchmarks.plan import Settings
 from benchmarks.proc import wait_until_asleep
@@ -26,13 +28,13 @@ def why_not_counted(case: Service) -> str | None:
     """Return why its instructions cannot be counted here; None: they can."""
     if shutil.which("callgrind_control") is None:
         return "valgrind is not installed"
-    if type(case.load) is not Echo or case.load.rate:
-        return "instructions are counted of echoes in a closed loop alone"
+    if isinstance(case.load, Crowd) or (isinstance(case.load, Echo) and case.load.rate):
+        return "instructions are counted in a closed loop alone, with no idle connections"
     return None
 
 
 def measure(case: Service, loop: Loop, settings: Settings) -> Measurement:
-    assert isinstance(case.load, Echo)
+    assert isinstance(case.load, Echo | Wrk)
     some = max(1000, 4 * case.load.connections)
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder, "counts")
@@ -46,7 +48,7 @@ def measure(case: Service, loop: Loop, settings: Settings) -> Measurement:
     return {"instructions": (more - fewer) / (done_more - done)}
 
 
-def dumped(load: Echo, server: Running, settings: Settings, operations: int) -> int:
+def dumped(load: Echo | Wrk, server: Running, settings: Settings, operations: int) -> int:
     """Return how many operations there were, when their instructions have been written down."""
     done = load.count(server, settings, operations)
     wait_until_asleep(server.pid)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from benchmarks.case import Service
+from benchmarks.figures import EQUAL_LOAD
+from benchmarks.load.echo import Echo
 from benchmarks.load.wrk import Wrk
 
 CONNECTIONS = 50
+
+RATE = 2_000
 
 NEEDS = {
     "uvicorn": ("uvicorn_httptools", ("uvicorn", "httptools")),
@@ -25,4 +29,20 @@ def http(server: str, document: str) -> Service:
     )
 
 
-CASES = [http(server, document) for server in NEEDS for document in ("hello", "json")]
+def http_at(server: str) -> Service:
+    module, needs = NEEDS[server]
+    return Service(
+        name=f"http-{server}-hello-at-{RATE}",
+        title=f"HTTP {server} hello x {CONNECTIONS}, {RATE:,} a second",
+        server=module,
+        over="tcp",
+        load=Echo(0, CONNECTIONS, path="/hello", rate=RATE),
+        kind=EQUAL_LOAD,
+        needs=needs,
+    )
+
+
+CASES = [
+    *(http(server, document) for server in NEEDS for document in ("hello", "json")),
+    *map(http_at, NEEDS),
+]

@@ -27,6 +27,7 @@ class Echo:
         connections: how many are active.
         tls: over TLS.
         reconnect: an operation is: connect, one echo, close.
+        path: an HTTP request for it in place of a message, and the answer in place of its echo.
         rate: how many messages a second in all; 0: each follows the echo of the one before.
     """
 
@@ -34,6 +35,7 @@ class Echo:
     connections: int
     tls: bool = False
     reconnect: bool = False
+    path: str = ""
     rate: int = 0
 
     def missing(self) -> str | None:
@@ -45,9 +47,10 @@ class Echo:
 
     def arguments(self) -> list[str]:
         flags = {"--tls": self.tls, "--reconnect": self.reconnect}
+        message = ("--http", self.path) if self.path else ("--size", str(self.size))
         return [
-            *("--size", str(self.size), "--connections", str(self.connections)),
-            *("--rate", str(self.rate)),
+            *message,
+            *("--connections", str(self.connections), "--rate", str(self.rate)),
             *(flag for flag, given in flags.items() if given),
         ]
 

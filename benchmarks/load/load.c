@@ -1,4 +1,4 @@
-/* The client of an echo server: sends messages, waits for their echoes, says how long it took.
+/* The client of an echo server, or of an HTTP server: sends messages, waits for their echoes, says how long it took.
  *
  * Prints one JSON object: operations, seconds, lost (datagrams without an echo) and latencies in
  * microseconds, and with --server the processor time that the server took for an operation.
@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "histogram.h"
+#include "http.h"
 #include "options.h"
 #include "wire.h"
 
@@ -38,6 +39,7 @@ static uint64_t warm_at, counting_from, counting_until;
 static uint64_t scheduled_from, next_due; /* the schedule of a given rate */
 static int epoll;
 static char *message;
+static size_t answer_size;
 static char received[READ_AT_ONCE];
 
 static clockid_t server_clock;
@@ -121,13 +123,13 @@ static void receive(struct connection *c)
             return;
         if (got == ENDED)
             fail(0, "the server closed a connection after %zu of %zu bytes", c->received,
-                 options.size);
-        if (c->received + (size_t)got > options.size)
-            fail(0, "the server sent more than it got");
-        if (!c->checked && memcmp(received, message + c->received, (size_t)got))
+                 answer_size);
+        if (c->received + (size_t)got > answer_size)
+            fail(0, "the server sent more than %zu bytes", answer_size);
+        if (!c->checked && !options.path && memcmp(received, message + c->received, (size_t)got))
             fail(0, "what the server sent back is not what it got");
         c->received += (size_t)got;
-        if (c->received == options.size) {
+        if (c->received == answer_size) {
             complete(c);
             return;
         }
@@ -242,6 +244,23 @@ static void open_idle(void)
         fail(0, "no line on stdin: not measured");
 }
 
+static void make_message(void)
+{
+    if (options.path) {
+        message = http_request(options.path);
+        options.size = strlen(message);
+        answer_size = http_answer_size(&options.to, options.tls, message);
+        return;
+    }
+    message = malloc(options.size);
+    if (!message)
+        fail(ENOMEM, "%zu bytes", options.size);
+    for (size_t i = 0; i < options.size; i++)
+        message[i] = (char)('a' + i % 23);
+    message[options.size - 1] = '\n';
+    answer_size = options.size;
+}
+
 static void report(void)
 {
     double seconds = (double)(now() - counting_from) / (double)SECOND;
@@ -260,14 +279,11 @@ int main(int count, char **arguments)
 {
     options = parse_options(count, arguments);
     prctl(PR_SET_TIMERSLACK, 1);
-    message = malloc(options.size);
+    make_message();
     connections = calloc((size_t)options.connections, sizeof *connections);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!message || !connections || epoll < 0)
-        fail(errno, "%zu bytes, %d connections", options.size, options.connections);
-    for (size_t i = 0; i < options.size; i++)
-        message[i] = (char)('a' + i % 23);
-    message[options.size - 1] = '\n';
+    if (!connections || epoll < 0)
+        fail(errno, "%d connections", options.connections);
     if (options.idle)
         open_idle();
     if (options.server && clock_getcpuclockid(options.server, &server_clock))

@@ -14,6 +14,7 @@ struct options {
     bool tls;
     bool reconnect;
     size_t size;
+    const char *path;
     int connections;
     int idle;
     double rate;
@@ -26,6 +27,7 @@ static const char USAGE[] =
     "usage: load ADDRESS [options]\n"
     "  ADDRESS          tcp:PORT, udp:PORT or unix:PATH\n"
     "  --size BYTES     of a message, which ends in a line feed and has no other (default 1024)\n"
+    "  --http PATH      in place of a message, a request for that; in place of its echo, the answer\n"
     "  --connections N  each sends, waits for its echo, sends again (default 1)\n"
     "  --tls            over TLS\n"
     "  --reconnect      a connection is closed after its echo and opened anew\n"
@@ -51,6 +53,7 @@ static struct options parse_options(int count, char **arguments)
 {
     static const struct option known[] = {
         {"size", required_argument, NULL, 's'},
+        {"http", required_argument, NULL, 'h'},
         {"connections", required_argument, NULL, 'c'},
         {"tls", no_argument, NULL, 't'},
         {"reconnect", no_argument, NULL, 'r'},
@@ -68,6 +71,7 @@ static struct options parse_options(int count, char **arguments)
         const char *name = known[index].name;
         switch (which) {
         case 's': o.size = (size_t)number(name, optarg); break;
+        case 'h': o.path = optarg; break;
         case 'c': o.connections = (int)number(name, optarg); break;
         case 't': o.tls = true; break;
         case 'r': o.reconnect = true; break;
@@ -80,6 +84,8 @@ static struct options parse_options(int count, char **arguments)
         default: fail(0, "%s", USAGE);
         }
     }
+    if (o.path && o.idle)
+        fail(0, "--http and --idle do not go together");
     if (optind != count - 1 || o.size < 1 || o.connections < 1)
         fail(0, "%s", USAGE);
     o.to = parse_address(arguments[optind]);

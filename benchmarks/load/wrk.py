@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.case import Server
 from benchmarks.errors import MeasurementError
 from benchmarks.figures import Measurement
+from benchmarks.load.echo import Echo
 from benchmarks.load.output import output
 from benchmarks.pinned import pinned
 from benchmarks.plan import Settings
@@ -43,6 +44,11 @@ class Wrk:
         before = processor_time(server.pid)
         printed = output(pinned(settings.load_core, command), seconds + SLACK_S)
         return figures(printed, processor_time(server.pid) - before)
+
+    def count(self, server: Server, settings: Settings, operations: int) -> int:
+        """As a load of ours does: wrk cannot be told a number."""
+        ours = Echo(0, self.connections, path=self.path)
+        return ours.count(server, settings, operations)
 
 
 def figures(printed: str, cpu: float) -> Measurement:
