@@ -2,19 +2,24 @@
 
 There are two kinds. A *coroutine* (`case.Case`) is measured inside its process. A *service*
 (`case.Service`) is a server program on one loop, measured from outside: the server keeps to one
-core, and a load that is not Python to another.
+core, and a load that is not Python to another. Between the two, a *client* (`case.Client`) of a
+database server is its own load.
 
 ```
 cases/     the benchmarks; dropping a file there is all that it takes to add some
 servers/   server programs on asyncio's interfaces, one a file
-load/      what loads them: programs in C of our own, and the bare epoll server, the floor
+load/      what loads them: programs in C of our own, wrk; and the bare epoll server, the floor
+backing    database servers that clients are measured with, started by the run
 loops      the contenders: each event loop, Fournil's with recording on, and the floor
 figures    what is measured of each kind of case, and which way is better (pure)
-coroutine  measuring a coroutine: a fresh process of
-worker       which measures one case on one loop
-service    measuring a service: a load, and a fresh process of
-serve        which serves one case on one loop
+inside     measuring a coroutine or a client in a fresh process, which is
+worker       one coroutine on one loop, or
+ask          one client on one loop
+service    measuring a service: a load, and a fresh process, which is
+serve        one server on one loop
+instructions  counting a service's instructions, by callgrind
 plan       which measurements a run makes, in which order (pure)
+run        making them
 summary    from measurements to medians, ratios and quartiles (pure)
 report     the tables (pure)
 environment  the machine, the Python and the versions that were measured

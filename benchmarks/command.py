@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import fnmatch
 import json
 import os
 import random
-import resource
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import inside, instructions, service
 from benchmarks.backing import BACKINGS
 from benchmarks.case import AnyCase, Case, Client, Service, all_cases
 from benchmarks.environment import environment, version
-from benchmarks.errors import NoMeasurement, UnableError
-from benchmarks.figures import INSTRUCTIONS, Measurement
+from benchmarks.figures import INSTRUCTIONS
 from benchmarks.instructions import why_not_counted
-from benchmarks.loops import BASELINE, LOOPS, Loop
-from benchmarks.plan import Settings, plan
+from benchmarks.loops import BASELINE, LOOPS
+from benchmarks.plan import Settings
 from benchmarks.report import tables
+from benchmarks.run import measure_all
 from benchmarks.summary import summarize
 
 RESULTS = Path(__file__).parent / "results"
@@ -62,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (1 if options.instructions else 3 if options.quick else 9)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
-    allow_open_files()
-    with backings_of(chosen, settings):
-        run = measure_all(chosen, contenders, rounds, seed, settings)
+    run = measure_all(chosen, contenders, rounds, seed, settings)
     baseline = BASELINE if BASELINE in loops else loops[0]
     results = summarize(
         run.measured,
@@ -176,92 +171,10 @@ def why_missing(case: AnyCase) -> str | None:
     return f"{', '.join(absent)} not installed" if absent else None
 
 
-def allow_open_files() -> None:
-    """Let servers and loads open as many files as the system lets them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-@contextlib.contextmanager
-def backings_of(cases: Mapping[str, AnyCase], settings: Settings) -> Iterator[None]:
-    """Run the database servers that the cases are clients of."""
-    needed = {case.backing for case in cases.values() if isinstance(case, Client)}
-    with contextlib.ExitStack() as stack:
-        for name in sorted(needed):
-            stack.enter_context(BACKINGS[name].started(settings.load_core))
-        yield
-
-
 def able_to_run(loops: Sequence[str], case: AnyCase) -> list[str]:
     """Leave out the floor where it has no equal."""
     stands_in = isinstance(case, Service) and case.floor
     return [name for name in loops if stands_in or not LOOPS[name].program]
-
-
-class Run:
-    """What was measured so far, and what was not, and why."""
-
-    def __init__(self, contenders: Mapping[str, Sequence[str]]) -> None:
-        self.measured: dict[str, dict[str, dict[int, Measurement]]] = {
-            case: {loop: {} for loop in loops} for case, loops in contenders.items()
-        }
-        self.unable: dict[str, dict[str, str]] = {}
-        self.failed: dict[tuple[str, str], list[NoMeasurement]] = {}
-
-    def failures(self, rounds: int) -> list[str]:
-        return [
-            f"{case} on {loop}, {len(errors)} of {rounds} rounds: {errors[0]}"
-            for (case, loop), errors in self.failed.items()
-        ]
-
-    def absent(self, rounds: int) -> dict[str, dict[str, str]]:
-        """Return, by case and loop, why there is no figure in any round."""
-        absent: dict[str, dict[str, str]] = {}
-        for case, loops in self.unable.items():
-            absent[case] = {loop: f"cannot: {why}" for loop, why in loops.items()}
-        for (case, loop), errors in self.failed.items():
-            if len(errors) == rounds:
-                absent.setdefault(case, {})[loop] = "failed"
-        return absent
-
-
-def measure_all(
-    cases: Mapping[str, AnyCase],
-    contenders: Mapping[str, Sequence[str]],
-    rounds: int,
-    seed: int,
-    settings: Settings,
-) -> Run:
-    run = Run(contenders)
-    total = rounds * sum(map(len, contenders.values()))
-    for number, step in enumerate(plan(contenders, rounds, seed), 1):
-        if step.loop in run.unable.get(step.case, {}):
-            continue
-        show_progress(f"{number}/{total}  {step.case} on {step.loop}")
-        try:
-            taken = measure(cases[step.case], LOOPS[step.loop], settings)
-        except UnableError as error:
-            run.unable.setdefault(step.case, {})[step.loop] = str(error)
-        except NoMeasurement as error:
-            run.failed.setdefault((step.case, step.loop), []).append(error)
-        else:
-            run.measured[step.case][step.loop][step.round] = taken
-    show_progress("")
-    return run
-
-
-def measure(case: AnyCase, loop: Loop, settings: Settings) -> Measurement:
-    """Return one measurement, made in a fresh process; raise NoMeasurement."""
-    if isinstance(case, Service) and case.kind is INSTRUCTIONS:
-        return instructions.measure(case, loop, settings)
-    if isinstance(case, Service):
-        return service.measure(case, loop, settings)
-    return inside.measure(case, loop, settings)
-
-
-def show_progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def result_name(about: dict[str, object]) -> str:

@@ -9,6 +9,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from benchmarks.backing import debian_postgres
+from benchmarks.case import Case, all_cases
 from benchmarks.loops import LOOPS
 
 
@@ -24,12 +26,37 @@ def environment() -> dict[str, object]:
         "python": platform.python_version(),
         "compiler": platform.python_compiler(),
         "versions": {name: version(name) for name in distributions()},
+        "tools": {name: tool_version(command) for name, command in tools().items()},
         "commit": commit(),
     }
 
 
 def distributions() -> list[str]:
-    return sorted({loop.distribution for loop in LOOPS.values() if loop.distribution})
+    loops = {loop.distribution for loop in LOOPS.values() if loop.distribution}
+    needed = {
+        name for case in all_cases().values() if not isinstance(case, Case) for name in case.needs
+    }
+    return sorted(loops | needed)
+
+
+def tools() -> dict[str, list[str]]:
+    """Return how each program that is not Python's says its version."""
+    return {
+        "gcc": ["gcc", "--version"],
+        "openssl": ["openssl", "version"],
+        "postgres": [debian_postgres("postgres") or "postgres", "--version"],
+        "redis-server": ["redis-server", "--version"],
+        "wrk": ["wrk", "-v"],
+    }
+
+
+def tool_version(command: list[str]) -> str | None:
+    try:
+        # wrk says its version, its usage, and that it failed.
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return next(iter(run.stdout.splitlines()), None)
 
 
 def cpu_model() -> str | None:

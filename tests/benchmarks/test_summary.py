@@ -9,12 +9,13 @@ from collections.abc import Mapping
 import pytest
 
 from benchmarks.case import AnyCase, all_cases
-from benchmarks.command import Run, able_to_run, choose
+from benchmarks.command import able_to_run, choose
 from benchmarks.errors import MeasurementError
 from benchmarks.figures import OPERATION, SERVICE, Kind
 from benchmarks.plan import plan
 from benchmarks.reason import reason
 from benchmarks.report import tables
+from benchmarks.run import Run
 from benchmarks.summary import Results, summarize
 
 CONTENDERS = {"a": ["x", "y"], "b": ["x", "y", "z"], "c": ["x"]}
