@@ -22,6 +22,7 @@ plan       which measurements a run makes, in which order (pure)
 run        making them
 summary    from measurements to medians, ratios and quartiles (pure)
 report     the tables (pure)
+niceness   measuring on a machine that others use too
 environment  the machine, the Python and the versions that were measured
 command    the command line: python -m benchmarks
 ```

@@ -18,6 +18,7 @@ from benchmarks.environment import environment, version
 from benchmarks.figures import INSTRUCTIONS
 from benchmarks.instructions import why_not_counted
 from benchmarks.loops import BASELINE, LOOPS
+from benchmarks.niceness import niceness
 from benchmarks.plan import Settings
 from benchmarks.report import tables
 from benchmarks.run import measure_all
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = options.rounds or (1 if options.instructions else 3 if options.quick else 9)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
-    run = measure_all(chosen, contenders, rounds, seed, settings)
+    with niceness(options.nice):
+        run = measure_all(chosen, contenders, rounds, seed, settings)
     baseline = BASELINE if BASELINE in loops else loops[0]
     results = summarize(
         run.measured,
@@ -76,7 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {
             "format": FORMAT,
             "environment": before,
-            "settings": {"rounds": rounds, "seed": seed, **dataclasses.asdict(settings)},
+            "settings": {
+                "rounds": rounds,
+                "seed": seed,
+                "nice": options.nice,
+                **dataclasses.asdict(settings),
+            },
             "baseline": baseline,
             "missing": missing,
             "unable": run.unable,
@@ -106,6 +113,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--list", action="store_true", help="print the names and measure nothing")
     made.add_argument("--rounds", type=positive, help="how many rounds (default 9)")
+    made.add_argument(
+        "--nice",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the niceness of what is measured; negative (as root) where others use the machine",
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="where to store the results")
     made.add_argument(
         "--loops",
