@@ -342,7 +342,8 @@ cdef class LoopCore:
 
     def create_future(self):
         """Return a new future of this loop."""
-        return Future(loop=self)
+        # Options that are a dictionary already are handed on as they are.
+        return PyObject_Call(Future, (), self.task_options)
 
     def create_task(self, coro, **options):
         """Run a coroutine as a task; `options` are those of `asyncio.Task`."""
