@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Generator
@@ -20,6 +21,12 @@ from hypothesis import settings
 # How long one example takes is the machine's affair.
 settings.register_profile("fournil", deadline=None)
 settings.load_profile("fournil")
+
+# A shell without job control has its background jobs ignore Ctrl-C, and `nohup` a hang-up; the
+# programs that tests start would do so too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SETTLE_S = 1.0
 """How long a thread or a child that was told to end may take until the kernel shows it gone."""
