@@ -17,22 +17,29 @@ from tests.launch.running import FOURNIL, TIMEOUT
 
 REPORTING = FOURNIL[:-1]  # without --no-report
 
-# Says each signal that it gets, by a line, and goes on.
-SAYS = """
+# `signal.pause` would sleep through a signal that comes just before it.
+PAUSE = """
 import os, signal, sys
-def say(number, _): os.write(1, f"{signal.Signals(number).name}\\n".encode())
-for name in sys.argv[1:]:
-    signal.signal(getattr(signal, name), say)
-os.write(1, f"{os.getpid()}\\n".encode())
-while True:
-    signal.pause()
+reading, writing = os.pipe()
+os.set_blocking(writing, False)
+signal.set_wakeup_fd(writing)
+def pause(): os.read(reading, 1)
 """
 
-WAITS = """
-import os, signal
-os.write(1, f"{os.getpid()}\\n".encode())
+# Says each signal that it gets, by a line, and goes on.
+SAYS = f"""{PAUSE}
+def say(number, _): os.write(1, f"{{signal.Signals(number).name}}\\n".encode())
+for name in sys.argv[1:]:
+    signal.signal(getattr(signal, name), say)
+os.write(1, f"{{os.getpid()}}\\n".encode())
 while True:
-    signal.pause()
+    pause()
+"""
+
+WAITS = f"""{PAUSE}
+os.write(1, f"{{os.getpid()}}\\n".encode())
+while True:
+    pause()
 """
 
 
