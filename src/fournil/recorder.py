@@ -94,17 +94,13 @@ class Recorder:
             int(sys.getswitchinterval() * 1e9),
             describe_process(self._main),
         )
-        recording.begin()
         if threading.current_thread() is threading.main_thread():
             recording.watch_script()
         if self._watches:
             watch = native_watch.Watch(recording)
-            try:
-                watch.start()
-            except BaseException:
-                recording.end()
-                raise
+            watch.start()
             self._watch = watch
+        recording.begin()
         return recording
 
     def stop(self) -> None:

@@ -214,8 +214,6 @@ cdef class Ring:
         header.threshold_ticks = self.threshold_ticks
         header.meta_text = self.intern(json.dumps(meta))
         header.version = RECORDING_VERSION
-        # Last, so that a reader never takes a half-made file for a recording.
-        memcpy(header.magic, <const char *> record_layout.MAGIC, 8)
         fork_guard_install()
 
     def __dealloc__(self):
@@ -226,6 +224,9 @@ cdef class Ring:
     def begin(self):
         """Make this the ring that loops record into, in place of any other."""
         global current_ring
+        # Only now, so that a reader never takes a half-made file for a recording, nor one of
+        # a program that did not begin.
+        memcpy(self.header.magic, <const char *> record_layout.MAGIC, 8)
         fork_guard_set(self.header, self.size, <unsigned long long *> &self.header.forks)
         current_ring = <PyObject *> self
 

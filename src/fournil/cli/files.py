@@ -50,12 +50,16 @@ class RecordingFile:
         except OSError as error:
             raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
 
+    def begun(self) -> bool:
+        """Tell whether the program was recorded: what is no recording yet is of no program."""
+        return os.pread(self._descriptor, len(MAGIC), 0) == MAGIC
+
     def found(self) -> str | None:
-        """Return where the program's recording is; None when there was no program."""
+        """Return where the program's recording is; None when it is gone, as for no program."""
         status = os.fstat(self._descriptor)
         for path in filter(None, [self.final, self.path]):
             with contextlib.suppress(OSError):
-                if os.path.samestat(status, os.stat(path)) and status.st_size:
+                if os.path.samestat(status, os.stat(path)):
                     return path
         return None
 

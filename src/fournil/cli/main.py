@@ -1,37 +1,20 @@
-"""The `fournil` command itself: which commands there are, and where."""
+"""The `fournil` command: from its first line on, a signal ends it as it should."""
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Sequence
 
-import click
-
-COMMANDS = {
-    "run": ("fournil.cli.run:run", "Run a program and say who blocked its loop."),
-    "report": ("fournil.cli.report:report", "Print the report of a recording."),
-}
-"""Where each command is, and what the list of commands says about it."""
+from fournil.cli import interrupts
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called or ask for their help."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command of a command line, by default this process's."""
+    interrupts.install()
+    try:
+        from fournil.cli.commands import fournil
 
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        fournil(arguments, prog_name="fournil")
+    except interrupts.Interrupted as interrupted:
+        from fournil.launch.supervisor import end_as
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="fournil", message="fournil %(version)s")
-def main() -> None:
-    """Run asyncio programs on a fast event loop that sees who blocks it."""
+        end_as(interrupted.number)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import NoReturn
 
 import click
 
+from fournil.cli import interrupts
 from fournil.cli.files import STANDARD_OUTPUT, RecordingFile, check_json
 from fournil.cli.refusal import Refusal
 from fournil.errors import RecordingError
-from fournil.launch.order import Kind, Order, interpreter_flags
-from fournil.launch.supervisor import end_as, supervise
+from fournil.launch.order import BAD_INPUT, CANNOT_RUN, Kind, Order, interpreter_flags
+from fournil.launch.supervisor import end_as, signals_blocked, supervise
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 SHORTEST, LONGEST = 0.001, 3600.0
@@ -112,13 +111,23 @@ def run(
         check_json(json_to)
         if record is not None and os.path.realpath(record) == os.path.realpath(json_to):
             raise Refusal(f"--record and --json are the same file, {record}; give two")
-    with RecordingFile(record) as recording:
-        order = Order(kind, target, recording.path, recording.final, threshold)
-        command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
-        status = supervise(command, widowed=recording.remove)
-        if json_to is not None or not no_report:
-            with contextlib.suppress(KeyboardInterrupt):
+    status = None
+    try:
+        with RecordingFile(record) as recording:
+            order = Order(kind, target, recording.path, recording.final, threshold)
+            command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
+            with signals_blocked() as mask:
+                status = supervise(command, mask, widowed=recording.remove)
+            if not recording.begun():
+                _say_how_it_ended_before(status)
+            elif json_to is not None or not no_report:
                 _report(recording.found(), json_to, show=not no_report)
+    except interrupts.Interrupted as interrupted:
+        if status is None:
+            status = interrupted.number
+            _say_how_it_ended_before(status)
+        else:
+            _say("the report was interrupted")
     end_as(status)
 
 
@@ -134,13 +143,21 @@ def _what_to_run(
     return "stdin" if words[0] == "-" else "script", words[0], words[1:]
 
 
+def _say_how_it_ended_before(status: int) -> None:
+    """Say why there was no program, where its process could not."""
+    from fournil.observe.notes import signal_name
+
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        how = "interrupted" if -code in interrupts.SIGNALS else "killed"
+        _say(f"{how} by {signal_name(-code)} before the program began")
+    elif code not in {BAD_INPUT, CANNOT_RUN}:
+        _say(f"the interpreter ended with status {code} before the program began")
+
+
 def _report(path: str | None, json_to: str | None, *, show: bool) -> None:
     if path is None:
         return  # there was no program, and it has been said why
-    # It takes a moment, in which nobody who wants to end the program must wait.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
     try:
         from fournil.observe.report import publish
 
@@ -151,8 +168,6 @@ def _report(path: str | None, json_to: str | None, *, show: bool) -> None:
         _say(f"no report: {error}")
     except OSError as error:
         _say(f"cannot write the report: {error}")
-    except KeyboardInterrupt:
-        _say("the report was interrupted")
     except Exception:
         # A mistake of ours must not hide how the program ended.
         _say(f"no report, please report this:\n{traceback.format_exc()}")
@@ -161,7 +176,3 @@ def _report(path: str | None, json_to: str | None, *, show: bool) -> None:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # the terminal may be gone
         click.echo(f"fournil: {text}", err=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt

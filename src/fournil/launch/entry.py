@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import NoReturn
 
 from fournil.launch import forks, loops, tracebacks, unawaited
-from fournil.launch.order import Order
+from fournil.launch.order import BAD_INPUT, Order
 from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
 from fournil.recorder import Recorder
 
-BAD_INPUT = 2
 
+def main(*, interruptible: bool) -> None:
+    """Follow the order on our command line.
 
-def main() -> None:
-    """Follow the order on our command line."""
+    Args:
+        interruptible: whether Python's handler of Ctrl-C is to be set for the program.
+    """
     order = Order.parse(*sys.argv[1:3])
     _show_as_python(order)
     loops.install()
@@ -29,6 +32,9 @@ def main() -> None:
     unawaited.tell(recorder.note_never_awaited)
     starts = {RUNPY_START}
     try:
+        # From here on code of the program may run: to find a module imports its packages.
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         program = _find(order, recorder)
         starts.add(program.start)
         program.run()

@@ -15,6 +15,9 @@ Kind = Literal["script", "module", "code", "stdin"]
 
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 
+BAD_INPUT, CANNOT_RUN = 2, 126
+"""With these the program's process ends when it has said why there is no program."""
+
 OPTIONS_WITH_VALUE = "WX"
 OPTIONS_THAT_END = "cm"
 

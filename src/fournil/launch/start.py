@@ -4,7 +4,14 @@ A script and not `-c`, since its frame is the last of each stack in a recording,
 name tells that it is none of the program's.
 """
 
+import _signal  # type: ignore[import-not-found]
 import sys
+
+# Until the program begins, a Ctrl-C ends this process at once, as SIGTERM does: Python's own
+# handler would show where in Fournil it was.
+interruptible = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+if interruptible:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 # Python puts a script's directory first on the path, where a module of ours would hide one of
 # the standard library.
@@ -13,8 +20,8 @@ if not sys.flags.safe_path:
 # Where Fournil is goes last, and for one import only: the interpreter may have been told not
 # to look there, and then the program's imports must not find it there either.
 sys.path.append(__file__.rsplit("/", 3)[0])
-from fournil.launch.entry import main
+from fournil.launch.entry import main  # noqa: E402
 
 sys.path.pop()
 
-main()
+main(interruptible=interruptible)

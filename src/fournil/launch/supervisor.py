@@ -16,39 +16,50 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from fournil.launch.group import EVERY_SIGNAL, STOP_SIGNALS, Lookout
+from fournil.launch.order import CANNOT_RUN
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 SI_KERNEL = 0x80
 
-CANNOT_RUN = 126
-
 _prctl = ctypes.CDLL(None).prctl
 _prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
-def supervise(command: list[str], *, widowed: Callable[[], None]) -> int:
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[set[int]]:
+    """Block every signal meanwhile; the value is the set of those that were blocked before."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
+    try:
+        yield mask
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def supervise(command: list[str], mask: Iterable[int], *, widowed: Callable[[], None]) -> int:
     """Run a command in a child process and return its wait status.
 
-    The child has our process group, terminal, open files, environment and signal mask, and
-    dies with us.
+    Called with every signal blocked, and so still at its end: a handler that raises must not
+    come between the end of the child and what is known of it. The child has our process
+    group, terminal, open files and environment, and dies with us.
 
     Args:
         command: the path of an executable, then its arguments.
+        mask: the signals that are blocked in the child.
         widowed: called, in another process, if we are killed by SIGKILL meanwhile.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
     # Where SIGCHLD is ignored, the kernel throws a child's status away.
     on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
+        # In this order: a signal that finds the lookout in the group has found the child too.
+        child = _spawn(command, mask, on_child)
         with Lookout(widowed) as lookout:
-            return _wait(_spawn(command, mask, on_child), lookout)
+            return _wait(child, lookout)
     finally:
         # A Ctrl-C that ended the program is still pending here, and was meant for it.
         while signal.sigtimedwait(EVERY_SIGNAL, 0):
             pass
         signal.signal(signal.SIGCHLD, on_child)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def end_as(status: int) -> NoReturn:
@@ -84,9 +95,10 @@ def _spawn(command: list[str], mask: Iterable[int], on_child: Any) -> int:
         if os.getppid() != parent:
             os._exit(CANNOT_RUN)
         signal.signal(signal.SIGCHLD, on_child)
-        # Python's own handler would take a Ctrl-C that the new program then never sees.
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Our handlers would take a signal that the new program then never sees.
+        for number in EVERY_SIGNAL:
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.execve(command[0], command, _environment())
     except OSError as error:
