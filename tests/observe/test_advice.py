@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import pickle
+import re
 import string
 import weakref
 from collections.abc import Mapping, Sequence
@@ -162,7 +164,11 @@ CASES = [
     (NATIVE, "", "hashlib.sha256(data)", "thread", "to_thread(hashlib.sha256, ...)"),
     (NATIVE, "", "print(len(zlib.compress(x)))", "thread", "to_thread(zlib.compress, ...)"),
     (NATIVE_GIL, "re", "re.match(p, text)", "process", "nested repeats"),
-    (NATIVE_GIL, "", "PATTERN.search(text)", "process", "(pool, PATTERN.search, ...)"),
+    (NATIVE_GIL, "re", "m = re.match(p, text)", "process", "(pool, find_groups, ...)"),
+    (NATIVE_GIL, "", "PATTERN.search(text)", "process", "have `find_groups` return what is"),
+    (NATIVE_GIL, "", "all = re.finditer(p, text)", "process", "(pool, find_groups, ...)"),
+    (NATIVE_GIL, "", "words = PATTERN.findall(text)", "process", "(pool, PATTERN.findall, ...)"),
+    (NATIVE_GIL, "", "text = re.sub(p, '', text)", "process", "(pool, re.sub, ...)"),
     (NATIVE_GIL, "", "x = sorted(data)", "process", "sort smaller pieces"),
     (NATIVE_GIL, "", "data.sort()", "process", "(pool, sorted, ...)"),
     (NATIVE_GIL, "json", "json.dumps(orders)", "process", "give it smaller pieces"),
@@ -198,6 +204,22 @@ class TestRules:
     def test_every_class_has_a_last_rule(self, blocker: Blocker) -> None:
         last = [r for r in RULES if blocker in r.blockers and not (r.modules or r.source or r.gil)]
         assert len(last) == 1
+
+    def test_a_function_around_a_regex_is_told_what_to_return(self) -> None:
+        frames = [(f"{STDLIB}/re/__init__.py", 166, "match"), (APP, 2, "find"), (APP, 5, "handle")]
+        source = Sources({APP: "def find(text):\n    return P.match(text)\n\n\n    m = find(t)\n"})
+        advice = advise(group_of(NATIVE_GIL, frames, own=1), empty(), source)
+        assert advice is not None
+        assert "(pool, find, ...)" in advice.text
+        assert "have `find` return what is needed of it" in advice.text
+
+    def test_matches_cannot_be_sent_and_what_the_other_calls_return_can(self) -> None:
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(re.match("a", "a"))
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(re.finditer("a", "a"))
+        findall = pickle.loads(pickle.dumps(re.compile("a").findall))
+        assert pickle.loads(pickle.dumps(findall("aba"))) == ["a", "a"]
 
     def test_a_callback_does_not_await(self) -> None:
         to, text = seen(NATIVE, "", "matrix.mean()", kind=Kind.READER)

@@ -21,6 +21,11 @@ PROCESS = "`await loop.run_in_executor(pool, {call}, ...)` with a `ProcessPoolEx
 CALLBACK_THREAD = "`loop.run_in_executor(None, {call}, ...)`"
 CALLBACK_PROCESS = "`loop.run_in_executor(pool, {call}, ...)` with a `ProcessPoolExecutor`"
 
+NESTED = (
+    "A pattern of nested repeats, as `(a+)+`, takes twice as long with each character: write it "
+    "without."
+)
+
 UNNAMED = "function"
 """Stands for the call where the source does not show it."""
 
@@ -35,6 +40,7 @@ class Rule(NamedTuple):
     functions: tuple[str, ...] = ()  # of these modules, where not all of them count
     source: str = ""  # pattern of the user's line
     call: str = ""  # what to send elsewhere in place of what the line calls
+    stand_in: str = ""  # what to send where the line calls what `source` matches
     gil: bool = False  # another thread held the GIL
 
 
@@ -190,10 +196,20 @@ RULES = (
     Rule(
         (NATIVE_GIL, PYTHON),
         "process",
-        "A regex keeps the GIL until its search ends: {process}; a pattern of nested repeats, "
-        "as `(a+)+`, takes twice as long with each character: write it without.",
+        "A regex keeps the GIL until its search ends: {process}. What comes back is pickled, and "
+        "a match cannot be: have `{call}` return what is needed of it, as `match.groups()`. "
+        f"{NESTED}",
         modules=("re", "regex"),
-        source=r"(?<![\w.])re\.\w+\(|\.(search|match|fullmatch|findall|finditer|sub|subn)\(",
+        functions=("search", "match", "fullmatch", "finditer"),
+        source=r"\.(search|match|fullmatch|finditer)\(",
+        stand_in="find_groups",
+    ),
+    Rule(
+        (NATIVE_GIL, PYTHON),
+        "process",
+        f"A regex keeps the GIL until its search ends: {{process}}. {NESTED}",
+        modules=("re", "regex"),
+        source=r"(?<![\w.])re\.\w+\(|\.(findall|sub|subn)\(",
     ),
     Rule(
         (NATIVE_GIL,),
@@ -252,6 +268,8 @@ def _names(rule: Rule, module: str, function: str) -> bool:
 def sentence(rule: Rule, scene: Scene) -> str:
     """Return a rule's sentence about what was seen."""
     call = rule.call or scene.call or UNNAMED
+    if rule.stand_in and re.search(rule.source, f"{call}("):
+        call = rule.stand_in
     thread, process = (
         (CALLBACK_THREAD, CALLBACK_PROCESS) if scene.in_callback else (THREAD, PROCESS)
     )
