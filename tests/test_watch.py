@@ -130,7 +130,7 @@ def test_the_signal_is_taken_and_given_back(watched: Watched) -> None:
     before = caught_signals()
     with watched.recorder():
         number = watched.header["watch_signal"]
-        assert signal.SIGRTMIN < number < signal.SIGRTMAX
+        assert number == signal.SIGURG
         assert caught_signals() == before | 1 << (number - 1)
         assert signal.getsignal(number) is signal.SIG_DFL
     assert caught_signals() == before
@@ -163,10 +163,10 @@ def own_handler() -> Iterator[Callable[[int], list[int]]]:
 def test_a_signal_that_the_program_uses_is_left_to_it(
     watched: Watched, own_handler: Callable[[int], list[int]]
 ) -> None:
-    used = signal.SIGRTMAX - 1
+    used = signal.SIGURG
     calls = own_handler(used)
     with watched.recorder():
-        assert watched.header["watch_signal"] not in {0, used}
+        assert signal.SIGRTMIN < watched.header["watch_signal"] < signal.SIGRTMAX
         signal.raise_signal(used)
     signal.raise_signal(used)
     assert calls == [used, used]
@@ -192,8 +192,7 @@ def test_a_program_that_takes_the_watchs_signal_gets_it(
 
 def test_a_thread_that_blocks_the_signal_is_seen_all_the_same(watched: Watched) -> None:
     def compute_undisturbed() -> None:
-        every = range(signal.SIGRTMIN, signal.SIGRTMAX + 1)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, every)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [watched.header["watch_signal"]])
         compute(0.4)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -431,3 +430,48 @@ def test_python_code_that_c_code_calls_can_be_looked_at_at_any_moment(watched: W
     assert watched.recording.looks > 10
     functions = {frame.function for step in watched.recording.blocked for frame in step.lines}
     assert functions <= {"key", "main"}
+
+
+# A new program starts with its predecessor's pending signals, and not with its handlers.
+
+EXEC_WITH_THE_SIGNAL_PENDING = """
+import os, signal, sys, threading
+import fournil
+from fournil.observe.reading import read_file
+
+with fournil.Recorder(sys.argv[1], size=2 << 20):
+    number = read_file(sys.argv[1]).header["watch_signal"]
+    assert number
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    signal.pthread_kill(threading.get_ident(), number)
+    unblock = f"import signal; signal.pthread_sigmask(signal.SIG_UNBLOCK, [{number}])"
+    os.execv(sys.executable, [sys.executable, "-c", unblock + "; print('lives')"])
+"""
+
+EXEC_WHILE_THE_WATCH_ASKS = """
+import os, sys, time
+import fournil
+
+async def main():
+    end = time.thread_time() + 0.002 + 0.0005 * (left % 16)
+    while time.thread_time() < end:
+        pass
+    if left:
+        os.execv(sys.executable, [*sys.orig_argv[:-1], str(left - 1)])
+    print("lives")
+
+left = int(sys.argv[2])
+with fournil.Recorder(sys.argv[1], threshold=0.001, size=2 << 20):
+    fournil.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [(EXEC_WITH_THE_SIGNAL_PENDING, []), (EXEC_WHILE_THE_WATCH_ASKS, ["32"])]
+)
+def test_a_program_that_replaces_itself_lives(
+    program: str, words: list[str], watched: Watched
+) -> None:
+    command = [sys.executable, "-c", program, watched.path, *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("lives\n", "", 0)

@@ -31,8 +31,8 @@ class Recorder:
             a file in shared memory that is removed when the recorder stops.
         threshold: how long a step must run to count as blocked, in seconds.
         size: of the recording, in bytes.
-        watch: whether to find out why and where steps block. The watch uses one real-time
-            signal while it is on.
+        watch: whether to find out why and where steps block. The watch uses SIGURG while it
+            is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
             wherever it lies.
 

@@ -73,10 +73,10 @@ static int stack_signal_in_kernel(const ucontext_t *context, uint64_t *argument)
 
 static void stack_signal_handler(int number, siginfo_t *info, void *context) {
     (void)number;
-    (void)info;
     int saved = errno;
     int asked = STACK_ASKED;
-    if (__atomic_load_n(&stack_signal.tid, __ATOMIC_ACQUIRE) == (int)syscall(SYS_gettid) &&
+    if (info->si_code == SI_TIMER &&
+        __atomic_load_n(&stack_signal.tid, __ATOMIC_ACQUIRE) == (int)syscall(SYS_gettid) &&
         __atomic_compare_exchange_n(&stack_signal.state, &asked, STACK_WRITING, 0,
                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         stack_signal.in_kernel = stack_signal_in_kernel(context, &stack_signal.argument);
@@ -86,24 +86,38 @@ static void stack_signal_handler(int number, siginfo_t *info, void *context) {
     errno = saved;
 }
 
-/* Take the highest real-time signal that nobody uses (programs take the lowest). Returns its
- * number; 0: none is free. */
-static int stack_signal_take(void) {
+/* Take a signal if nobody uses it. Returns whether it is taken. */
+static int stack_signal_try(int number) {
     struct sigaction now, ours;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = stack_signal_handler;
     ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigemptyset(&ours.sa_mask);
+    return sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+           now.sa_handler == SIG_DFL && sigaction(number, &ours, NULL) == 0;
+}
+
+/* Take a signal. Returns its number; 0: none is free.
+ *
+ * A program that replaces itself by exec loses its handlers, and keeps the signals that are
+ * pending: the default action of most would end the new program. SIGURG's is to do nothing,
+ * and few programs use it. For one that does, the highest real-time signal that nobody uses
+ * (programs take the lowest). */
+static int stack_signal_take(void) {
+    int taken = 0;
     if (pipe2(stack_signal.through, O_CLOEXEC | O_NONBLOCK) != 0)
         return 0;
     stack_signal.state = STACK_IDLE;
-    for (int number = SIGRTMAX - 1; number > SIGRTMIN; number--)
-        if (sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
-            now.sa_handler == SIG_DFL && sigaction(number, &ours, NULL) == 0)
-            return stack_signal.number = number;
-    close(stack_signal.through[0]);
-    close(stack_signal.through[1]);
-    return 0;
+    if (stack_signal_try(SIGURG))
+        taken = SIGURG;
+    for (int number = SIGRTMAX - 1; number > SIGRTMIN && taken == 0; number--)
+        if (stack_signal_try(number))
+            taken = number;
+    if (taken == 0) {
+        close(stack_signal.through[0]);
+        close(stack_signal.through[1]);
+    }
+    return stack_signal.number = taken;
 }
 
 /* Whether the signal's handler is still the one set above: a program may have set its own. */
