@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import platform
+import random
 import re
 import signal
 import subprocess
@@ -359,6 +360,26 @@ def test_starting_and_stopping_leaks_nothing(tmp_path: Path) -> None:
     wait_until(lambda: held() == before)
     # A watch that stays takes 200 KiB.
     assert resident_bytes() - memory < 100 * 200 * 1024
+
+
+# The GIL.
+
+
+def test_a_step_is_timed_while_the_request_to_the_one_before_is_open(watched: Watched) -> None:
+    # Each Python step is looked at and asked just before it ends.
+    numbers = [random.random() for _ in range(400_000)]
+
+    def sort() -> None:
+        sorted(numbers)
+
+    watched.run(*[lambda: compute(THRESHOLD + 0.004), sort] * 20)
+    classes = Counter(
+        (step.culprit.function.rpartition(".")[2], step.blocker)
+        for step in watched.recording.blocked
+    )
+    right = classes["sort", Blocker.NATIVE_GIL]
+    assert right >= 4 * classes["sort", Blocker.PYTHON], classes
+    assert right >= 10, classes
 
 
 # Starting, stopping and forking at bad moments.

@@ -19,6 +19,7 @@ from tests.observe.builder import (
     STDLIB,
     Builder,
     site_subject,
+    tick,
 )
 
 FETCH = [(f"{STDLIB}/socket.py", 706, "readinto"), (APP, 42, "fetch"), (APP, 50, "handle")]
@@ -60,6 +61,21 @@ def test_looks_and_answers_may_come_after_the_step_and_out_of_order() -> None:
     builder.look(1.0, 1.5, 1.0, HELD, [(APP, 8, "sort")], ask=3, thread=loop)
     (step,) = read(builder).blocked
     assert step.blocker is Blocker.NATIVE_GIL
+
+
+def test_a_request_that_outlives_its_step_says_nothing_of_what_came_later() -> None:
+    # A Python step ends before it sees the request, and the next one is in C.
+    builder = Builder()
+    loop = builder.loop(blocked=2)
+    builder.look(1.0, 1.06, 1.0, HELD, [(APP, 8, "count")], ask=3, thread=loop)
+    builder.blocked(1.0, 1.062, 1, thread=loop)
+    builder.look(1.1, 1.16, 1.1, HELD, [(APP, 9, "sort")], ask=4, thread=loop)
+    builder.blocked(1.1, 1.2, 1, thread=loop)
+    over = {"thread": loop, "evidence": kinds.SAW_OVER}
+    builder.answer(3, 0.1, since=tick(1.06), **over)
+    builder.answer(4, 0.04, since=tick(1.16), **over)
+    python, native = read(builder).blocked
+    assert (python.blocker, native.blocker) == (Blocker.PYTHON, Blocker.NATIVE_GIL)
 
 
 def test_an_answer_of_another_thread_does_not_count() -> None:

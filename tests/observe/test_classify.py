@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fournil.observe.classify import Limits, judge, label
-from fournil.observe.model import Blocker, Frame, Look
+from fournil.observe.classify import Limits, judge, label, until
+from fournil.observe.model import Answer, Blocker, Frame, Look
 from tests.observe.builder import GIL_WAIT, HELD, OFF, ON_CPU
 
 MS = 2_500_000  # ticks
@@ -44,14 +44,14 @@ def test_what_one_look_speaks_for(evidence: int, expected: Blocker | None) -> No
     ],
 )
 def test_how_long_the_gil_was_kept_tells_python_from_c(cpu_ns: int, expected: Blocker) -> None:
-    assert label([look(0, 50, HELD, ask=7)], {7: cpu_ns}, LIMITS) == [expected]
+    assert label([look(0, 50, HELD, ask=7)], {7: Answer(cpu_ns)}, LIMITS) == [expected]
 
 
 def test_the_programs_own_switch_interval_is_the_measure() -> None:
     looks = [look(0, 50, HELD, ask=7)]
-    assert label(looks, {7: 100_000_000}, Limits(0.4, 100_000_000)) == [Blocker.PYTHON]
-    assert label(looks, {7: 3_000_000}, Limits(0.4, 1_000_000)) == [Blocker.NATIVE_GIL]
-    assert label(looks, {7: 15_000_000}, Limits(0.4, 0)) == [Blocker.NATIVE_GIL]
+    assert label(looks, {7: Answer(100_000_000)}, Limits(0.4, 100_000_000)) == [Blocker.PYTHON]
+    assert label(looks, {7: Answer(3_000_000)}, Limits(0.4, 1_000_000)) == [Blocker.NATIVE_GIL]
+    assert label(looks, {7: Answer(15_000_000)}, Limits(0.4, 0)) == [Blocker.NATIVE_GIL]
 
 
 def test_a_request_without_an_answer_was_open_as_long_as_the_looks_that_name_it() -> None:
@@ -67,7 +67,7 @@ def test_a_look_without_a_request_follows_the_others_of_its_step() -> None:
         look(50, 60, HELD, ask=1),
         look(60, 100, HELD, ask=2),
     ]
-    answers = {1: 5_000_000, 2: 40_000_000}
+    answers = {1: Answer(5_000_000), 2: Answer(40_000_000)}
     assert label(looks, answers, LIMITS)[0] is Blocker.NATIVE_GIL
     assert label(looks[:2], answers, LIMITS)[0] is Blocker.PYTHON
     assert label(looks[:1], answers, LIMITS)[0] is Blocker.PYTHON
@@ -77,7 +77,7 @@ def test_the_class_is_what_most_of_the_time_speaks_for_and_not_most_of_the_looks
     looks = [look(0, 500, OFF, SLEEP)] + [
         look(at, at + 1, HELD, LOOP, ask=1) for at in range(500, 530)
     ]
-    verdict = judge(looks, {1: 5_000_000}, LIMITS)
+    verdict = judge(looks, {1: Answer(5_000_000)}, LIMITS)
     assert verdict is not None
     assert (verdict.blocker, verdict.culprit) == (Blocker.WAITING, SLEEP)
 
@@ -97,7 +97,7 @@ def test_the_culprit_is_the_heaviest_line_of_the_class_that_won() -> None:
 
 def test_waiting_for_the_gil_speaks_for_no_class_but_is_counted() -> None:
     looks = [look(0, 900, GIL_WAIT), look(900, 950, HELD, LOOP, ask=1)]
-    verdict = judge(looks, {1: 5_000_000}, LIMITS)
+    verdict = judge(looks, {1: Answer(5_000_000)}, LIMITS)
     assert verdict is not None
     assert (verdict.blocker, verdict.culprit) == (Blocker.PYTHON, LOOP)
     assert verdict.gil_wait == 900 * MS
@@ -135,3 +135,48 @@ def test_a_look_that_ends_before_it_begins_weighs_nothing() -> None:
     verdict = judge([look(90, 60, ON_CPU, SORT), look(60, 61, OFF)], {}, LIMITS)
     assert verdict is not None
     assert verdict.blocker is Blocker.WAITING
+
+
+# On a busy machine, the asker waits for a CPU as well, and asks late.
+
+IN_C, IN_PYTHON = Answer(40 * 10**6), Answer(6 * 10**6)
+
+
+@pytest.mark.parametrize(
+    ("answer", "alone", "among_python", "among_c"),
+    [
+        # Clear: kept for long after it was told, or while the asker ran, or given up at once.
+        (Answer(11_000_000, told_ns=5_000_000), "native-gil", "native-gil", "native-gil"),
+        (Answer(80_000_000, 40_000_000, 70_000_000), "native-gil", "native-gil", "native-gil"),
+        (Answer(16_000_000, waited_ns=1_000_000), "native-gil", "native-gil", "native-gil"),
+        (Answer(6_000_000, told_ns=0), "python", "python", "python"),
+        (Answer(14_000_000, waited_ns=8_000_000), "python", "python", "python"),
+        # Kept to the end of the step: Python code would have given it up within it.
+        (Answer(11_000_000, over=True), "native-gil", "native-gil", "native-gil"),
+        # The step ended before Python code would have given it up.
+        (Answer(0, over=True), "python", "python", "native-gil"),
+        (Answer(9_000_000, over=True), "python", "python", "native-gil"),
+        # The asker did not run for as long as the GIL was kept.
+        (Answer(40_000_000, waited_ns=30_000_000), "native-gil", "python", "native-gil"),
+        (Answer(40_000_000, waited_ns=60_000_000, over=True), "native-gil", "python", "native-gil"),
+        # Given up on its own account.
+        (Answer(1_000_000), "python", "python", "native-gil"),
+    ],
+)
+def test_what_an_answer_speaks_for(
+    answer: Answer, alone: str, among_python: str, among_c: str
+) -> None:
+    doubtful = look(0, 50, HELD, ask=7)
+    assert label([doubtful], {7: answer}, LIMITS) == [Blocker(alone)]
+    looks = [doubtful, look(50, 60, HELD, ask=8)]
+    assert label(looks, {7: answer, 8: IN_PYTHON}, LIMITS)[0] is Blocker(among_python)
+    assert label(looks, {7: answer, 8: IN_C}, LIMITS)[0] is Blocker(among_c)
+
+
+def test_what_a_thread_did_after_its_step_does_not_count() -> None:
+    answer = Answer(100_000_000, told_ns=98_000_000, over=True, since=50 * MS)
+    assert until(53 * MS, answer, LIMITS)[:2] == (3_000_000, 1_000_000)
+    assert until(40 * MS, answer, LIMITS)[:2] == (0, 0)
+    assert until(400 * MS, answer, LIMITS) == answer
+    within = answer._replace(over=False)
+    assert until(53 * MS, within, LIMITS) == within

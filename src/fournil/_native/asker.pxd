@@ -16,6 +16,15 @@ cdef struct Question:
     # first seen without the GIL; 0: not yet.
     uint64_t last_cpu_ns
     uint64_t let_go_cpu_ns
+    # The watch's: the thread's CPU time when it was first seen that the GIL's holder has been
+    # told to give it up; 0: not yet.
+    uint64_t told_cpu_ns
+    # A later step of the thread, which holds the GIL while the request is still open; 0: none.
+    # The watch's until the request is granted, as are its request's number and its start.
+    uint64_t later_begin
+    uint32_t later_ask
+    uint64_t later_since
+    uint64_t later_cpu_ns
 
 
 cdef enum AskState:
@@ -34,6 +43,10 @@ cdef class Asker:
     cdef int calibrating_tid            # the thread that waits for the GIL then
     cdef uint64_t gil_futex             # where threads wait for the GIL; 0: not known
     cdef uint64_t state                 # AskState
+    cdef double ticks_per_ns
+    cdef int tid                        # the thread's own; set before `start` returns
+    cdef int status_fd                  # its `status` file; the watch's
+    cdef uint64_t waits                 # of the thread, before the request that is under way
     cdef uint32_t number                # of the last request; the watch's
     cdef int put                        # questions since the last request; the watch's
     cdef Question questions[MAX_THREADS]
@@ -42,8 +55,11 @@ cdef class Asker:
     cdef void stop(self) noexcept
     # Called by the watch's thread.
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil
+    cdef uint32_t time_later(self, int slot, uint64_t begin) noexcept nogil
     cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil
     cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil
+    cdef bint holder_is_told(self) noexcept nogil
+    cdef void note_told(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void open(self) noexcept nogil
     cdef bint is_open(self) noexcept nogil
@@ -51,4 +67,8 @@ cdef class Asker:
     # The asker's thread.
     cdef void run(self) noexcept nogil
     cdef void learn_gil_futex(self) noexcept
-    cdef void answer(self) noexcept
+    cdef void answer(self, uint64_t waited_ns) noexcept
+    cdef void write_answer(
+        self, int slot, uint32_t ask, uint64_t begin, uint64_t since, uint64_t cpu_ns,
+        uint64_t waited_ns
+    ) noexcept

@@ -3,6 +3,10 @@
 Python code gives the GIL up about one switch interval after another thread asks for it, C
 code that keeps it only when it returns. So the asker asks while a watched thread holds the
 GIL, and writes down how much CPU time that thread then spends until it lets go.
+
+CPython's way to ask is to wait for one switch interval, and only then to tell the holder. On a
+busy machine that may be late, since the asker has to wait for a CPU as well: so it is also
+written down how long it had to, and how much CPU time the holder spent once it was told.
 """
 
 import os
@@ -17,8 +21,10 @@ from fournil._native.sys.native_thread cimport native_thread_start
 from fournil._native.sys.thread_state cimport (
     SYS_futex,
     thread_cpu_ns,
+    thread_cpu_wait_ns,
     thread_file,
     thread_syscall,
+    thread_waits,
 )
 from fournil._native.sys.threads cimport (
     gettid,
@@ -44,6 +50,7 @@ cdef class Asker:
 
     def __cinit__(self, Ring ring):
         self.ring = ring
+        self.status_fd = -1
         sem_init(&self.opened, 0, 0)
         sem_init(&self.gil_taken, 0, 0)
 
@@ -52,6 +59,10 @@ cdef class Asker:
         sem_destroy(&self.gil_taken)
 
     cdef start(self):
+        header = self.ring.header
+        self.ticks_per_ns = (header.clock_ticks - header.started_ticks) / <double> (
+            header.clock_ns - header.started_ns
+        )
         cdef int error = native_thread_start(&self.thread, "fournil-ask", run_asker, <void *> self)
         if error:
             raise RuntimeError(f"the watch cannot start a thread: {os.strerror(error)}")
@@ -61,6 +72,7 @@ cdef class Asker:
         sem_post(&self.opened)
         with nogil:
             sem_wait(&self.gil_taken)
+        self.status_fd = thread_file(self.tid, "status")
 
     cdef void stop(self) noexcept:
         if not self.running:
@@ -70,6 +82,8 @@ cdef class Asker:
         with nogil:
             sem_post(&self.opened)
             pthread_join(self.thread, NULL)
+        if self.status_fd >= 0:
+            close(self.status_fd)
 
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil:
         """Have it timed how long a thread keeps the GIL; return the request's number, or 0.
@@ -81,7 +95,7 @@ cdef class Asker:
         if state == ASK_GRANTED:
             return 0
         if observe(&question.held):
-            return question.ask if question.begin == begin else 0
+            return question.ask if question.begin == begin else self.time_later(slot, begin)
         if state == ASK_IDLE and self.put == 0:
             self.number += 1
         question.ask = self.number
@@ -89,7 +103,8 @@ cdef class Asker:
         question.tid = tid
         question.since = ticks_now()
         question.cpu_ns = thread_cpu_ns(tid)
-        question.last_cpu_ns = question.let_go_cpu_ns = 0
+        question.later_begin = 0
+        question.last_cpu_ns = question.let_go_cpu_ns = question.told_cpu_ns = 0
         if publish_and_observe(&question.held, 1, &self.state) != state:
             question.held = 0  # the request was granted just now
             return 0
@@ -97,14 +112,40 @@ cdef class Asker:
             self.put += 1
         return question.ask
 
+    cdef uint32_t time_later(self, int slot, uint64_t begin) noexcept nogil:
+        """Have a step timed whose thread is still asked for the GIL because of another one."""
+        cdef Question *question = &self.questions[slot]
+        if question.later_begin == begin:
+            return question.later_ask
+        publish(&question.later_begin, 0)
+        self.number += 1
+        question.later_ask = self.number
+        question.later_since = ticks_now()
+        question.later_cpu_ns = thread_cpu_ns(question.tid)
+        if publish_and_observe(&question.later_begin, begin, &self.state) != ASK_OPEN:
+            publish(&question.later_begin, 0)
+            return 0
+        return question.later_ask
+
     cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil:
         cdef Question *question = &self.questions[slot]
-        return observe(&question.held) and question.begin == begin
+        return observe(&question.held) and begin in (question.begin, question.later_begin)
 
     cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil:
         """A thread that is being timed was seen without the GIL."""
         if self.questions[slot].let_go_cpu_ns == 0:
             publish(&self.questions[slot].let_go_cpu_ns, cpu_ns)
+
+    cdef bint holder_is_told(self) noexcept nogil:
+        """Tell whether it is certain that the holder has been told to give up the GIL."""
+        # The asker waits once before it tells the holder, and then again.
+        cdef uint64_t before = observe(&self.waits)
+        return before != 0 and thread_waits(self.status_fd) >= before + 2
+
+    cdef void note_told(self, int slot, uint64_t cpu_ns) noexcept nogil:
+        """A thread that is being timed had spent so much CPU time when it had been told."""
+        if self.questions[slot].told_cpu_ns == 0:
+            publish(&self.questions[slot].told_cpu_ns, cpu_ns)
 
     cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil:
         """A thread, which may be one that is being timed, has spent so much CPU time."""
@@ -129,8 +170,14 @@ cdef class Asker:
 
     cdef void run(self) noexcept nogil:
         cdef uint64_t ignored = 0
+        cdef uint64_t waited
         cdef Question *question
         cdef int slot
+        cdef int schedstat_fd
+        cdef int status_fd
+        self.tid = gettid()
+        schedstat_fd = thread_file(self.tid, "schedstat")
+        status_fd = thread_file(self.tid, "status")
         while True:
             sem_wait(&self.opened)
             if self.stopping:
@@ -145,10 +192,17 @@ cdef class Asker:
                     if observe(&question.held):
                         question.since = ticks_now()
                         question.cpu_ns = thread_cpu_ns(question.tid)
+                waited = thread_cpu_wait_ns(schedstat_fd)
+                publish(&self.waits, thread_waits(status_fd))
                 with gil:
                     publish_and_observe(&self.state, ASK_GRANTED, &ignored)
-                    self.answer()
+                    self.answer(thread_cpu_wait_ns(schedstat_fd) - waited)
+                publish(&self.waits, 0)
                 publish(&self.state, ASK_IDLE)
+        if schedstat_fd >= 0:
+            close(schedstat_fd)
+        if status_fd >= 0:
+            close(status_fd)
 
     cdef void learn_gil_futex(self) noexcept:
         """See where a thread waits that wants the GIL, while this one has it."""
@@ -167,32 +221,53 @@ cdef class Asker:
         close(fd)
         self.calibrating_tid = 0
 
-    cdef void answer(self) noexcept:
-        """Write down how long each thread kept the GIL, in CPU time of its own."""
-        cdef uint64_t granted = ticks_now()
-        cdef uint64_t cpu_ns
+    cdef void answer(self, uint64_t waited_ns) noexcept:
+        """Write down how long each thread kept the GIL, in CPU time of its own.
+
+        This thread waited for a CPU for so long while it asked.
+        """
         cdef Question *question
-        cdef Sample *sample
+        cdef uint64_t later
         cdef int slot
         for slot in range(MAX_THREADS):
             question = &self.questions[slot]
             if not observe(&question.held):
                 continue
-            cpu_ns = observe(&question.let_go_cpu_ns)
-            if cpu_ns == 0:
-                # The thread may have ended by now, and its clock with it.
-                cpu_ns = thread_cpu_ns(question.tid) or observe(&question.last_cpu_ns)
-            sample = self.ring.next_sample()
-            sample.at = granted
-            sample.since = question.since
-            sample.begin = question.begin
-            sample.cpu_ns = max(cpu_ns, question.cpu_ns) - question.cpu_ns
-            sample.ask = question.ask
-            sample.thread = slot
-            if observe(&self.ring.threads[slot].begin) != question.begin:
-                sample.evidence = SAW_OVER
-            sample.kind = SAMPLE_ASK
+            self.write_answer(
+                slot, question.ask, question.begin, question.since, question.cpu_ns, waited_ns
+            )
+            later = observe(&question.later_begin)
+            if later:
+                self.write_answer(
+                    slot, question.later_ask, later, question.later_since, question.later_cpu_ns,
+                    waited_ns
+                )
             publish(&question.held, 0)
+
+    cdef void write_answer(
+        self, int slot, uint32_t ask, uint64_t begin, uint64_t since, uint64_t cpu_ns,
+        uint64_t waited_ns
+    ) noexcept:
+        """Write down what became of a request that was made at a tick and a CPU time."""
+        cdef Question *question = &self.questions[slot]
+        cdef Sample *sample = self.ring.next_sample()
+        cdef uint64_t until = observe(&question.let_go_cpu_ns)
+        cdef uint64_t told = max(observe(&question.told_cpu_ns), cpu_ns)
+        if until == 0:
+            if observe(&self.ring.threads[slot].begin) != begin:
+                sample.evidence = SAW_OVER
+            # The thread may have ended by now, and its clock with it.
+            until = thread_cpu_ns(question.tid) or observe(&question.last_cpu_ns)
+        sample.at = ticks_now()
+        sample.since = since
+        sample.begin = begin
+        sample.cpu_ns = max(until, cpu_ns) - cpu_ns
+        if question.told_cpu_ns and until > told:
+            sample.syscall = <uint32_t> min((until - told) // 1000, <uint64_t> 0xFFFFFFFF)
+        sample.delay = <uint64_t> (waited_ns * self.ticks_per_ns)
+        sample.ask = ask
+        sample.thread = slot
+        sample.kind = SAMPLE_ASK
 
 
 # The reference is borrowed: `stop` joins the thread before the Asker can go. It takes the GIL

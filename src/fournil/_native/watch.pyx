@@ -210,10 +210,15 @@ cdef class Watch:
         # GIL would otherwise look like C code that keeps it.
         cdef uint32_t slot
         cdef Look *look
+        cdef bint told = self.asker.holder_is_told()
         for slot in range(used):
             look = &self.looks[slot]
-            if self.asker.is_timing(slot, look.begin) and self.waits_for_gil(look):
+            if not self.asker.is_timing(slot, look.begin):
+                continue
+            if self.waits_for_gil(look):
                 self.asker.note_let_go(slot, thread_cpu_ns(look.tid))
+            elif told:
+                self.asker.note_told(slot, thread_cpu_ns(look.tid))
 
     cdef bint waits_for_gil(self, Look *look) noexcept nogil:
         cdef uint64_t argument = 0

@@ -8,11 +8,12 @@ by others at other moments, and belong to a step by its thread and begin.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from fournil.observe import classify, stacks
 from fournil.observe.model import (
+    Answer,
     BlockedGroup,
     BlockedStep,
     Blocker,
@@ -48,7 +49,7 @@ class Evidence(NamedTuple):
     ended: Sequence[Ended]
     looks: Mapping[Key, Sequence[Look]]  # at steps, in the order in which they were taken
     script_looks: Sequence[Look]
-    answers: Mapping[int, Mapping[int, int]]  # by thread and request: CPU nanoseconds
+    answers: Mapping[int, Mapping[int, Answer]]  # by thread and request
 
 
 class Judge:
@@ -78,7 +79,11 @@ class Judge:
     def _step(self, step: Ended, site: Site | None, *, is_over: bool) -> BlockedStep:
         thread, begin = step.thread, step.begin
         looks = self._evidence.looks.get((thread, begin), ())
-        verdict = classify.judge(looks, self._evidence.answers.get(thread, {}), self._limits)
+        answers = {
+            ask: classify.until(step.end, answer, self._limits)
+            for ask, answer in self._answers_to(thread, looks)
+        }
+        verdict = classify.judge(looks, answers, self._limits)
         duration = self._clock.duration
         culprit = verdict.culprit if verdict else None
         if culprit is None:
@@ -100,6 +105,10 @@ class Judge:
             else {},
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
         )
+
+    def _answers_to(self, thread: int, looks: Iterable[Look]) -> Iterator[tuple[int, Answer]]:
+        answers = self._evidence.answers.get(thread, {})
+        return ((ask, answers[ask]) for ask in {look.ask for look in looks} if ask in answers)
 
     def script(self, thread: int) -> Script:
         """Return the slow lines of a program that ran no loop.

@@ -13,11 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fournil.observe import stacks
-from fournil.observe.model import Blocker, Frame, Look
+from fournil.observe.model import Answer, Blocker, Frame, Look
 from fournil.record.kinds import SAW_GIL_HELD, SAW_GIL_WAIT, SAW_ON_CPU
 
 PATIENCE = 3
 """A thread that used so many switch intervals of CPU time after a request is in C code."""
+
+PATIENCE_TO_THE_END = 2
+"""The same for one that kept the GIL until its step had ended: Python code would have given it
+up within the step, about one interval after the request."""
 
 DEFAULT_SWITCH_INTERVAL_NS = 5_000_000
 
@@ -29,9 +33,8 @@ class Limits(NamedTuple):
     switch_interval_ns: int
 
     @property
-    def kept_ns(self) -> float:
-        """The GIL kept for at least so long is kept by C code."""
-        return PATIENCE * (self.switch_interval_ns or DEFAULT_SWITCH_INTERVAL_NS)
+    def interval_ns(self) -> int:
+        return self.switch_interval_ns or DEFAULT_SWITCH_INTERVAL_NS
 
 
 class Verdict(NamedTuple):
@@ -49,30 +52,67 @@ def weight(look: Look) -> int:
     return max(0, look.at - look.since)
 
 
+def until(end: int, answer: Answer, limits: Limits) -> Answer:
+    """Return the answer of a thread whose step ended at a tick: what it did later is not its."""
+    if not answer.over:
+        return answer
+    wall_ns = int(max(0, end - answer.since) * limits.ns_per_tick)
+    return answer._replace(
+        used_ns=min(answer.used_ns, wall_ns),
+        told_ns=max(0, answer.told_ns - max(0, answer.used_ns - wall_ns)),
+    )
+
+
+def weigh(answer: Answer, limits: Limits) -> tuple[Blocker, bool]:
+    """Return the class that an answer speaks for, and whether it leaves no doubt.
+
+    On a busy machine, the asker waits for a CPU as well, and tells the holder of the GIL late:
+    as much of the holder's time as the asker waited may have gone by before that.
+    """
+    interval = limits.interval_ns
+    surely_used = answer.used_ns - answer.waited_ns
+    if answer.told_ns >= interval or surely_used >= PATIENCE * interval:
+        return Blocker.NATIVE_GIL, True
+    if answer.over and surely_used >= PATIENCE_TO_THE_END * interval:
+        return Blocker.NATIVE_GIL, True
+    if answer.used_ns >= PATIENCE * interval:
+        return Blocker.NATIVE_GIL, False
+    # One that gives it up sooner does so on its own account, at the end of a C call or to wait;
+    # and one whose step ended may have been about to.
+    return Blocker.PYTHON, not answer.over and answer.used_ns >= interval // 2
+
+
 def label(
-    looks: Sequence[Look], answers: Mapping[int, int], limits: Limits
+    looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits
 ) -> list[Blocker | None]:
     """Return the class that each look at one step speaks for; None for a wait for the GIL.
 
-    `answers` has, by request, the CPU time in nanoseconds that the thread used between the
-    request for the GIL and its answer. A request without one was open when the program was
-    killed, and then the looks that name it tell how long it had been open at least.
+    `answers` has, by request, how the thread gave up the GIL. A request without one was open
+    when the program was killed, and then the looks that name it tell how long it had been
+    open at least. Looks without a request, or with a doubtful answer, follow the others.
     """
     asked: dict[int, Blocker] = {}
+    sure: set[int] = set()
     open_since: dict[int, int] = {}
     for look in looks:
         if _held(look) and look.ask:
-            used = answers.get(look.ask)
-            if used is None:
+            answer = answers.get(look.ask)
+            if answer is None:
                 since = open_since.setdefault(look.ask, look.at)
-                used = int((look.at - since) * limits.ns_per_tick)
-            asked[look.ask] = Blocker.NATIVE_GIL if used >= limits.kept_ns else Blocker.PYTHON
+                used_ns = int((look.at - since) * limits.ns_per_tick)
+                asked[look.ask], _ = weigh(Answer(used_ns), limits)
+                continue
+            asked[look.ask], is_sure = weigh(answer, limits)
+            if is_sure:
+                sure.add(look.ask)
     totals: defaultdict[Blocker, int] = defaultdict(int)
+    doubtful: defaultdict[Blocker, int] = defaultdict(int)
     for look in looks:
         if _held(look) and look.ask:
-            totals[asked[look.ask]] += weight(look)
-    unasked = heaviest(totals) or Blocker.PYTHON
-    return [_label(look, asked, unasked) for look in looks]
+            (totals if look.ask in sure else doubtful)[asked[look.ask]] += weight(look)
+    unasked = heaviest(totals) or heaviest(doubtful) or Blocker.PYTHON
+    known = {ask: asked[ask] for ask in sure}
+    return [_label(look, known, unasked) for look in looks]
 
 
 def _held(look: Look) -> bool:
@@ -87,7 +127,7 @@ def _label(look: Look, asked: Mapping[int, Blocker], unasked: Blocker) -> Blocke
     return asked.get(look.ask, unasked)
 
 
-def judge(looks: Sequence[Look], answers: Mapping[int, int], limits: Limits) -> Verdict | None:
+def judge(looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits) -> Verdict | None:
     """Return what the looks at one step say together, or None when there are none.
 
     The class is the one that most of the time speaks for, and the culprit is the line where

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from fournil.observe import blocked, classify, stacks
 from fournil.observe.lag import lag_of_turns, turns_of_buckets
 from fournil.observe.model import (
+    Answer,
     BlockedStep,
     Frame,
     Look,
@@ -201,12 +202,18 @@ class _Decoder:
         ended = []
         looks: defaultdict[blocked.Key, list[Look]] = defaultdict(list)
         script_looks: list[Look] = []
-        answers: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        answers: defaultdict[int, dict[int, Answer]] = defaultdict(dict)
         for entry in _entries(self._raw.samples, layout.SAMPLE):
             thread, begin, kind = entry["thread"], entry["begin"], entry["kind"]
             is_script = entry["step_kind"] == Kind.SCRIPT
             if kind == SampleKind.ASK:
-                answers[thread][entry["ask"]] = entry["cpu_ns"]
+                answers[thread][entry["ask"]] = Answer(
+                    used_ns=entry["cpu_ns"],
+                    told_ns=entry["syscall"] * 1000,
+                    waited_ns=int(entry["delay"] * self._clock.ns_per_tick),
+                    over=bool(entry["evidence"] & kinds.SAW_OVER),
+                    since=entry["since"],
+                )
             elif kind == SampleKind.BLOCKED and not is_script:
                 at, delay = entry["at"], entry["delay"]
                 subject, step_kind = entry["subject"], entry["step_kind"]

@@ -80,6 +80,16 @@ class Look(NamedTuple):
     own: Frame | None  # the innermost frame of the user's own code, or just the innermost
 
 
+class Answer(NamedTuple):
+    """How a thread gave up the GIL that it had been asked for."""
+
+    used_ns: int  # the CPU time that it used from the request until then
+    told_ns: int = 0  # of that, what it used after it was told, as far as is known
+    waited_ns: int = 0  # how long the one who asked had to wait for a CPU meanwhile
+    over: bool = False  # it kept the GIL until its step had ended
+    since: int = 0  # tick of the request
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A piece of code that ran as a step, with the totals of all its steps."""

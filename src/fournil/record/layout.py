@@ -205,14 +205,19 @@ SAMPLE = Layout(
     subject="I",
     stack="I",  # text: lines of file, line, function, innermost first; 0: unknown
     ask="I",  # the request for the GIL that was open; 0: none
-    syscall="I",  # 1 + the number of the system call that the thread was in; 0: unknown or none
+    # Of a look: 1 + the number of the system call that the thread was in; 0: unknown or none. Of
+    # an answer: how many microseconds of CPU time the thread spent after it was seen that it
+    # had been told to give up the GIL; 0: it was not seen, or none.
+    syscall="I",
     thread="H",
     kind="B",  # kinds.SampleKind
     evidence="B",  # kinds.SAW_*
     step_kind="B",  # kinds.Kind
     spare="B",
     spare2="H",
-    delay="Q",  # ticks: the ready delay of a blocked step
+    # Ticks: the ready delay of a blocked step; how long, while it asked, who asked for the GIL
+    # had to wait for a CPU.
+    delay="Q",
 )
 
 LAYOUTS = (HEADER, SITE, TASK, THREAD, EVENT, SAMPLE)

@@ -64,6 +64,31 @@ static inline long thread_syscall(int syscall_fd, uint64_t *argument) {
     return number;
 }
 
+/* How long a thread has wanted to run while others had the CPUs, in nanoseconds; 0: the kernel
+ * does not tell. `schedstat_fd` is an open `schedstat` file, or -1. */
+static inline uint64_t thread_cpu_wait_ns(int schedstat_fd) {
+    char text[96];
+    unsigned long long ran, waited;
+    ssize_t size = schedstat_fd < 0 ? -1 : pread(schedstat_fd, text, sizeof text - 1, 0);
+    if (size <= 0)
+        return 0;
+    text[size] = 0;
+    return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? waited : 0;
+}
+
+/* How often a thread has begun to wait for something; 0: the kernel does not tell.
+ * `status_fd` is an open `status` file, or -1. */
+static inline unsigned long thread_waits(int status_fd) {
+    static const char name[] = "\nvoluntary_ctxt_switches:";
+    char text[4096];
+    ssize_t size = status_fd < 0 ? -1 : pread(status_fd, text, sizeof text - 1, 0);
+    if (size <= 0)
+        return 0;
+    text[size] = 0;
+    const char *line = strstr(text, name);
+    return line != NULL ? strtoul(line + sizeof name - 1, NULL, 10) : 0;
+}
+
 /* The CPU clock of a thread, as the kernel makes it of the thread's id
  * (include/linux/posix-timers.h): unlike pthread_getcpuclockid this is safe for a thread that
  * has ended. */

@@ -7,6 +7,8 @@ cdef extern from "sys/thread_state.h" nogil:
     long thread_kernel_ticks(int stat_fd)
     long thread_syscall(int syscall_fd, uint64_t *argument)
     uint64_t thread_cpu_ns(int tid)
+    uint64_t thread_cpu_wait_ns(int schedstat_fd)
+    unsigned long thread_waits(int status_fd)
 
 cdef extern from "<sys/syscall.h>" nogil:
     enum:
