@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from tests.observe.toyloop import Block, Program, Sleep
 from tests.observe.toyprograms import AWAIT, all_of, mended, predicted, recorded
@@ -38,8 +38,19 @@ def grow(tree: Tree) -> Program:
             yield node
 
 
+# The second child's timer is due while the turn polls in which it wakes the first.
+DUE_IN_POLL: Tree = [
+    Block(0.02),
+    [
+        [[[Sleep(0.003)], [Sleep(0.0)]], Block(0.02)],
+        [[[Sleep(0.003), Sleep(0.003)]]],
+    ],
+]
+
+
 class TestAnyProgram:
     @given(tree)
+    @example(DUE_IN_POLL)
     @settings(max_examples=150, deadline=None)
     def test_nothing_moved_is_the_recorded_run(self, tree: Tree) -> None:
         model, loop = recorded(lambda: grow(tree))

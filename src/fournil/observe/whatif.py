@@ -259,7 +259,8 @@ class _Run:
             if now >= self.stop:
                 break
             due = [index]
-            limit = int(now * 1e6 + 1.5) * size
+            # The poll takes a moment, and finds what becomes due in it.
+            limit = int((now + overhead[index]) * 1e6 + 1.5) * size
             while heap and heap[0] < limit:
                 due.append(heappop(heap) % size)
             if len(due) > 1:
