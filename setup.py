@@ -30,6 +30,15 @@ NATIVE = Path("src/fournil/_native")
 # FOURNIL_DEBUG=1: asserts, bounds checks, no optimization. Changing it needs `--force`.
 debug = os.environ.get("FOURNIL_DEBUG", "0") not in ("", "0")
 
+# FOURNIL_SANITIZE=address,undefined: as gcc's -fsanitize. Such modules are only for a Python
+# that is started with the sanitizer's library preloaded; see `make sanitize`.
+sanitizers = os.environ.get("FOURNIL_SANITIZE", "")
+sanitize = (
+    [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
+    if sanitizers
+    else []
+)
+
 setup(
     ext_modules=cythonize(
         [
@@ -42,7 +51,9 @@ setup(
                     "-iquote",
                     str(NATIVE),
                     *(["-O0", "-g", "-UNDEBUG"] if debug else ["-O2"]),
+                    *sanitize,
                 ],
+                extra_link_args=sanitize,
                 define_macros=[] if debug else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
             )
             for path in sorted(NATIVE.glob("*.pyx"))

@@ -12,7 +12,7 @@ import pytest
 import fournil
 from fournil.record import layout, native
 
-NATIVE = Path(fournil.__file__).parent / "_native"
+NATIVE = Path(__file__).parents[2] / "src" / "fournil" / "_native"
 
 
 def test_the_declarations_are_up_to_date() -> None:
