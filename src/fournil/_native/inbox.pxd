@@ -6,6 +6,9 @@ cdef class Inbox:
     # Touched only by threads that hold the GIL.
     cdef PyObject *spare                # bytes that nobody else holds; NULL while it is delivered
     cdef Py_ssize_t capacity            # of `spare`, whatever its length says
+    # What was last delivered uncopied, which `capacity` is of until then; only ever compared, so
+    # that it may be gone.
+    cdef PyObject *delivered
     cdef Py_ssize_t next_capacity       # of the one after it
     cdef uint32_t returned              # how many deliveries in a row nobody kept
 

@@ -65,19 +65,23 @@ cdef class Inbox:
             self.next_capacity *= 2
         data = self.spare
         self.spare = NULL
+        self.delivered = NULL
         if self.returned >= TRUSTING and not kept:
             bytes_set_length(data, came)
         elif came < self.capacity:
             _PyBytes_Resize(&data, came)
             self.capacity = came
+        self.delivered = data
         result = <bytes> data
         Py_DECREF(result)
         return result
 
     cdef void take_back(self, bytes data) noexcept:
         """Take back what was delivered, to use it again if the caller alone holds it."""
-        if self.spare != NULL:
-            return  # a small message, which was copied
+        # A small message was copied. And who received this one may have received from another
+        # socket meanwhile: only of the last one it is known how long it was made.
+        if self.spare != NULL or <PyObject *> data != self.delivered:
+            return
         if not bytes_alone(<PyObject *> data):
             self.returned = 0
             return
