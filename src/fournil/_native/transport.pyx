@@ -45,8 +45,10 @@ class StreamTransport(_HasStream):
     def __del__(self):
         cdef Stream stream = self._stream
         if stream.fd >= 0:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            stream.close_descriptor()
+            try:
+                warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            finally:
+                stream.close_descriptor()
 
     def __repr__(self):
         cdef Stream stream = self._stream
@@ -168,7 +170,7 @@ class StreamTransport(_HasStream):
 
     @property
     def _sock(self):
-        return (<Stream> self._stream).socket()
+        return (<Stream> self._stream).socket_object()
 
     @property
     def _sock_fd(self):
