@@ -109,6 +109,7 @@ cdef class Listener(Channel):
 
     cdef int serve_tls(self, int fd, bytes peer) except -1:
         connection = Socket(self.family, SOCK_STREAM, self.proto, fd)
+        connection.setblocking(False)  # the descriptor does not already, as it does not know
         name = address_object(<sockaddr *> PyBytes_AS_STRING(peer), PyBytes_GET_SIZE(peer))
         context, handshake_timeout, shutdown_timeout = self.tls
         self.core.create_task(

@@ -445,6 +445,8 @@ cdef class Stream(Channel):
         """Return the socket object, which owns the descriptor from now on; None once closed."""
         if self.sock is None and self.fd >= 0:
             self.sock = Socket(self.family, SOCK_STREAM, self.proto, self.fd)
+            # The descriptor does not block already, but the object does not know.
+            self.sock.setblocking(False)
         return self.sock
 
     cdef object local_address(self):
