@@ -8,6 +8,7 @@ that is one, and hands each call on to its native stream.
 import asyncio.constants
 import asyncio.transports
 import asyncio.trsock
+import socket
 import warnings
 
 from fournil._native.core cimport LoopCore
@@ -15,8 +16,15 @@ from fournil._native.layout cimport KIND_READER
 from fournil._native.stream cimport Stream, check_data
 from fournil._native.sys.epoll cimport EPOLLIN
 from fournil._native.sys.python cimport PyContext_CopyCurrent
-from fournil._native.sys.sockets cimport getpeername, sockaddr, sockaddr_storage, socklen_t
+from fournil._native.sys.sockets cimport (
+    SOCK_STREAM,
+    getpeername,
+    sockaddr,
+    sockaddr_storage,
+    socklen_t,
+)
 
+cdef object Socket = socket.socket
 cdef object TransportSocket = asyncio.trsock.TransportSocket
 
 
@@ -74,8 +82,8 @@ class StreamTransport(_HasStream):
                 self._extra[name] = stream.peer_address()
             elif name == "sockname":
                 self._extra[name] = stream.local_address()
-            elif name == "socket" and (sock := stream.socket_object()) is not None:
-                self._extra[name] = TransportSocket(sock)
+            elif name == "socket":
+                self._extra[name] = TransportSocket(stream.socket_object() or closed(stream))
         return self._extra.get(name, default)
 
     def set_protocol(self, protocol):
@@ -206,6 +214,13 @@ class StreamTransport(_HasStream):
             stream.poller.attach(stream)
             if self.is_reading() and not stream.eof_received:
                 stream.poller.want(stream, EPOLLIN)
+
+
+cdef object closed(Stream stream):
+    """Return a socket object as it is after its connection was closed."""
+    sock = Socket(stream.family, SOCK_STREAM, stream.proto)
+    sock.close()
+    return sock
 
 
 cdef Stream new_stream(LoopCore loop, int fd, int family, int proto):
