@@ -25,7 +25,11 @@ from fournil._native.core cimport LoopCore
 from fournil._native.layout cimport KIND_READER
 from fournil._native.stream cimport Stream, os_error
 from fournil._native.sys.epoll cimport EPOLLIN
-from fournil._native.sys.python cimport PyContext_CopyCurrent
+from fournil._native.sys.python cimport (
+    PyContext_CopyCurrent,
+    PyContext_Enter,
+    PyContext_Exit,
+)
 from fournil._native.sys.sockets cimport (
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
@@ -89,11 +93,16 @@ cdef class Listener(Channel):
         return True
 
     cdef int serve(self, int fd, bytes peer) except -1:
-        cdef Stream stream
+        # What the factory sets in its context is seen by its connection alone, as in asyncio, where
+        # a task makes each connection.
+        cdef Stream stream = new_stream(self.core, fd, self.family, self.proto)
+        stream.peer = peer
+        stream._context = PyContext_CopyCurrent()
+        PyContext_Enter(stream._context)
         try:
-            protocol = self.factory()
+            begin(stream, self.factory(), self.server, None)
         except BaseException as error:
-            close_fd(fd)
+            stream.give_up()
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
                 raise
             # asyncio says nothing of it when it is not in debug mode.
@@ -102,10 +111,9 @@ cdef class Listener(Channel):
                     "message": "Error on transport creation for incoming connection",
                     "exception": error,
                 })
-            return 0
-        stream = new_stream(self.core, fd, self.family, self.proto)
-        stream.peer = peer
-        return begin(stream, protocol, self.server, None)
+        finally:
+            PyContext_Exit(stream._context)
+        return 0
 
     cdef int serve_tls(self, int fd, bytes peer) except -1:
         connection = Socket(self.family, SOCK_STREAM, self.proto, fd)

@@ -38,6 +38,7 @@ cdef class Stream(Channel):
     cdef bint protocol_paused
 
     cdef int open(self) except -1
+    cdef int give_up(self) except -1
     cdef int use(self, protocol) except -1
     cdef int close(self) except -1
     cdef int force_close(self, error) except -1

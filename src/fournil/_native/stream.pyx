@@ -80,14 +80,21 @@ cdef class Stream(Channel):
             # What is written goes out at once, not when what went before was acknowledged.
             setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
         self.poller.attach(self)
+        # What comes is read after connection_made: the ready queue keeps the order.
+        self.poller.want(self, EPOLLIN)
         if self.server is not None:
             if server_knows_transports:
                 self.server._attach(self.transport)
             else:
                 self.server._attach()
         self.core.soon(self.protocol.connection_made, (self.transport,), self._context)
-        # What comes is read after that call: the ready queue keeps the order.
-        return self.poller.want(self, EPOLLIN)
+        return 0
+
+    cdef int give_up(self) except -1:
+        """End a connection that did not begin."""
+        self.close_descriptor()
+        self.protocol = self.transport = self.server = None
+        return 0
 
     cdef int use(self, protocol) except -1:
         """Have `protocol` called from now on."""

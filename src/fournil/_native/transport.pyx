@@ -239,7 +239,8 @@ cdef Stream new_stream(LoopCore loop, int fd, int family, int proto):
 
 cdef int begin(Stream stream, protocol, server, dict extra) except -1:
     """Give a stream its transport and its protocol, and let it begin."""
-    stream._context = PyContext_CopyCurrent()
+    if stream._context is None:
+        stream._context = PyContext_CopyCurrent()
     stream.transport = StreamTransport(stream)
     stream.transport._extra = extra
     stream.server = server
