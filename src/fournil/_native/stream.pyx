@@ -333,11 +333,11 @@ cdef class Stream(Channel):
         return self.keep(data, sent)
 
     cdef int write_lines(self, lines) except -1:
-        cdef bint waited = self.waiting() > 0
-        cdef list listed = list(lines)
+        cdef bint waited
+        # All or none: what is no data must not leave behind what came before it.
+        cdef list listed = [as_bytes(data) for data in lines]
         self.check_writing("writelines")
-        for data in listed:
-            check_data(data)
+        waited = self.waiting() > 0
         if not listed or self.is_lost():
             return 0
         if self.outbox is None:
@@ -478,6 +478,11 @@ cdef int check_data(data) except -1:
             f"data argument must be a bytes-like object, not {type(data).__name__!r}"
         )
     return 0
+
+
+cdef bytes as_bytes(data):
+    # Its owner may change what is not bytes as soon as the write returns.
+    return data if type(data) is bytes else bytes(memoryview(data))
 
 
 cdef bytes raw_local_address(int fd):
