@@ -8,9 +8,9 @@ future.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, EBADF, EINTR, errno
 
-from fournil._native.calls cimport call_with
+from fournil._native.calls cimport call, call_with
 from fournil._native.core cimport LoopCore
 from fournil._native.layout cimport KIND_READER, KIND_WRITER
 from fournil._native.stream cimport os_error
@@ -52,6 +52,9 @@ cdef class Operation(Handle):
             if self.future.done():
                 return self.end()
             try:
+                # The number may be another file's by now, whose bytes are not for this one.
+                if call(self.sock, "fileno") != self.fd:
+                    raise os_error(EBADF)
                 result = self.attempt()
             except (SystemExit, KeyboardInterrupt):
                 raise
