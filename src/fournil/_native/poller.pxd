@@ -15,6 +15,9 @@ cdef struct Watched:
     # A weak reference to the socket object whose registration outlasts its reader, or NULL.
     PyObject *owner
     uint32_t registered                 # what the kernel was asked to report; 0: nothing
+    # How many files of this number the kernel was told of: its reports carry it, and so tell a
+    # file from the one that had the number before.
+    uint32_t generation
 
 
 cdef enum:
@@ -61,6 +64,7 @@ cdef class Poller:
     cdef int fd_of(self, file) except -1
     cdef int reserve(self, int fd) except -1
     cdef int register(self, int fd) except -1
+    cdef int tell_kernel(self, int operation, int fd, uint32_t wanted) noexcept
     cdef int rebuild(self) except -1
     cdef void forget(self, int fd) noexcept
     cdef void forget_all(self) noexcept

@@ -58,14 +58,16 @@ cdef class Poller:
     cdef int open(self) except -1:
         """Make the epoll instance."""
         cdef epoll_event event
+        cdef int problem
         cdef int epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if epoll_fd < 0:
             PyErr_SetFromErrno(OSError)
         event.events = EPOLLIN
-        event.data.u64 = 0
-        event.data.fd = self.wake_fd
+        event.data.u64 = <uint32_t> self.wake_fd
         if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) < 0:
-            PyErr_SetFromErrno(OSError)
+            problem = errno
+            close_fd(epoll_fd)
+            raise OSError(problem, os.strerror(problem))
         self.epoll_fd = epoll_fd
         return 0
 
@@ -100,17 +102,20 @@ cdef class Poller:
         cdef uint32_t mask
         cdef uint64_t value
         for i in range(count):
-            fd = self.events[i].data.fd
+            fd = <int> (self.events[i].data.u64 & ~<uint32_t> 0)
             mask = self.events[i].events
             if fd == self.wake_fd:
                 eventfd_read(fd, &value)
                 self.woken = False
                 continue
-            if self.watched[fd].registered == 0:
+            if (
+                self.watched[fd].registered == 0
+                or self.watched[fd].generation != self.events[i].data.u64 >> 32
+            ):
                 # Of a file that was closed here while a copy of its descriptor lives on
                 # elsewhere, as in a forked child: it can no longer be named to the kernel.
-                self.rebuild()
-                continue
+                # What else was reported is again, by the new instance.
+                return self.rebuild()
             if self.watched[fd].channel != NULL:
                 self.tell_channel(fd, mask, ready, now)
             # Errors and hang-ups are told to both sides: each finds out by its own call.
@@ -133,12 +138,22 @@ cdef class Poller:
         """Register everything anew, with a new epoll instance."""
         cdef int fd
         cdef int old = self.epoll_fd
-        self.open()
-        close_fd(old)
+        try:
+            self.open()
+        except OSError:
+            # When no descriptor is left, there is that of the old instance.
+            self.epoll_fd = -1
+            close_fd(old)
+            self.open()
+        else:
+            close_fd(old)
         for fd in range(self.capacity):
             if self.watched[fd].registered:
                 self.watched[fd].registered = 0
-                self.register(fd)
+                try:
+                    self.register(fd)
+                except OSError:
+                    pass  # closed as well, and forgotten: the kernel has nothing more to report
         return 0
 
     cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1:
@@ -241,6 +256,7 @@ cdef class Poller:
         # is, and saves both calls that would end and renew it. The same descriptor may belong
         # to another socket by now, of which the kernel knows nothing yet.
         cdef PyObject *old
+        cdef PyObject *owner
         cdef Watched *entry
         self.reserve(fd)
         entry = &self.watched[fd]
@@ -249,8 +265,10 @@ cdef class Poller:
                 Py_INCREF(handle)
                 entry.reader = <PyObject *> handle
                 return 0
-        old = entry.owner
-        entry.owner = PyWeakref_NewRef(sock, NULL)
+        # To make it may run the collector, and finalizers, which may change the table.
+        owner = PyWeakref_NewRef(sock, NULL)
+        old = self.watched[fd].owner
+        self.watched[fd].owner = owner
         Py_XDECREF(old)
         return self.put(fd, fd, &self.watched[fd].reader, handle)
 
@@ -316,6 +334,8 @@ cdef class Poller:
     cdef int reserve(self, int fd) except -1:
         cdef int capacity = self.capacity or 64
         cdef Watched *watched
+        if fd < 0:
+            raise ValueError(f"Invalid file descriptor: {fd}")
         if fd < self.capacity:
             return 0
         # Any number may be given, and none that is a descriptor is too great for a table.
@@ -335,7 +355,6 @@ cdef class Poller:
         """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd`."""
         cdef Watched *entry = &self.watched[fd]
         cdef uint32_t wanted = 0
-        cdef epoll_event event
         cdef int status, problem
         if self.epoll_fd < 0:
             raise RuntimeError("Event loop is closed")
@@ -345,24 +364,22 @@ cdef class Poller:
             wanted |= EPOLLOUT
         if entry.channel != NULL:
             wanted |= (<Channel> entry.channel).wanted
-        event.events = wanted
-        event.data.u64 = 0
-        event.data.fd = fd
         if wanted == 0:
             # The descriptor may be closed already: there is nothing left to take back then.
-            if epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, fd, &event) < 0:
+            if self.tell_kernel(EPOLL_CTL_DEL, fd, 0) < 0:
                 if errno != ENOENT and errno != EBADF:
                     PyErr_SetFromErrno(OSError)
         else:
-            status = epoll_ctl(
-                self.epoll_fd, EPOLL_CTL_MOD if entry.registered else EPOLL_CTL_ADD, fd, &event
+            status = self.tell_kernel(
+                EPOLL_CTL_MOD if entry.registered else EPOLL_CTL_ADD, fd, wanted
             )
             if status < 0 and entry.registered and errno == ENOENT:
-                status = epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, fd, &event)
+                status = self.tell_kernel(EPOLL_CTL_ADD, fd, wanted)
             elif status < 0 and not entry.registered and errno == EEXIST:
-                status = epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, fd, &event)
+                status = self.tell_kernel(EPOLL_CTL_MOD, fd, wanted)
             if status < 0:
                 problem = errno
+                self.files.pop(fd, None)
                 self.forget(fd)
                 raise OSError(problem, os.strerror(problem))
         entry.registered = wanted
@@ -370,9 +387,18 @@ cdef class Poller:
             self.files.pop(fd, None)
         return 0
 
+    cdef int tell_kernel(self, int operation, int fd, uint32_t wanted) noexcept:
+        cdef epoll_event event
+        if operation == EPOLL_CTL_ADD:
+            self.watched[fd].generation += 1
+        event.events = wanted
+        event.data.u64 = <uint64_t> self.watched[fd].generation << 32 | <uint32_t> fd
+        return epoll_ctl(self.epoll_fd, operation, fd, &event)
+
     cdef void forget(self, int fd) noexcept:
         cdef Watched entry = self.watched[fd]
         memset(&self.watched[fd], 0, sizeof(Watched))
+        self.watched[fd].generation = entry.generation
         Py_XDECREF(entry.reader)
         Py_XDECREF(entry.writer)
         Py_XDECREF(entry.channel)

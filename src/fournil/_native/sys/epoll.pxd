@@ -11,7 +11,6 @@ cdef extern from "<sys/epoll.h>" nogil:
         EPOLL_CTL_MOD
         EPOLL_CTL_DEL
     ctypedef union epoll_data_t:
-        int fd
         uint64_t u64
     struct epoll_event:
         uint32_t events
