@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=0.97, help="the share to reach (0.97)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep recordings with misses")
     options = parser.parse_args()
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
     only = set(filter(None, options.only.split(",")))
     ways = set(filter(None, options.ways.split(","))) or set(WAYS)
     programs = [
