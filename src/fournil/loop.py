@@ -173,14 +173,23 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     async def _sendfile_native(
         self, transp: transport.StreamTransport, file: IO[bytes], offset: int, count: int | None
     ) -> int:
+        sent_before = transp._make_empty_waiter()
         reading = transp.is_reading()
         transp.pause_reading()
-        await transp._make_empty_waiter()
-        sock = transp._lend()
         try:
-            return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+            await sent_before
+            sock = transp._lend()
+            try:
+                return await self.sock_sendfile(sock, file, offset, count, fallback=False)
+            finally:
+                transp._take_back()
+        except asyncio.SendfileNotAvailableError:
+            if transp.is_closing():
+                raise ConnectionError(
+                    "the connection was closed before the file was sent"
+                ) from None
+            raise
         finally:
-            transp._take_back()
             transp._reset_empty_waiter()
             if reading:
                 transp.resume_reading()

@@ -55,6 +55,7 @@ cdef class Poller:
     cdef int detach(self, Channel channel) except -1
     cdef int want(self, Channel channel, uint32_t wanted) except -1
     cdef int settle(self, Channel channel) except -1
+    cdef int abandon(self, int fd, ReadyQueue ready) except -1
     cdef Channel channel_of(self, file)
     cdef int begin_reading(self, int fd, sock, Handle handle) except -1
     cdef int end_reading(self, int fd, Handle handle) except -1

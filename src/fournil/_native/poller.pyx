@@ -285,6 +285,19 @@ cdef class Poller:
             self.take(fd, &self.watched[fd].writer)
         return 0
 
+    cdef int abandon(self, int fd, ReadyQueue ready) except -1:
+        """Have the writer of a descriptor, which is about to be closed, find that out."""
+        cdef PyObject *writer
+        if fd < self.capacity and self.watched[fd].writer != NULL:
+            writer = self.watched[fd].writer
+            self.watched[fd].writer = NULL
+            try:
+                push(ready, <Handle> writer)
+                self.register(fd)
+            finally:
+                Py_DECREF(<Handle> writer)
+        return 0
+
     cdef Channel channel_of(self, file):
         """Return the channel of a file or descriptor, or None."""
         cdef int fd = self.fd_of(file)

@@ -151,6 +151,8 @@ cdef class Stream(Channel):
         if self.local is None:
             self.local = raw_local_address(fd)
         self.poller.detach(self)
+        if self.empty_waiter is not None and not self.core._closed:
+            self.poller.abandon(fd, self.core.ready)  # a sendfile that waits for room
         self._cancelled = True
         self.fd = -1
         if self.sock is not None:
