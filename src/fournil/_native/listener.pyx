@@ -43,7 +43,6 @@ from fournil._native.transport cimport begin, new_stream
 
 cdef object logger = asyncio.log.logger
 cdef object Socket = socket.socket
-cdef object RETRY_DELAY = asyncio.constants.ACCEPT_RETRY_DELAY
 
 
 cdef class Listener(Channel):
@@ -142,7 +141,7 @@ cdef class Listener(Channel):
         })
         self.core.poller.want(self, 0)
         self.core.poller.settle(self)
-        self.core.call_later(RETRY_DELAY, self._resume)
+        self.core.call_later(asyncio.constants.ACCEPT_RETRY_DELAY, self._resume)
         return 0
 
     def _resume(self):
