@@ -3,6 +3,8 @@
 # Each does all of its own set-up in $(VENV), and only what changed since it was last called.
 # Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 # Arguments:      make test ARGS='-k timers'   make bench ARGS='--quick'
+#
+# make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test bench check sanitize valgrind clean
+.PHONY: demo test bench check conformance sanitize valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -34,6 +36,9 @@ test: $(made)/test $(made)/native
 
 bench: $(made)/peers $(made)/native
 	$(python) -m benchmarks $(ARGS)
+
+conformance: $(made)/native
+	$(python) -m tests.conformance $(ARGS)
 
 check: $(made)/check $(made)/native
 	$(python) -m ruff check .
