@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import functools
+import gc
 import json
 import sys
 import time
@@ -154,6 +155,8 @@ def main(order: Order) -> None:
             put_ours_in_place(results)
         tests = list(load(order))
         results.write(collected=[order.suite.short(test.id()) for test in tests])
+        # Some tests collect hundreds of times, which takes long with all that is there by now.
+        gc.freeze()
         unittest.TestSuite(tests).run(results)
         results.write(complete=True)
 
