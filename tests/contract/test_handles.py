@@ -197,3 +197,14 @@ def test_a_handle_that_ran_is_let_go_of(loop: Loop) -> None:
     for _ in range(3):
         run_turn(loop)
     assert reference() is None
+
+
+def test_are_asyncio_s_to_isinstance(loop: Loop) -> None:
+    soon, later = loop.call_soon(callback), loop.call_later(60, callback)
+    threadsafe = loop.call_soon_threadsafe(callback)
+    assert [isinstance(handle, asyncio.Handle) for handle in (soon, later, threadsafe)] == [
+        True
+    ] * 3
+    assert isinstance(later, asyncio.TimerHandle)
+    assert not isinstance(soon, asyncio.TimerHandle)
+    assert not isinstance(threadsafe, asyncio.TimerHandle)

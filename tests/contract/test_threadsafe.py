@@ -290,3 +290,43 @@ def test_loops_in_threads_that_call_each_other(loop_factory: LoopFactory, loops:
     for each in made:
         each.close()
     assert arrived == [rounds + 1] + [rounds] * (loops - 1)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="new in 3.14")
+def test_a_cancel_waits_for_the_end_of_the_callback(loop: Loop) -> None:
+    began, cancels, ended = threading.Event(), threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def call() -> None:
+        began.set()
+        cancels.wait()
+        # What runs in its own thread does not wait.
+        assert not handle.cancelled()
+        ended.set()
+
+    def cancel() -> None:
+        began.wait()
+        cancels.set()
+        seen.append(handle.cancelled())
+        seen.append(ended.is_set())
+        handle.cancel()
+        seen.append(handle.cancelled())
+
+    handle = loop.call_soon_threadsafe(call)
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    run_turn(loop)
+    thread.join()
+    assert seen == [False, True, True]
+
+
+def test_a_callback_that_cancels_itself(loop: Loop) -> None:
+    ran: list[bool] = []
+
+    def call() -> None:
+        handle.cancel()
+        ran.append(handle.cancelled())
+
+    handle = loop.call_soon_threadsafe(call)
+    run_turn(loop)
+    assert ran == [True]

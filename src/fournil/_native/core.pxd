@@ -42,5 +42,6 @@ cdef class LoopCore:
     cdef int run(self, Handle handle) except -1
     cdef int failed(self, Handle handle) except -1
     cdef Handle new_handle(self, callback, args, context)
+    cdef Handle new_threadsafe_handle(self, callback, args, context)
     cdef Handle soon(self, callback, args, context)
     cdef TimerHandle set_timer(self, double when, callback, args, context)

@@ -11,8 +11,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint64_t
 
-from fournil._native.handles cimport Handle, TimerHandle
 from fournil._native.channel cimport Channel
+from fournil._native.handles cimport Handle, ThreadsafeHandle, TimerHandle
 from fournil._native.inbox cimport Inbox
 from fournil._native.layout cimport KIND_CALLBACK, KIND_READER, KIND_TIMER, KIND_WRITER
 from fournil._native.poller cimport Poller
@@ -40,6 +40,8 @@ cdef enum:
     LOOK_EVERY_NS = 100_000
 
 cdef object get_ident = threading.get_ident
+# Since CPython 3.14.
+cdef bint has_threadsafe_handles = hasattr(asyncio.events, "_ThreadSafeHandle")
 cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
 cdef object Future = asyncio.Future
 cdef object ensure_of_asyncio = asyncio.SelectorEventLoop._ensure_fd_no_transport
@@ -55,6 +57,15 @@ cdef double ticks_per_ns() noexcept:
     while monotonic_ns() - imported_ns < 100_000:
         pass
     return (ticks_now() - imported_ticks) / <double> (monotonic_ns() - imported_ns)
+
+
+cdef inline Handle filled(LoopCore loop, Handle handle, callback, args, context):
+    handle._callback = callback
+    handle._args = args
+    handle._context = PyContext_CopyCurrent() if context is None else context
+    handle._loop = loop
+    handle.kind = KIND_CALLBACK
+    return handle
 
 
 cdef class LoopCore:
@@ -199,13 +210,12 @@ cdef class LoopCore:
     # What makes handles ready.
 
     cdef Handle new_handle(self, callback, args, context):
-        cdef Handle handle = Handle.__new__(Handle)
-        handle._callback = callback
-        handle._args = args
-        handle._context = PyContext_CopyCurrent() if context is None else context
-        handle._loop = self
-        handle.kind = KIND_CALLBACK
-        return handle
+        return filled(self, Handle.__new__(Handle), callback, args, context)
+
+    cdef Handle new_threadsafe_handle(self, callback, args, context):
+        if not has_threadsafe_handles:
+            return self.new_handle(callback, args, context)
+        return filled(self, ThreadsafeHandle.__new__(ThreadsafeHandle), callback, args, context)
 
     cdef Handle soon(self, callback, args, context):
         """Run `callback(*args)` in the next turn; `call_soon`, below, is this."""
@@ -226,7 +236,7 @@ cdef class LoopCore:
         """Run `callback(*args)` in the next turn; from any thread, or a signal's handler."""
         if self._closed:
             self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, context)
+        cdef Handle handle = self.new_threadsafe_handle(callback, args, context)
         if self._debug:
             self._check_callback(callback, "call_soon_threadsafe")
             handle._source_traceback = self._where()

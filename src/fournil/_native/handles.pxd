@@ -32,3 +32,7 @@ cdef class Handle:
 
 cdef class TimerHandle(Handle):
     pass
+
+
+cdef class ThreadsafeHandle(Handle):
+    cdef object lock                    # held while it runs

@@ -1,14 +1,25 @@
 # cython: binding=False
-"""Handles: what `call_soon`, `call_later` and their like return, with asyncio's interface."""
+"""Handles: what `call_soon`, `call_later` and their like return, with asyncio's interface.
 
+A native class cannot have asyncio's as a base, which has fields of its own. `isinstance` also
+goes by `__class__`, so that a handle is one of asyncio's to whoever asks.
+"""
+
+import asyncio.events
 import asyncio.format_helpers
+import threading
 
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 
-from fournil._native.sys.python cimport PyObject_Vectorcall, PyTupleObject
+from fournil._native.sys.python cimport (
+    PyObject_Vectorcall,
+    PyTupleObject,
+    raise_again,
+    take_raised_exception,
+)
 from fournil._native.timers cimport Timers
 
 # Since CPython 3.13 arguments, which may be secrets, are shown in debug mode only.
@@ -28,6 +39,10 @@ def show_callback(Handle handle not None):
 @cython.freelist(256)
 cdef class Handle:
     """A callback that waits for its turn; made by the loop's methods only."""
+
+    @property
+    def __class__(self):
+        return asyncio.events.Handle
 
     cdef int act(self) noexcept:
         # The callback may cancel its own handle: these keep what it runs on alive.
@@ -88,6 +103,10 @@ cdef class Handle:
 
 cdef class TimerHandle(Handle):
     """A callback that waits for a moment; ordered by it, as asyncio's is."""
+
+    @property
+    def __class__(self):
+        return asyncio.events.TimerHandle
 
     def cancel(self):
         """Cancel the callback; the loop forgets it at once."""
@@ -152,3 +171,45 @@ cdef class TimerHandle(Handle):
             and self._args == (<TimerHandle> other)._args
             and self._cancelled == (<TimerHandle> other)._cancelled
         )
+
+
+cdef class ThreadsafeHandle(Handle):
+    """A handle of `call_soon_threadsafe` since CPython 3.14.
+
+    Another thread that cancels it, or asks whether it is cancelled, waits while it runs: it
+    knows then that the callback has not begun, or has ended.
+    """
+
+    def __cinit__(self):
+        self.lock = threading.RLock()
+
+    cdef int act(self) noexcept:
+        cdef int status = 0
+        try:
+            self.lock.acquire()
+        except BaseException as problem:  # of a signal's handler, while this waits
+            error = problem
+            status = -1
+        else:
+            if not self._cancelled:  # by a thread that had the lock until now
+                status = Handle.act(self)
+            if status < 0:
+                error = take_raised_exception()
+            self.lock.release()
+        if status < 0:
+            raise_again(error)
+        return status
+
+    @property
+    def __class__(self):
+        return asyncio.events._ThreadSafeHandle
+
+    def cancel(self):
+        """Cancel the callback; cancelling one that ran or was cancelled does nothing."""
+        with self.lock:
+            Handle.cancel(self)
+
+    def cancelled(self):
+        """Return whether the callback was cancelled."""
+        with self.lock:
+            return self._cancelled
