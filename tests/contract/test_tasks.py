@@ -304,3 +304,21 @@ def test_a_hundred_thousand_tasks(loop: Loop) -> None:
         return sum([await task for task in tasks])
 
     assert loop.run_until_complete(main()) == sum(range(100_000))
+
+
+def test_types_that_a_program_replaced(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Task(asyncio.Task[str]):
+        pass
+
+    class Future(asyncio.Future[str]):
+        pass
+
+    async def work() -> str:
+        return "done"
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Task)
+    monkeypatch.setattr(asyncio.futures, "Future", Future)
+    task = loop.create_task(work())
+    assert type(task) is Task
+    assert type(loop.create_future()) is Future
+    assert loop.run_until_complete(task) == "done"

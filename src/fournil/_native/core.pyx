@@ -2,8 +2,9 @@
 """The loop's core: what runs millions of times. One turn is `LoopCore.turn`."""
 
 import asyncio
+import asyncio.futures
+import asyncio.tasks
 import threading
-from asyncio.tasks import Task
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
@@ -43,8 +44,10 @@ cdef object get_ident = threading.get_ident
 # Since CPython 3.14.
 cdef bint has_threadsafe_handles = hasattr(asyncio.events, "_ThreadSafeHandle")
 cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
-cdef object Future = asyncio.Future
 cdef object ensure_of_asyncio = asyncio.SelectorEventLoop._ensure_fd_no_transport
+# Programs replace the types there, and asyncio's loop takes what it finds.
+cdef dict names_of_futures = asyncio.futures.__dict__
+cdef dict names_of_tasks = asyncio.tasks.__dict__
 
 ticks_choose()
 cdef uint64_t imported_ns = monotonic_ns()
@@ -353,7 +356,7 @@ cdef class LoopCore:
     def create_future(self):
         """Return a new future of this loop."""
         # Options that are a dictionary already are handed on as they are.
-        return PyObject_Call(Future, (), self.task_options)
+        return PyObject_Call(names_of_futures["Future"], (), self.task_options)
 
     def create_task(self, coro, **options):
         """Run a coroutine as a task; `options` are those of `asyncio.Task`."""
@@ -364,7 +367,7 @@ cdef class LoopCore:
         else:
             if options:
                 options["loop"] = self
-            task = PyObject_Call(Task, (coro,), options or self.task_options)
+            task = PyObject_Call(names_of_tasks["Task"], (coro,), options or self.task_options)
         if self.record is not None:
             self.record.created(task, coro)
         return task
