@@ -4,7 +4,8 @@
 # Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 # Arguments:      make test ARGS='-k timers'   make bench ARGS='--quick'
 #
-# make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares.
+# make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares;
+# make packages does so with those of well-known packages, which it downloads.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test bench check conformance sanitize valgrind clean
+.PHONY: demo test bench check conformance packages sanitize valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -39,6 +40,9 @@ bench: $(made)/peers $(made)/native
 
 conformance: $(made)/native
 	$(python) -m tests.conformance $(ARGS)
+
+packages: $(made)/native
+	$(python) -m tests.conformance.packages $(ARGS)
 
 check: $(made)/check $(made)/native
 	$(python) -m ruff check .

@@ -96,9 +96,9 @@ def run_module(
         culprit = progress.running
         if progress.complete or culprit is None:
             place = "end" if progress.complete else "between two tests"
-            outcomes[f"{module} ({place})"] = _what_happened(ended)
+            outcomes[f"{module} ({place})"] = what_happened(ended)
             return _with_missing(outcomes, progress.collected)
-        outcomes[culprit] = _what_happened(ended)
+        outcomes[culprit] = what_happened(ended)
 
 
 def _with_missing(outcomes: Outcomes, collected: Iterable[str]) -> Outcomes:
@@ -110,7 +110,8 @@ def _with_missing(outcomes: Outcomes, collected: Iterable[str]) -> Outcomes:
     }
 
 
-def _what_happened(ended: Ended) -> Outcome:
+def what_happened(ended: Ended) -> Outcome:
+    """Return the outcome of the test that a process ended with."""
     if ended.status is None or "Timeout (" in ended.output:
         return Outcome("hung", ended.output)
     if ended.status < 0:
@@ -148,7 +149,7 @@ def _wait_for(order: Order, folder: str) -> Ended:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        with _ended_with_its_group(process):
+        with ended_with_its_group(process):
             try:
                 status: int | None = process.wait(MODULE_SECONDS)
             except subprocess.TimeoutExpired:
@@ -157,7 +158,8 @@ def _wait_for(order: Order, folder: str) -> Ended:
 
 
 @contextlib.contextmanager
-def _ended_with_its_group(process: subprocess.Popen[Any]) -> Iterator[None]:
+def ended_with_its_group(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kill a process, which leads a group, and the group at the end."""
     try:
         yield
     finally:

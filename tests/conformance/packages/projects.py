@@ -1,0 +1,123 @@
+"""The packages whose tests are run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Project(NamedTuple):
+    """A package, and how its tests are run."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    """What its tests need beside the package itself and pytest."""
+
+    arguments: tuple[str, ...] = ()
+    """Arguments for pytest."""
+
+    hide: tuple[str, ...] = ()
+    """Folders of the source that would be imported in place of the installed package."""
+
+    extras: str = ""
+    """The package's extras that are installed, as in `package[these]`."""
+
+    server: tuple[str, ...] = ()
+    """The command that starts a server which the tests need."""
+
+
+# The options of their authors that start several processes or measure coverage.
+PLAIN = ("-o", "addopts=")
+
+PROJECTS = (
+    Project(
+        "aiohttp",
+        "3.14.5",
+        (
+            *("pytest-cov", "pytest-mock", "pytest-timeout", "pytest-xdist", "pytest-codspeed"),
+            *("blockbuster", "freezegun", "isal; python_version < '3.14'", "proxy.py>=2.4.4rc5"),
+            *("python-on-whales", "re-assert", "setuptools-git", "trustme", "zlib-ng"),
+        ),
+        (*PLAIN, "-m", "not dev_mode and not autobahn and not internal", "tests"),
+        hide=("aiohttp",),
+        extras="[speedups]",
+    ),
+    Project(
+        "aiosmtpd",
+        "1.4.6",
+        ("pytest-asyncio<0.24", "pytest<8.3", "pytest-mock", "pytest-cov", "setuptools<81"),
+        (*PLAIN, "aiosmtpd/tests"),
+    ),
+    Project(
+        "anyio",
+        "4.16.0",
+        (
+            *("blockbuster>=1.5.29", "coverage>=7", "hypothesis", "psutil", "pytest-mock"),
+            *("pytest-timeout", "trustme", "truststore", "exceptiongroup"),
+        ),
+        ("-m", "not network", "-k", "not trio", "tests"),
+        hide=("src",),
+    ),
+    Project(
+        "asyncssh",
+        "2.24.1",
+        ("aiofiles", "bcrypt", "fido2", "ifaddr", "pyOpenSSL"),
+        (*PLAIN, "tests"),
+        hide=("asyncssh",),
+    ),
+    Project(
+        "httpcore",
+        "1.0.9",
+        ("trio", "trustme", "pytest-httpbin", "pytest-trio", "anyio"),
+        (*PLAIN, "-k", "not trio", "tests"),
+        hide=("httpcore",),
+        extras="[asyncio,http2,socks]",
+    ),
+    Project(
+        "hypercorn",
+        "0.18.0",
+        ("httpx", "hypothesis", "mock", "pytest-asyncio", "pytest-trio", "trio"),
+        (*PLAIN, "-k", "not trio", "tests"),
+        hide=("src",),
+    ),
+    Project(
+        "pytest-asyncio",
+        "1.5.0",
+        ("hypothesis",),
+        (*PLAIN, "tests"),
+        hide=("pytest_asyncio",),
+    ),
+    Project(
+        "redis",
+        "8.1.0",
+        ("pytest-asyncio", "pytest-timeout", "mock", "numpy", "cachetools"),
+        (*PLAIN, "-m", "not onlycluster and not redismod and not ssl", "tests/test_asyncio"),
+        hide=("redis",),
+        server=("redis-server", "--save", "", "--port", "6379"),
+    ),
+    Project(
+        "starlette",
+        "1.10.0",
+        ("blockbuster", "opentelemetry-sdk", "trio", "httpx2"),
+        (*PLAIN, "-k", "not trio", "tests"),
+        hide=("starlette",),
+        extras="[full]",
+    ),
+    Project(
+        "tornado",
+        "6.6.1",
+        (),
+        ("-o", "python_files=*_test.py", "--pyargs", "tornado.test"),
+        hide=("tornado",),
+    ),
+    Project(
+        "uvicorn",
+        "0.54.0",
+        (
+            *("a2wsgi", "cryptography", "httptools", "httpx2", "pytest-mock", "python-dotenv"),
+            *("pytest-xdist", "PyYAML", "trustme", "watchfiles", "websockets", "wsproto"),
+        ),
+        (*PLAIN, "tests"),
+        hide=("uvicorn",),
+    ),
+)
