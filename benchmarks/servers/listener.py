@@ -65,7 +65,11 @@ class Listener:
             made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             made.bind(str(self._path))
             return made
-        kind = socket.SOCK_DGRAM if self.over == "udp" else socket.SOCK_STREAM
-        made = socket.socket(socket.AF_INET, kind)
+        # Named, as getaddrinfo names it: asyncio sends small writes at once (TCP_NODELAY) on
+        # connections alone whose listener says that it is TCP, uvloop on all.
+        if self.over == "udp":
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+        else:
+            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.bind(("127.0.0.1", 0))
         return made
