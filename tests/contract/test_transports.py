@@ -327,9 +327,7 @@ def test_callbacks_that_fail_are_reported(loop: Loop, callback: str, message: st
 
 
 @pytest.mark.parametrize("callback", ["data_received", "eof_received"])
-def test_an_oserror_of_a_callback_ends_the_connection_unreported(
-    loop: Loop, callback: str
-) -> None:
+def test_an_oserror_of_a_callback_ends_the_connection_unreported(loop: Loop, callback: str) -> None:
     def fail(protocol: Acting) -> None:
         raise ConnectionAbortedError("by the protocol")
 
@@ -387,10 +385,15 @@ def test_interrupts_inside_a_write(loop: Loop) -> None:
         protocol = Acting(pause_writing=interrupt)
         async with connected(protocol) as (transport, peer):
             size = 0
-            with pytest.raises(KeyboardInterrupt):
+
+            def write_on() -> None:
+                nonlocal size
                 while True:
                     size += 65536
                     transport.write(bytes(65536))
+
+            with pytest.raises(KeyboardInterrupt):
+                write_on()
             while size:
                 size -= drain(peer)
                 await asyncio.sleep(0)
@@ -565,18 +568,17 @@ def test_the_context_of_callbacks(loop: Loop) -> None:
 
 @pytest.mark.parametrize("act", ["close", "abort", "pause_reading"])
 @pytest.mark.parametrize("callback", ["get_buffer", "buffer_updated"])
-def test_acts_inside_callbacks_of_a_buffered_protocol(
-    loop: Loop, callback: str, act: str
-) -> None:
+def test_acts_inside_callbacks_of_a_buffered_protocol(loop: Loop, callback: str, act: str) -> None:
     def once(protocol: ActingBuffered) -> None:
         if not acted:
             acted.append(True)
             getattr(protocol.transport, act)()
 
     acted: list[bool] = []
+    actions: dict[str, Any] = {callback: once}
 
     async def main() -> None:
-        protocol = ActingBuffered(**{callback: once})
+        protocol = ActingBuffered(**actions)
         async with connected(protocol) as (transport, peer):
             peer.send(b"hello")
             await until(lambda: acted)
@@ -621,7 +623,9 @@ def test_a_protocol_with_a_buffer_takes_over_and_hands_back(loop: Loop) -> None:
             peer.send(b"four")
             await until(lambda: plain.received == b"onefour")
             assert [event for event in buffered.events if event != "buffer"] == [
-                ("data", b"two"), ("data", b"thr"), ("data", b"ee")
+                ("data", b"two"),
+                ("data", b"thr"),
+                ("data", b"ee"),
             ]
 
     loop.run_until_complete(main())

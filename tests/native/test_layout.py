@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import fournil
 from fournil.record import layout, native
 
 NATIVE = Path(__file__).parents[2] / "src" / "fournil" / "_native"
