@@ -7,6 +7,7 @@ that the sources use and no table lists fails too, as does a listed name that no
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import re
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,7 @@ OF_A_LOOP = {
     "_debug": "taken over: a field of the core, which asyncio's set_debug() sets",
     "_ensure_fd_no_transport": "taken over: readers and writers of users ask it",
     "_make_socket_transport": "taken over: whatever connects a stream socket calls it",
+    "_make_ssl_transport": "taken over: create_connection, create_server and others call it",
     "_remove_reader": "taken over: transports and remove_reader call it",
     "_remove_writer": "taken over: transports and remove_writer call it",
     "_run_once": "taken over: one turn, for programs that drive a loop by hand",
@@ -66,8 +68,21 @@ OF_MODULES = {
     "asyncio._get_running_loop": "run() refuses to run inside a loop",
     "asyncio.base_events.Server._attach": "its parameters tell whether it is given the transport",
     "asyncio.base_events._format_handle": "debug mode: how a slow callback is shown",
+    "asyncio.constants._SendfileMode": "sendfile over TLS reads the file and writes it",
     "asyncio.events._set_running_loop": "a run of the loop says that it runs",
     "asyncio.format_helpers._format_callback_source": "how a callback is shown",
+    "asyncio.transports._FlowControlMixin": "sendfile refuses transports that are none",
+    "asyncio.unix_events._UnixDefaultEventLoopPolicy": "its factory makes the loops of run()",
+}
+
+# What asyncio's TLS transport has for start_tls, for sendfile and for protocols; ours as well.
+OF_A_TLS_TRANSPORT = {
+    "_extra": "what a stream's transport knows besides",
+    "_force_close": "called, on what carries the ciphertext: ends it with a reason",
+    "_loop": "read by asyncio's flow control",
+    "_protocol_paused": "read by sendfile",
+    "_sendfile_compatible": "read by sendfile",
+    "_start_tls_compatible": "read by start_tls",
 }
 
 
@@ -118,8 +133,13 @@ def test_of_a_handle() -> None:
     assert names >= OF_A_HANDLE.keys()
 
 
+def test_of_a_tls_transport() -> None:
+    names = private_names(asyncio.sslproto._SSLProtocolTransport)
+    assert OF_A_TLS_TRANSPORT.keys() == names & private_words()
+
+
 def test_of_modules() -> None:
-    assert OF_MODULES.keys() == set(re.findall(r"\basyncio(?:\.\w+)*?\._[a-z]\w*", sources()))
+    assert OF_MODULES.keys() == set(re.findall(r"\basyncio(?:\.\w+)*?\._[A-Za-z]\w*", sources()))
     for name in OF_MODULES:
         thing: object = asyncio
         for part in name.split(".")[1:]:

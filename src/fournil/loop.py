@@ -33,8 +33,8 @@ T = TypeVar("T")
 class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose hot path is native.
 
-    `LoopCore` takes over callbacks, timers, polling and wake-ups; TLS, UDP, subprocesses,
-    signals, pipes and name resolution are asyncio's own.
+    `LoopCore` takes over callbacks, timers, polling and wake-ups, `TLSCore` TLS; UDP,
+    subprocesses, signals, pipes and name resolution are asyncio's own.
 
     Args:
         selector: accepted because `asyncio.SelectorEventLoop` has it. The loop waits by its
@@ -193,6 +193,98 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             transp._reset_empty_waiter()
             if reading:
                 transp.resume_reading()
+
+    # TLS. Its modules are imported when the first connection needs them: a Python may have no ssl.
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext | None,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: asyncio.Server | None = None,
+        **options: Any,
+    ) -> asyncio.Transport | None:
+        from fournil._native.tls_transport import TLSProtocol
+
+        tls = TLSProtocol(self, protocol, sslcontext, waiter, **options)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
+
+    async def start_tls(
+        self,
+        transport: asyncio.BaseTransport,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport | None:
+        """Upgrade a connection to TLS; return the transport that its protocol uses from now on.
+
+        Args:
+            transport: what carries the ciphertext from now on: a transport of this loop.
+            protocol: the protocol of the connection.
+            sslcontext: how to encrypt.
+            server_side: whether this side is the server.
+            server_hostname: whom a client wants to speak to; None where it does not matter.
+            ssl_handshake_timeout: how many seconds the handshake may take, 60 unless given.
+            ssl_shutdown_timeout: how many seconds the end may take, 30 unless given.
+
+        Raises:
+            TypeError: what is given as context or transport cannot be used.
+            ssl.SSLError: the handshake failed.
+            ConnectionError: it was interrupted, or took too long.
+        """
+        import ssl
+
+        from fournil._native.tls_transport import TLSProtocol
+
+        if not isinstance(sslcontext, ssl.SSLContext):
+            raise TypeError(
+                f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
+            )
+        if not getattr(transport, "_start_tls_compatible", False):
+            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        carrier: Any = transport
+        waiter: Any = self.create_future()
+        tls = TLSProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            call_connection_made=False,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        if server_side and isinstance(protocol, asyncio.StreamReaderProtocol):
+            # What a client sent behind its last line in the clear is the handshake, or forged.
+            reader: Any = getattr(protocol, "_stream_reader", None)
+            if reader is not None and reader._buffer:
+                tls._feed(bytes(reader._buffer))
+                reader._buffer.clear()
+        # What comes before the protocol has its transport has to wait.
+        carrier.pause_reading()
+        carrier.set_protocol(tls)
+        made = self.call_soon(tls.connection_made, transport)
+        resumed = self.call_soon(carrier.resume_reading)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            made.cancel()
+            resumed.cancel()
+            raise
+        finally:
+            # An exception in it has this frame in its traceback.
+            waiter = None
+        return tls._app_transport
 
     # Called by the core, for what is rare.
 

@@ -188,6 +188,10 @@ class StreamTransport(_HasStream):
     def _server(self):
         return (<Stream> self._stream).server
 
+    def _force_close(self, exc):
+        cdef Stream stream = self._stream
+        stream.force_close(exc)
+
     def _make_empty_waiter(self):
         cdef Stream stream = self._stream
         if stream.empty_waiter is not None:
