@@ -6,6 +6,8 @@ from weakref import WeakKeyDictionary
 cdef enum:
     SIZE = 256 * 1024
 
+cdef tuple AT_ONCE = ("fournil._native.transport", "asyncio.selector_events")
+
 cdef object scratches = WeakKeyDictionary()
 
 
@@ -19,9 +21,10 @@ cdef class Scratch:
 
 cdef Scratch scratch_for(loop, transport):
     """Return what a transport of this loop may read into."""
-    # These fill a buffer as soon as they get it; others may first wait for the peer, while other
-    # connections read into it.
-    if type(transport).__module__.partition(".")[0] not in ("asyncio", "fournil"):
+    # A socket's transport fills a buffer as soon as it gets it, and has what it filled taken at
+    # once. Others may wait in between, while other connections read into it; and TLS over TLS
+    # decrypts into this buffer what it takes from its own.
+    if type(transport).__module__ not in AT_ONCE:
         return Scratch()
     scratch = scratches.get(loop)
     if scratch is None:
