@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.sslproto
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +70,7 @@ OF_MODULES = {
     "asyncio.base_events.Server._attach": "its parameters tell whether it is given the transport",
     "asyncio.base_events._format_handle": "debug mode: how a slow callback is shown",
     "asyncio.constants._SendfileMode": "sendfile over TLS reads the file and writes it",
+    "asyncio.events._ThreadSafeHandle": "what a handle of another thread says that it is",
     "asyncio.events._set_running_loop": "a run of the loop says that it runs",
     "asyncio.format_helpers._format_callback_source": "how a callback is shown",
     "asyncio.transports._FlowControlMixin": "sendfile refuses transports that are none",
@@ -84,6 +86,8 @@ OF_A_TLS_TRANSPORT = {
     "_sendfile_compatible": "read by sendfile",
     "_start_tls_compatible": "read by start_tls",
 }
+
+NEW_IN = {"asyncio.events._ThreadSafeHandle": (3, 14)}
 
 
 @cache
@@ -141,6 +145,8 @@ def test_of_a_tls_transport() -> None:
 def test_of_modules() -> None:
     assert OF_MODULES.keys() == set(re.findall(r"\basyncio(?:\.\w+)*?\._[A-Za-z]\w*", sources()))
     for name in OF_MODULES:
+        if sys.version_info < NEW_IN.get(name, (3, 11)):
+            continue
         thing: object = asyncio
         for part in name.split(".")[1:]:
             thing = getattr(thing, part)

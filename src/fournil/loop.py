@@ -21,6 +21,7 @@ from fournil._native.handles import show_callback
 
 if TYPE_CHECKING:
     import ssl
+    from contextvars import Context
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -142,8 +143,11 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         *,
         extra: dict[str, Any] | None = None,
         server: asyncio.AbstractServer | None = None,
+        context: Context | None = None,
     ) -> asyncio.Transport:
-        return transport.adopt(self, sock, protocol, waiter, extra=extra, server=server)
+        return transport.adopt(
+            self, sock, protocol, waiter, extra=extra, server=server, context=context
+        )
 
     def _start_serving(
         self,
@@ -154,6 +158,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         backlog: int = 100,
         ssl_handshake_timeout: float | None = asyncio.constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = asyncio.constants.SSL_SHUTDOWN_TIMEOUT,
+        context: Context | None = None,
     ) -> None:
         listener.listen(
             self,
@@ -164,6 +169,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             backlog,
             ssl_handshake_timeout,
             ssl_shutdown_timeout,
+            context,
         )
 
     def _stop_serving(self, sock: socket.socket) -> None:
@@ -205,12 +211,13 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         *,
         extra: dict[str, Any] | None = None,
         server: asyncio.Server | None = None,
+        context: Context | None = None,
         **options: Any,
     ) -> asyncio.Transport | None:
         from fournil._native.tls_transport import TLSProtocol
 
         tls = TLSProtocol(self, protocol, sslcontext, waiter, **options)
-        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server, context=context)
         return tls._app_transport
 
     async def start_tls(

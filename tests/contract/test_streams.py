@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -369,3 +370,33 @@ def test_the_context_of_a_protocol_is_that_of_its_maker(loop: Loop) -> None:
 
     loop.run_until_complete(main())
     assert seen == ["of the maker"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="new in 3.15")
+def test_connections_have_copies_of_the_context_in_which_their_server_was_made(loop: Loop) -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    class Seeing(Recorder):
+        def data_received(self, data: bytes) -> None:
+            seen.append(variable.get())
+            variable.set("of another connection")
+
+    async def main() -> None:
+        variable.set("of the server")
+        server = await loop.create_server(Seeing, "127.0.0.1", 0, start_serving=False)
+        variable.set("later")
+        await server.start_serving()
+        async with server:
+            for _ in range(2):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+                writer.write(b"x")
+                expected = len(seen) + 1
+                while len(seen) < expected:
+                    await asyncio.sleep(0)
+                writer.write_eof()
+                await reader.read()
+                await close(writer)
+
+    loop.run_until_complete(main())
+    assert seen == ["of the server"] * 2

@@ -10,6 +10,8 @@ cdef class Listener(Channel):
     cdef object factory                 # of protocols
     cdef object sock                    # the server's, which closes it
     cdef object server
+    # Since CPython 3.15: that of which each connection has a copy; None: of the server's own.
+    cdef object connections_context
     cdef object tls                     # the arguments of a TLS server; None: plain
     cdef int family
     cdef int proto
@@ -18,4 +20,5 @@ cdef class Listener(Channel):
     cdef bint accept(self) except -1
     cdef int serve(self, int fd, bytes peer) except -1
     cdef int serve_tls(self, int fd, bytes peer) except -1
+    cdef object new_context(self)
     cdef int rest(self, int problem) except -1

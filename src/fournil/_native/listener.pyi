@@ -2,6 +2,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import Context
 
 from typing_extensions import disjoint_base
 
@@ -19,5 +20,6 @@ def listen(
     backlog: int,
     ssl_handshake_timeout: float | None,
     ssl_shutdown_timeout: float | None,
+    context: Context | None = None,
 ) -> None: ...
 def stop_listening(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None: ...

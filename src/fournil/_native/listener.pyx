@@ -96,7 +96,7 @@ cdef class Listener(Channel):
         # a task makes each connection.
         cdef Stream stream = new_stream(self.core, fd, self.family, self.proto)
         stream.peer = peer
-        stream._context = PyContext_CopyCurrent()
+        stream._context = self.new_context()
         PyContext_Enter(stream._context)
         try:
             begin(stream, self.factory(), self.server, None)
@@ -118,19 +118,28 @@ cdef class Listener(Channel):
         connection = Socket(self.family, SOCK_STREAM, self.proto, fd)
         connection.setblocking(False)  # the descriptor does not already, as it does not know
         name = address_object(<sockaddr *> PyBytes_AS_STRING(peer), PyBytes_GET_SIZE(peer))
-        context, handshake_timeout, shutdown_timeout = self.tls
+        sslcontext, handshake_timeout, shutdown_timeout = self.tls
+        context = self.new_context()
         self.core.create_task(
             self.core._accept_connection2(
                 self.factory,
                 connection,
                 {"peername": name},
-                context,
+                sslcontext,
                 self.server,
                 handshake_timeout,
                 shutdown_timeout,
-            )
+                **({} if self.connections_context is None else {"context": context}),
+            ),
+            context=context,
         )
         return 0
+
+    cdef object new_context(self):
+        """Return the context of a new connection."""
+        if self.connections_context is None:
+            return PyContext_CopyCurrent()
+        return self.connections_context.copy()
 
     cdef int rest(self, int problem) except -1:
         """Nothing can be accepted now: try again later, and let the kernel keep quiet."""
@@ -158,6 +167,7 @@ def listen(
     backlog,
     ssl_handshake_timeout,
     ssl_shutdown_timeout,
+    context=None,
 ):
     """Accept connections from now on; the arguments are those of asyncio's servers."""
     cdef Listener listener = Listener.__new__(Listener)
@@ -171,6 +181,7 @@ def listen(
     listener.sock = sock
     listener.server = server
     listener.factory = protocol_factory
+    listener.connections_context = context
     listener.backlog = max(1, backlog)
     if sslcontext:
         listener.tls = sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout

@@ -76,8 +76,9 @@ cdef class Stream(Channel):
         cdef int on = 1
         self.high = HIGH_WATER
         self.low = HIGH_WATER // 4
-        if self.proto == IPPROTO_TCP and (self.family == AF_INET or self.family == AF_INET6):
-            # What is written goes out at once, not when what went before was acknowledged.
+        if self.family == AF_INET or self.family == AF_INET6:
+            # What is written goes out at once, not when what went before was acknowledged. The
+            # protocol is not asked: sockets are made with 0 in its place, which means TCP too.
             setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
         self.poller.attach(self)
         # What comes is read after connection_made: the ready queue keeps the order.

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from contextvars import Context
 from typing import Any
 
 from fournil._native.stream import Stream
@@ -25,4 +26,5 @@ def adopt(
     *,
     extra: dict[str, Any] | None = None,
     server: asyncio.AbstractServer | None = None,
+    context: Context | None = None,
 ) -> StreamTransport: ...

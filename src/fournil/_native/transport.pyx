@@ -261,9 +261,12 @@ cdef bytes raw_peer_address(int fd):
     return (<char *> &address)[: min(<size_t> length, sizeof(address))]
 
 
-def adopt(LoopCore loop not None, sock, protocol, waiter=None, *, extra=None, server=None):
+def adopt(
+    LoopCore loop not None, sock, protocol, waiter=None, *, extra=None, server=None, context=None
+):
     """Return a transport over a connected, non-blocking socket object."""
     cdef Stream stream = new_stream(loop, sock.fileno(), sock.family, sock.proto)
+    stream._context = context
     stream.sock = sock
     stream.peer = raw_peer_address(stream.fd)
     begin(stream, protocol, server, None if extra is None else dict(extra))
