@@ -400,3 +400,19 @@ def test_connections_have_copies_of_the_context_in_which_their_server_was_made(l
 
     loop.run_until_complete(main())
     assert seen == ["of the server"] * 2
+
+
+def test_a_socket_whose_descriptor_is_no_number(loop: Loop) -> None:
+    class Odd(socket.socket):
+        def fileno(self) -> Any:
+            return "three"
+
+        def __repr__(self) -> str:
+            return "an odd socket"
+
+    async def serve(listening: socket.socket) -> None:
+        with pytest.raises(ValueError, match="Invalid file object"):
+            await loop.create_server(asyncio.Protocol, sock=listening)
+
+    with Odd() as listening:
+        loop.run_until_complete(serve(listening))

@@ -175,7 +175,7 @@ def listen(
     listener._loop = loop
     listener._context = PyContext_CopyCurrent()
     listener.kind = KIND_READER
-    listener.fd = sock.fileno()
+    listener.fd = loop.poller.fd_of(sock)
     listener.family = sock.family
     listener.proto = sock.proto
     listener.sock = sock

@@ -265,7 +265,7 @@ def adopt(
     LoopCore loop not None, sock, protocol, waiter=None, *, extra=None, server=None, context=None
 ):
     """Return a transport over a connected, non-blocking socket object."""
-    cdef Stream stream = new_stream(loop, sock.fileno(), sock.family, sock.proto)
+    cdef Stream stream = new_stream(loop, loop.poller.fd_of(sock), sock.family, sock.proto)
     stream._context = context
     stream.sock = sock
     stream.peer = raw_peer_address(stream.fd)
