@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import random
+import time
 import weakref
 from itertools import pairwise
 
@@ -238,3 +239,18 @@ def test_moments_in_whole_numbers(loop: Loop) -> None:
     loop.call_later(True, ran.append, 1).cancel()
     run_turns_until(loop, lambda: ran)
     assert ran == [0]
+
+
+def test_the_clock_goes_on_during_a_step(loop: Loop) -> None:
+    seen: list[bool] = []
+
+    def compute() -> None:
+        began, moment = loop.time(), time.monotonic()
+        while time.monotonic() < moment + 1e-4:
+            pass
+        # A clock that is read once a turn, or counts milliseconds, stands still here.
+        seen.append(loop.time() >= began + 0.99e-4)
+
+    loop.call_soon(compute)
+    run_turn(loop)
+    assert seen == [True]
