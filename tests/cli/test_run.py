@@ -192,7 +192,10 @@ def test_null_bytes(app: Path) -> None:
     ("threshold", "message"),
     [
         ("50", "'50' has no unit; write 50ms or 50s"),
-        ("0.05", "write 0.05ms or 0.05s"),
+        ("0.05", "'0.05' has no unit; write 0.05s"),
+        ("5000", "'5000' has no unit; write 5000ms"),
+        ("0", "'0' is not between 1ms and 3600s"),
+        ("99999999", "is not between 1ms and 3600s"),
         ("fast", "'fast' is no time; write one as 50ms or 0.05s"),
         ("-50ms", "'-50ms' is no time"),
         ("", "'' is no time"),

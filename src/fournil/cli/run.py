@@ -29,12 +29,19 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> 
     if match is None:
         raise click.BadParameter(f"{value!r} is no time; write one as 50ms or 0.05s")
     number, unit = match.groups()
-    if unit is None:
-        raise click.BadParameter(f"{value!r} has no unit; write {number}ms or {number}s")
-    seconds = float(number) * UNITS[unit]
-    if not SHORTEST <= seconds <= LONGEST:
+    with_unit = [
+        f"{number}{unit}" for unit in ("ms", "s") if _is_in_range(float(number) * UNITS[unit])
+    ]
+    if unit is None and with_unit:
+        raise click.BadParameter(f"{value!r} has no unit; write {' or '.join(with_unit)}")
+    seconds = float(number) * UNITS[unit or "s"]
+    if not _is_in_range(seconds):
         raise click.BadParameter(f"{value!r} is not between 1ms and 3600s")
     return seconds
+
+
+def _is_in_range(seconds: float) -> bool:
+    return SHORTEST <= seconds <= LONGEST
 
 
 class RunCommand(click.Command):
