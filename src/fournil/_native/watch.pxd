@@ -14,6 +14,8 @@ cdef struct Look:
     uint64_t met                        # the tick when the watch first saw the step
     uint64_t last_cpu_ns                # the thread's CPU time then, at first at `met`
     uint64_t next                       # the tick of the next sample
+    uint64_t unanswered_cpu_ns          # its CPU time while it was asked and did not answer
+    long kernel_ticks                   # see thread_kernel_ticks; when that began
     int tid                             # whose files are open; 0: none
     int stat_fd
     int syscall_fd

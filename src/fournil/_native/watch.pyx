@@ -182,6 +182,7 @@ cdef class Watch:
                 first = SCRIPT_INTERVAL * self.ticks_per_ms
             if look.begin != begin:
                 look.begin = look.last = begin
+                look.unanswered_cpu_ns = 0
                 look.met = now
                 look.last_cpu_ns = thread_cpu_ns(<int> thread.native_id)
                 look.next = begin + first
@@ -259,6 +260,7 @@ cdef class Watch:
                 return
         else:
             self.see_answer(answer, &sight)
+        look.unanswered_cpu_ns = 0
         self.write_sample(slot, begin, &sight)
 
     cdef int ask_for_stack(self, int slot) noexcept nogil:
@@ -318,16 +320,22 @@ cdef class Watch:
     cdef bint see_running(
         self, int slot, uint64_t cpu_ns, long kernel_ticks, Sight *sight
     ) noexcept nogil:
-        """See a thread that did not answer; return whether it has run since it was asked."""
+        """See a thread that did not answer; return whether it has run enough while it was asked.
+
+        On a busy machine, it may get that much of the CPU only in several requests.
+        """
         cdef Look *look = &self.looks[slot]
-        if self.signal and look.timer >= 0 and thread_cpu_ns(look.tid) - cpu_ns < UNANSWERED_CPU:
+        if look.unanswered_cpu_ns == 0:
+            look.kernel_ticks = kernel_ticks
+        look.unanswered_cpu_ns += max(thread_cpu_ns(look.tid), cpu_ns) - cpu_ns
+        if self.signal and look.timer >= 0 and look.unanswered_cpu_ns < UNANSWERED_CPU:
             return False
         # It may run on meanwhile: a stack that is partly of one moment and partly of another
         # is better than none.
         stack_read(<const PyThreadState *> self.ring.states[slot], self.through, &self.seen)
         sight.stack = &self.seen
         sight.evidence = SAW_ON_CPU
-        if not self.seen.gil and thread_kernel_ticks(look.stat_fd) > kernel_ticks:
+        if not self.seen.gil and thread_kernel_ticks(look.stat_fd) > look.kernel_ticks:
             sight.evidence = 0
         return True
 
