@@ -145,6 +145,65 @@ static PyObject *stack_executable(const StackFrame *frame) {
 #endif
 }
 
+/* A table of bytes that is copied piece by piece. */
+typedef struct {
+    const int *through;
+    const char *next;
+    Py_ssize_t left; /* of the table, not copied yet */
+    unsigned char piece[256];
+    size_t at, size; /* in the piece */
+} StackTable;
+
+/* The next byte; -1: none is left. */
+static int stack_table_byte(StackTable *table) {
+    if (table->at == table->size) {
+        size_t size = (size_t)Py_MIN(table->left, (Py_ssize_t)sizeof table->piece);
+        if (table->left <= 0 || !stack_copy(table->through, table->piece, table->next, size))
+            return -1;
+        table->next += size;
+        table->left -= (Py_ssize_t)size;
+        table->at = 0;
+        table->size = size;
+    }
+    return table->piece[table->at++];
+}
+
+/* The line of an instruction, by its place in bytes; 0: it has none. As PyCode_Addr2Line, which
+ * reads where the code and its table lie: another thread may have freed both by now. The format
+ * is described in CPython's Objects/locations.md. */
+static int stack_line(const int *through, const PyCodeObject *code, ptrdiff_t place) {
+    PyVarObject head;
+    int line = code->co_firstlineno, found = 0;
+    ptrdiff_t end = 0;
+    if (place < 0 || !stack_copy(through, &head, code->co_linetable, sizeof head))
+        return Py_MAX(line, 0);
+    StackTable table = {.through = through, .left = Py_SIZE(&head)};
+    table.next = (const char *)code->co_linetable + offsetof(PyBytesObject, ob_sval);
+    int byte = stack_table_byte(&table);
+    while (byte >= 0 && end <= place) {
+        int kind = byte >> 3 & 15;
+        end += ((byte & 7) + 1) * (ptrdiff_t)sizeof(_Py_CODEUNIT);
+        found = kind != 15;
+        byte = stack_table_byte(&table);
+        if (kind == 13 || kind == 14) {
+            unsigned value = 0, shift = 0;
+            for (; byte >= 0 && byte < 128 && shift < 30; shift += 6) {
+                int more = byte & 64;
+                value |= (unsigned)(byte & 63) << shift;
+                byte = stack_table_byte(&table);
+                if (!more)
+                    break;
+            }
+            line += value & 1 ? -(int)(value >> 1) : (int)(value >> 1);
+        } else if (kind >= 10 && kind <= 12)
+            line += kind - 10;
+        /* What follows are columns: only the first byte of an entry has its highest bit set. */
+        while (byte >= 0 && byte < 128)
+            byte = stack_table_byte(&table);
+    }
+    return found && end > place ? Py_MAX(line, 0) : 0;
+}
+
 /* Put one frame; return 0 when it is none. */
 static int stack_put_frame(StackText *text, const int *through, const StackFrame *frame) {
     PyObject *executable = stack_executable(frame);
@@ -170,7 +229,7 @@ static int stack_put_frame(StackText *text, const int *through, const StackFrame
     if (!stack_put_string(text, through, code.co_filename))
         return 0;
     stack_put(text, '\x1f');
-    stack_put_number(text, Py_MAX(0, PyCode_Addr2Line((PyCodeObject *)executable, (int)Py_MAX(at, -1))));
+    stack_put_number(text, stack_line(through, &code, at));
     stack_put(text, '\x1f');
     if (!stack_put_string(text, through, code.co_qualname))
         return 0;
