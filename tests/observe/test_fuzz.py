@@ -8,7 +8,7 @@ import tracemalloc
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from fournil.errors import RecordingError
 from fournil.observe import render
@@ -65,6 +65,7 @@ def test_a_recording_that_is_cut_short(number: int, size: int) -> None:
 
 
 @settings(LEAST_OF_FEW, max_examples=400)
+@example(number=0, changes=[(4203, 127)])
 @given(
     st.integers(0, len(SAMPLES) - 1),
     st.lists(st.tuples(st.integers(0, 200_000), st.integers(0, 255)), max_size=40),

@@ -82,7 +82,7 @@ class _Sections:
         name = Span(clean(_program(meta) or f"process {recording.pid}"), Role.TITLE)
         told = f"ran {seconds(recording.run_s)}"
         if meta.python:
-            told += f" on {meta.implementation or 'Python'} {meta.python}"
+            told += clean(f" on {meta.implementation or 'Python'} {meta.python}")
         if recording.loops:
             told += f", {count(recording.tasks_born, 'task')}"
         yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
