@@ -143,9 +143,9 @@ def drain(sock: socket.socket) -> int:
     return size
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until a condition holds."""
-    while not condition():
+async def until(condition: Callable[..., object], *args: object) -> None:
+    """Let the loop run until a condition holds, which is called with the other arguments."""
+    while not condition(*args):
         await asyncio.sleep(0)
 
 
