@@ -28,6 +28,13 @@ cdef class Channel(Handle):
         raise_again(error)
         return -1
 
+    def _repr_info(self):
+        # asyncio's debug mode names by it what took long.
+        info = super()._repr_info()
+        if self.transport is not None:
+            info.append(f"of {self.transport.get_protocol()!r}")
+        return info
+
     cdef int take_up(self, uint32_t told) except -1:
         """Take up what the kernel reported: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it takes up")
