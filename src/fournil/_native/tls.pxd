@@ -10,7 +10,8 @@ cdef class TLSCore:
     cdef readonly object _transport         # what the ciphertext goes through; None likewise
     cdef public object _app_transport       # None once the connection is lost
     cdef readonly object _sslcontext
-    cdef Engine engine                    # its output is empty between two steps
+    cdef Engine engine                      # its output is empty between two steps
+    cdef object reader                      # of the protocol, as `reader.feed` wants it; or None
     cdef object waiter                      # of the handshake
     cdef object handshake_timeout
     cdef object shutdown_timeout

@@ -18,6 +18,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcpy
 
 from fournil._native.outbox cimport Outbox
+from fournil._native.reader cimport feed, reader_fed_by
 from fournil._native.sys.sockets cimport iovec
 from fournil._native.tls_engine cimport Engine
 from fournil._native.tls_scratch cimport scratch_for
@@ -179,6 +180,7 @@ cdef class TLSCore:
         self._transport = None
         self._app_transport = None
         self._app_protocol = None
+        self.reader = None
         self.cancel_timers()
         if self.waiter is not None:
             self.wake_waiter(
@@ -280,7 +282,11 @@ cdef class TLSCore:
                 self.deliver_buffer(&data, &size)
             else:
                 received = engine.collect(&data, &size)
-                if PyBytes_GET_SIZE(received):
+                if PyBytes_GET_SIZE(received) == 0:
+                    pass
+                elif self.reader is not None:
+                    feed(self._app_protocol, self.reader, received)
+                else:
                     self._app_protocol.data_received(received)
             if engine.failure is not None:
                 failure, engine.failure = engine.failure, None
@@ -572,6 +578,7 @@ cdef class TLSCore:
     cdef int set_protocol(self, protocol) except -1:
         self._app_protocol = protocol
         self.buffered = isinstance(protocol, BufferedProtocol)
+        self.reader = reader_fed_by(protocol)
         return 0
 
     cdef object get_extra(self, name, default):
