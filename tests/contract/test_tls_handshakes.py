@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -233,6 +234,24 @@ def test_a_client_that_speaks_no_tls(loop: Loop, reports: Reports, sent: bytes) 
 
     loop.run_until_complete(main())
     assert not reports
+
+
+def test_a_failure_is_reported_in_debug_mode(loop: Loop, reports: Reports) -> None:
+    async def main() -> None:
+        async with serving(echo, ssl=server_context()) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+            await close(writer)
+            while not reports:
+                await asyncio.sleep(0)
+
+    loop.set_debug(True)
+    loop.run_until_complete(main())
+    [report] = reports
+    assert report["message"] == "Error on transport creation for incoming connection"
+    assert isinstance(report["exception"], ssl.SSLError)
 
 
 def test_a_server_that_speaks_no_tls(loop: Loop, reports: Reports) -> None:

@@ -19,6 +19,7 @@ cdef class Listener(Channel):
 
     cdef bint accept(self) except -1
     cdef int serve(self, int fd, bytes peer) except -1
-    cdef int serve_tls(self, int fd, bytes peer) except -1
     cdef object new_context(self)
+    cdef object encrypted(self, protocol)
+    cdef int serve_tls_and_tell(self, int fd, bytes peer) except -1
     cdef int rest(self, int problem) except -1

@@ -85,10 +85,10 @@ cdef class Listener(Channel):
         except BaseException:
             close_fd(fd)
             raise
-        if self.tls is None:
-            self.serve(fd, peer)
+        if self.tls is not None and self.core._debug:
+            self.serve_tls_and_tell(fd, peer)
         else:
-            self.serve_tls(fd, peer)
+            self.serve(fd, peer)
         return True
 
     cdef int serve(self, int fd, bytes peer) except -1:
@@ -99,7 +99,10 @@ cdef class Listener(Channel):
         stream._context = self.new_context()
         PyContext_Enter(stream._context)
         try:
-            begin(stream, self.factory(), self.server, None)
+            protocol = self.factory()
+            if self.tls is not None:
+                protocol = self.encrypted(protocol)
+            begin(stream, protocol, self.server, None)
         except BaseException as error:
             stream.give_up()
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
@@ -114,7 +117,24 @@ cdef class Listener(Channel):
             PyContext_Exit(stream._context)
         return 0
 
-    cdef int serve_tls(self, int fd, bytes peer) except -1:
+    cdef object encrypted(self, protocol):
+        """Return a protocol that runs TLS below another."""
+        # Not before it is needed: a Python may have no ssl.
+        from fournil._native.tls_transport import TLSProtocol
+
+        context, handshake_timeout, shutdown_timeout = self.tls
+        return TLSProtocol(
+            self.core,
+            protocol,
+            context,
+            None,
+            True,
+            ssl_handshake_timeout=handshake_timeout,
+            ssl_shutdown_timeout=shutdown_timeout,
+        )
+
+    cdef int serve_tls_and_tell(self, int fd, bytes peer) except -1:
+        """Like `serve`, by asyncio's task, which reports a handshake that fails."""
         connection = Socket(self.family, SOCK_STREAM, self.proto, fd)
         connection.setblocking(False)  # the descriptor does not already, as it does not know
         name = address_object(<sockaddr *> PyBytes_AS_STRING(peer), PyBytes_GET_SIZE(peer))
