@@ -20,7 +20,7 @@ RELYING = ("_native", "launch", "loop.py")
 
 # What asyncio's loop has, and what the core takes over or calls.
 OF_A_LOOP = {
-    "_accept_connection2": "called in debug mode: makes the transport of an accepted TLS connection",
+    "_accept_connection2": "called in debug mode: tells of accepted TLS connections that fail",
     "_add_callback": "taken over: subprocess and pipe transports call it",
     "_add_reader": "taken over: transports and add_reader call it",
     "_add_writer": "taken over: transports and add_writer call it",
