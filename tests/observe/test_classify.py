@@ -159,6 +159,14 @@ IN_C, IN_PYTHON = Answer(40 * 10**6), Answer(6 * 10**6)
         # The asker did not run for as long as the GIL was kept.
         (Answer(40_000_000, waited_ns=30_000_000), "native-gil", "python", "native-gil"),
         (Answer(40_000_000, waited_ns=60_000_000, over=True), "native-gil", "python", "native-gil"),
+        # Given up when an interval had gone by, of which others had most.
+        (Answer(1_000_000, took_ns=6_000_000), "python", "python", "python"),
+        (
+            Answer(1_000_000, waited_ns=4_000_000, took_ns=6_000_000),
+            "python",
+            "python",
+            "native-gil",
+        ),
         # Given up on its own account.
         (Answer(1_000_000), "python", "python", "native-gil"),
     ],

@@ -78,8 +78,10 @@ def weigh(answer: Answer, limits: Limits) -> tuple[Blocker, bool]:
     if answer.used_ns >= PATIENCE * interval:
         return Blocker.NATIVE_GIL, False
     # One that gives it up sooner does so on its own account, at the end of a C call or to wait;
-    # and one whose step ended may have been about to.
-    return Blocker.PYTHON, not answer.over and answer.used_ns >= interval // 2
+    # and one whose step ended may have been about to. Where threads share a CPU, an interval
+    # goes by while the holder uses little of it.
+    asked_ns = max(answer.used_ns * 2, answer.took_ns - answer.waited_ns)
+    return Blocker.PYTHON, not answer.over and asked_ns >= interval
 
 
 def label(

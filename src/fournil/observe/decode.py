@@ -213,6 +213,7 @@ class _Decoder:
                     waited_ns=int(entry["delay"] * self._clock.ns_per_tick),
                     over=bool(entry["evidence"] & kinds.SAW_OVER),
                     since=entry["since"],
+                    took_ns=int(max(0, entry["at"] - entry["since"]) * self._clock.ns_per_tick),
                 )
             elif kind == SampleKind.BLOCKED and not is_script:
                 at, delay = entry["at"], entry["delay"]

@@ -88,6 +88,7 @@ class Answer(NamedTuple):
     waited_ns: int = 0  # how long the one who asked had to wait for a CPU meanwhile
     over: bool = False  # it kept the GIL until its step had ended
     since: int = 0  # tick of the request
+    took_ns: int = 0  # how long the request was open, by the wall clock
 
 
 @dataclass(frozen=True, slots=True)
