@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import gc
 import socket
+import sys
 import warnings
 import weakref
 from typing import Any
@@ -435,7 +436,7 @@ def test_what_is_no_bytes_is_refused(loop: Loop, data: Any) -> None:
     async def main() -> None:
         protocol = Acting()
         async with connected(protocol) as (transport, peer):
-            with pytest.raises(TypeError, match="data argument must be a bytes-like object"):
+            with pytest.raises(TypeError, match="data argument must be a bytes"):
                 transport.write(data)
             transport.write(b"ok")
             await look()
@@ -472,6 +473,8 @@ def test_what_was_written_may_change_afterwards(loop: Loop, kind: Any) -> None:
 
 
 def test_lines_of_which_one_is_no_bytes_are_not_sent_in_part(loop: Loop) -> None:
+    skip_bug_of_asyncio(loop, sys.version_info >= (3, 15), "keeps the lines before it")
+
     async def main() -> None:
         protocol = Acting()
         async with connected(protocol) as (transport, peer):

@@ -74,7 +74,7 @@ def test_a_timer_that_ran_is_not_scheduled(loop: fournil.EventLoop) -> None:
 
 def test_handles_are_of_its_own_types(loop: fournil.EventLoop) -> None:
     assert type(loop.call_soon(int)) is Handle
-    assert type(loop.call_soon_threadsafe(int)) is Handle
+    assert isinstance(loop.call_soon_threadsafe(int), Handle)
     timer = loop.call_later(3600, int)
     assert type(timer) is TimerHandle
     timer.cancel()

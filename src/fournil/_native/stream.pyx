@@ -478,7 +478,8 @@ cdef object os_error(int problem):
 cdef int check_data(data) except -1:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(
-            f"data argument must be a bytes-like object, not {type(data).__name__!r}"
+            "data argument must be a bytes, bytearray, or memoryview object,"
+            f" not {type(data).__name__!r}"
         )
     return 0
 
