@@ -34,8 +34,9 @@ T = TypeVar("T")
 class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose hot path is native.
 
-    `LoopCore` takes over callbacks, timers, polling and wake-ups, `TLSCore` TLS; UDP,
-    subprocesses, signals, pipes and name resolution are asyncio's own.
+    `LoopCore` takes over callbacks, timers, polling and wake-ups, `Stream` connected sockets,
+    `Listener` servers, `TLSCore` TLS; UDP, subprocesses, signals, pipes and name resolution are
+    asyncio's own.
 
     Args:
         selector: accepted because `asyncio.SelectorEventLoop` has it. The loop waits by its
