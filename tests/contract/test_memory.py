@@ -237,3 +237,19 @@ def test_collections_while_the_loop_runs(loop: Loop, pipe: tuple[int, int]) -> N
         thread.join()
         loop.remove_writer(pipe[1])
     assert ran == 500
+
+
+def test_a_closed_loop_is_let_go_of_without_the_collector(loop_factory: LoopFactory) -> None:
+    loop = loop_factory()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    future = loop.create_future()
+    assert future.get_loop() is loop
+    del future
+    reference = weakref.ref(loop)
+    gc.disable()
+    try:
+        del loop
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -20,7 +20,8 @@ cdef class LoopCore:
     cdef uint64_t poll_interval         # ticks
     cdef bint own_clock                 # `time` is ours: CLOCK_MONOTONIC
     cdef double ticks_per_second
-    cdef dict task_options              # of a task or a future made with no others; never changed
+    # Of a task or a future that is made with no others; never changed, None once closed.
+    cdef dict task_options
     # The recorder's side of this loop, None while none is on; and the ring that it, or its
     # absence, was decided by.
     cdef LoopRecord record

@@ -355,6 +355,8 @@ cdef class LoopCore:
 
     def create_future(self):
         """Return a new future of this loop."""
+        if self.task_options is None:
+            return names_of_futures["Future"](loop=self)
         # Options that are a dictionary already are handed on as they are.
         return PyObject_Call(names_of_futures["Future"], (), self.task_options)
 
@@ -403,6 +405,8 @@ cdef class LoopCore:
             self.record.close()
             self.record = None
             self.ring_seen = NULL
+        # They hold the loop: a closed one is let go of without the cyclic collector.
+        self.task_options = None
         self.ready.clear()
         self.timers.clear()
         self.poller.close()
