@@ -29,6 +29,8 @@ class TLSTransport(transports._FlowControlMixin, asyncio.Transport):
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview[Any]]) -> None: ...
 
 class TLSProtocol(TLSCore, asyncio.BufferedProtocol):
+    @property
+    def _app_reading_paused(self) -> bool: ...
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,

@@ -176,6 +176,12 @@ class TLSProtocol(TLSCore, asyncio.BufferedProtocol):
         )
         self._app_transport = TLSTransport(loop, self)
 
+    # asyncio's own name.
+
+    @property
+    def _app_reading_paused(self):
+        return bool((<TLSCore> self).reading_paused)
+
 
 cdef object default_context(server_side, server_hostname):
     if server_side:

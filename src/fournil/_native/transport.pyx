@@ -173,6 +173,10 @@ class StreamTransport(_HasStream):
         return (<Stream> self._stream).protocol
 
     @property
+    def _paused(self):
+        return bool((<Stream> self._stream).paused)
+
+    @property
     def _protocol_paused(self):
         return bool((<Stream> self._stream).protocol_paused)
 

@@ -69,12 +69,12 @@ def compare(
     project: Project, place: Place, ours: Outcomes, theirs: Outcomes
 ) -> tuple[list[Wrong], list[Wrong]]:
     """Return what fails on ours alone again and again, and what only at first."""
-    first = wrong = verdicts.unlisted(ours, theirs, {})
+    first = wrong = verdicts.unlisted(ours, theirs, project.listed)
     for _ in range(TRIES - 1):
         if not wrong:
             break
         ours |= run_suite(project, place, "fournil", [test.test for test in wrong])
-        wrong = verdicts.unlisted(ours, theirs, {})
+        wrong = verdicts.unlisted(ours, theirs, project.listed)
     again = {test.test for test in wrong}
     return wrong, [test for test in first if test.test not in again]
 
