@@ -24,6 +24,12 @@ def test_passes_only_on_asyncio() -> None:
     ]
 
 
+def test_fails_where_asyncio_has_no_such_test() -> None:
+    crashed = Outcome("crashed", "the process died of SIGSEGV")
+    [wrong] = verdicts.unlisted({"m (between two tests)": crashed, "a": SKIPPED}, {}, {})
+    assert str(wrong) == "m (between two tests): crashed: the process died of SIGSEGV"
+
+
 def test_listed_but_passes() -> None:
     [wrong] = verdicts.wrongly_listed({"a": PASSED, "b": FAILED}, {"a": "why", "b": "why"})
     assert str(wrong) == "a: is listed as a deviation but passes; take it off the list"

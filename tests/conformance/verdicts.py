@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from tests.conformance.running import Outcome, Outcomes
 
+FAILURES = frozenset({"failed", "hung", "crashed", "not run"})
+
 
 class Wrong(NamedTuple):
     """A test of which something must be done."""
@@ -20,12 +22,18 @@ class Wrong(NamedTuple):
 
 
 def unlisted(ours: Outcomes, theirs: Outcomes, listed: Mapping[str, str]) -> list[Wrong]:
-    """Return the tests that pass on asyncio's loop and not on ours, and are not listed."""
+    """Return what passes on asyncio's loop and not on ours, or fails on ours alone, unlisted."""
     wrong = []
     for test, their in theirs.items():
         our = ours.get(test, Outcome("not run", "our loop's run does not have this test"))
         if their.state == "passed" and our.state != "passed" and test not in listed:
             wrong.append(Wrong(test, _describe(our), our))
+    # As where a module cannot be loaded, or the process dies between two tests.
+    wrong += [
+        Wrong(test, _describe(our), our)
+        for test, our in ours.items()
+        if our.state in FAILURES and test not in theirs and test not in listed
+    ]
     return wrong
 
 
@@ -43,7 +51,7 @@ def not_passed(outcomes: Outcomes, listed: Mapping[str, str]) -> list[Wrong]:
     return [
         Wrong(test, _describe(outcome), outcome)
         for test, outcome in outcomes.items()
-        if outcome.state in {"failed", "hung", "crashed", "not run"} and test not in listed
+        if outcome.state in FAILURES and test not in listed
     ]
 
 
