@@ -6,7 +6,7 @@ from typing import Any
 
 from fournil._native.tls import TLSCore
 
-class TLSTransport(transports._FlowControlMixin, asyncio.Transport):
+class SSLTransport(transports._FlowControlMixin, asyncio.Transport):
     _ssl_protocol: TLSProtocol
     _start_tls_compatible: bool
     _sendfile_compatible: Any

@@ -8,7 +8,7 @@ import warnings
 from fournil._native.tls cimport TLSCore
 
 
-class TLSTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
+class SSLTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
     """What an application writes to and is read for; made by `TLSProtocol` only.
 
     It is asyncio's `Transport`, with its limits for reading added, and without `write_eof`: what
@@ -174,7 +174,7 @@ class TLSProtocol(TLSCore, asyncio.BufferedProtocol):
                 asyncio.constants.SSL_SHUTDOWN_TIMEOUT,
             ),
         )
-        self._app_transport = TLSTransport(loop, self)
+        self._app_transport = SSLTransport(loop, self)
 
     # asyncio's own name.
 
