@@ -154,6 +154,7 @@ class StreamReader(asyncio.StreamReader):
 
 for name in STATE:
     setattr(StreamReader, name, shown(name))
+del name
 
 
 class StreamReaderProtocol(asyncio.StreamReaderProtocol):
