@@ -63,6 +63,11 @@ class Loop:
         return made
 
 
+def recorder_without_watch() -> AbstractContextManager[object]:
+    recorder: AbstractContextManager[object] = attribute("fournil:Recorder")(watch=False)
+    return recorder
+
+
 def attribute(path: str) -> Any:
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -76,6 +81,13 @@ LOOPS = {
         Loop("rloop", "rloop", "rloop:new_event_loop"),
         Loop("zuvloop", "zuvloop", "zuvloop:new_event_loop", oldest_python=(3, 14)),
         Loop("fournil", "fournil", "fournil:new_event_loop"),
+        Loop(
+            "fournil+recorder",
+            "fournil",
+            "fournil:new_event_loop",
+            around="benchmarks.loops:recorder_without_watch",
+            over="fournil",
+        ),
         Loop(
             "fournil+recording",
             "fournil",

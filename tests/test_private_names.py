@@ -34,6 +34,7 @@ OF_A_LOOP = {
     "_current_handle": "set in debug mode: asyncio's debug log reads it",
     "_debug": "taken over: a field of the core, which asyncio's set_debug() sets",
     "_ensure_fd_no_transport": "taken over: readers and writers of users ask it",
+    "_make_datagram_transport": "taken over: create_datagram_endpoint calls it",
     "_make_socket_transport": "taken over: whatever connects a stream socket calls it",
     "_make_ssl_transport": "taken over: create_connection, create_server and others call it",
     "_remove_reader": "taken over: transports and remove_reader call it",

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from fournil._native import listener, ring, socks, transport
+from fournil._native import datagrams, listener, ring, socks, transport
 from fournil._native.core import LoopCore
 from fournil._native.handles import show_callback
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DATAGRAM_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
 
 class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     """An asyncio event loop whose hot path is native.
 
     `LoopCore` takes over callbacks, timers, polling and wake-ups, `Stream` connected sockets,
-    `Listener` servers, `TLSCore` TLS; UDP, subprocesses, signals, pipes and name resolution are
-    asyncio's own.
+    `Datagrams` UDP, `Listener` servers, `TLSCore` TLS; subprocesses, signals, pipes and name
+    resolution are asyncio's own.
 
     Args:
         selector: accepted because `asyncio.SelectorEventLoop` has it. The loop waits by its
@@ -149,6 +151,23 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         return transport.adopt(
             self, sock, protocol, waiter, extra=extra, server=server, context=context
         )
+
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> asyncio.DatagramTransport:
+        # A subclass may have methods of its own, and addresses of other families are tuples
+        # that the `socket` module alone knows.
+        if type(sock) is not socket.socket or sock.family not in DATAGRAM_FAMILIES:
+            asyncios: asyncio.DatagramTransport = super()._make_datagram_transport(  # type: ignore[misc]  # type stubs leave it out
+                sock, protocol, address, waiter, extra
+            )
+            return asyncios
+        return datagrams.adopt(self, sock, protocol, address, waiter, extra)
 
     def _start_serving(
         self,

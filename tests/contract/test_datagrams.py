@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contract.loops import Loop
+
+SENDS_EMPTY = sys.version_info >= (3, 13)
 
 
 class Endpoint(asyncio.DatagramProtocol):
@@ -35,6 +39,30 @@ async def end(*endpoints: Endpoint) -> None:
     for endpoint in endpoints:
         endpoint.transport.close()
         await endpoint.closed
+
+
+async def bound(loop: Loop, make: Callable[[], Endpoint] = Endpoint, **how: Any) -> Endpoint:
+    how.setdefault("local_addr", ("127.0.0.1", 0))
+    return (await loop.create_datagram_endpoint(make, **how))[1]
+
+
+def name(endpoint: Endpoint) -> Any:
+    return endpoint.transport.get_extra_info("sockname")
+
+
+async def unix_pair(
+    loop: Loop, folder: Path, make: Callable[[], Endpoint] = Endpoint
+) -> tuple[Endpoint, Endpoint]:
+    """Return two endpoints that are connected to each other."""
+    paths = [str(folder / "one"), str(folder / "other")]
+    ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
+    for end, path in zip(ends, paths, strict=True):
+        end.setblocking(False)
+        end.bind(path)
+    for end, path in zip(ends, reversed(paths), strict=True):
+        end.connect(path)
+    one, other = [(await loop.create_datagram_endpoint(make, sock=end))[1] for end in ends]
+    return one, other
 
 
 def test_to_and_fro(loop: Loop) -> None:
@@ -106,5 +134,379 @@ def test_broadcast_and_bad_addresses(loop: Loop) -> None:
         with pytest.raises(ValueError, match="unexpected address family"):
             await loop.create_datagram_endpoint(Endpoint)
         await end(one)
+
+    loop.run_until_complete(main())
+
+
+def test_what_a_transport_tells(loop: Loop) -> None:
+    async def main() -> None:
+        server = await bound(loop)
+        client = await bound(loop, remote_addr=name(server))
+        transport: Any = client.transport
+        assert isinstance(client.transport, asyncio.BaseTransport)
+        assert transport.get_extra_info("peername") == name(server)
+        assert transport.get_extra_info("socket").type == socket.SOCK_DGRAM
+        assert transport.get_protocol() is client
+        assert transport.get_write_buffer_size() == 0
+        assert not transport.is_closing()
+        assert server.transport.get_extra_info("peername") is None
+        assert server.transport.get_extra_info("nothing", 3) == 3
+        await end(server, client)
+        assert transport.is_closing()
+        assert transport.get_extra_info("socket").fileno() == -1
+
+    loop.run_until_complete(main())
+
+
+def test_many_at_once_keep_their_order(loop: Loop) -> None:
+    async def main() -> None:
+        server, client = await bound(loop), await bound(loop)
+        for number in range(100):
+            client.transport.sendto(b"%d" % number, name(server))
+        for number in range(100):
+            assert await server.received.get() == (b"%d" % number, name(client))
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+def test_senders_are_told_apart(loop: Loop) -> None:
+    async def main() -> None:
+        server = await bound(loop)
+        clients = [await bound(loop) for _ in range(5)]
+        for _ in range(3):
+            for client in clients:
+                client.transport.sendto(b"hello", name(server))
+        senders = [(await server.received.get())[1] for _ in range(15)]
+        assert senders == [name(client) for client in clients] * 3
+        for client, sender in zip(clients, senders, strict=False):
+            server.transport.sendto(b"%d" % sender[1], sender)
+            assert await client.received.get() == (b"%d" % name(client)[1], name(server))
+        await end(server, *clients)
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1", "::1"])
+def test_names_of_hosts(loop: Loop, host: str) -> None:
+    async def main() -> None:
+        local = "::1" if ":" in host else "127.0.0.1"
+        server, client = [await bound(loop, local_addr=(local, 0)) for _ in range(2)]
+        client.transport.sendto(b"hello", (host, name(server)[1]))
+        data, sender = await server.received.get()
+        assert data == b"hello"
+        assert sender == name(client)
+        server.transport.sendto(b"and back", sender)
+        assert (await client.received.get())[0] == b"and back"
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        ("127.0.0.1\0", 9),
+        ("127.0.0.1", 70_000),
+        ("127.0.0.1", -1),
+        ("127.0.0.1", "9"),
+        ("127.0.0.1",),
+        ("\udc80", 9),
+        "127.0.0.1",
+        3,
+        None,
+    ],
+)
+def test_what_is_no_address_ends_the_transport(loop: Loop, address: Any) -> None:
+    async def main() -> None:
+        told: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        endpoint = await bound(loop)
+        endpoint.transport.sendto(b"hello", address)
+        await endpoint.closed
+        assert [context["message"] for context in told] == [
+            "Fatal write error on datagram transport"
+        ]
+        assert told[0]["transport"] is endpoint.transport
+
+    loop.run_until_complete(main())
+
+
+def test_an_endpoint_with_one_peer_sends_to_no_other(loop: Loop) -> None:
+    async def main() -> None:
+        server = await bound(loop)
+        client = await bound(loop, remote_addr=name(server))
+        with pytest.raises(ValueError, match="Invalid address: must be None or"):
+            client.transport.sendto(b"hello", ("127.0.0.1", 9))
+        client.transport.sendto(b"hello", name(server))
+        assert await server.received.get() == (b"hello", name(client))
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("data", [b"hello", bytearray(b"hello"), memoryview(b"hello")])
+def test_what_can_be_sent(loop: Loop, data: Any) -> None:
+    async def main() -> None:
+        server, client = await bound(loop), await bound(loop)
+        client.transport.sendto(data, name(server))
+        assert await server.received.get() == (b"hello", name(client))
+        for wrong in ("hello", 3, None, [b"hello"]):
+            with pytest.raises(TypeError, match="data argument must be a bytes-like object"):
+                client.transport.sendto(wrong, name(server))
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+def test_empty_datagrams(loop: Loop) -> None:
+    async def main() -> None:
+        server, client = await bound(loop), await bound(loop)
+        client.transport.sendto(b"", name(server))
+        client.transport.sendto(b"more", name(server))
+        if SENDS_EMPTY:
+            assert await server.received.get() == (b"", name(client))
+        assert await server.received.get() == (b"more", name(client))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.sendto(b"", name(server))
+            assert (await server.received.get())[0] == b""
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+def test_long_datagrams_of_unix(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path)
+        one.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 400_000
+        )
+        for size in (200_000, 3, 70_000):
+            one.transport.sendto(bytes(size))
+            assert (await other.received.get())[0] == bytes(size)
+        await end(one, other)
+
+    loop.run_until_complete(main())
+
+
+def test_a_protocol_that_raises_loses_nothing(loop: Loop) -> None:
+    async def main() -> None:
+        told: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: told.append(context))
+
+        class Raises(Endpoint):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                super().datagram_received(data, addr)
+                raise LookupError(data)
+
+        server, client = await bound(loop, Raises), await bound(loop)
+        for number in range(20):
+            client.transport.sendto(b"%d" % number, name(server))
+        for number in range(20):
+            assert (await server.received.get())[0] == b"%d" % number
+        await asyncio.sleep(0)
+        assert [str(context["exception"]) for context in told] == [
+            str(LookupError(b"%d" % number)) for number in range(20)
+        ]
+        await end(server, client)
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("method", ["close", "abort"])
+def test_closed_by_what_it_receives(loop: Loop, method: str) -> None:
+    async def main() -> None:
+        class Closes(Endpoint):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                super().datagram_received(data, addr)
+                getattr(self.transport, method)()
+
+        server, client = await bound(loop, Closes), await bound(loop)
+        for number in range(20):
+            client.transport.sendto(b"%d" % number, name(server))
+        await server.closed
+        assert server.received.qsize() == 1
+        await end(client)
+
+    loop.run_until_complete(main())
+
+
+def test_paused_reading(loop: Loop) -> None:
+    async def main() -> None:
+        class Pauses(Endpoint):
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                super().datagram_received(data, addr)
+                self.transport.pause_reading()
+
+        server, client = await bound(loop, Pauses), await bound(loop)
+        other = await bound(loop)
+        for number in range(3):
+            client.transport.sendto(b"%d" % number, name(server))
+        for number in range(3):
+            assert (await server.received.get())[0] == b"%d" % number
+            assert not server.transport.is_reading()
+            # What comes to another meanwhile has been received when it is reported.
+            client.transport.sendto(b"hello", name(other))
+            await other.received.get()
+            assert server.received.empty()
+            server.transport.resume_reading()
+            assert server.transport.is_reading()
+        await end(server, client, other)
+
+    loop.run_until_complete(main())
+
+
+class Flooder(Endpoint):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def pause_writing(self) -> None:
+        self.told.append("pause")
+
+    def resume_writing(self) -> None:
+        self.told.append("resume")
+
+
+def flood(one: Endpoint, size: int = 2_000) -> int:
+    """Send until the protocol was told to pause; return how many were sent."""
+    count = 0
+    assert isinstance(one, Flooder)
+    while not one.told:
+        one.transport.sendto(b"%d " % count + bytes(size))
+        count += 1
+    return count
+
+
+def test_a_receiver_that_does_not_keep_up(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path, Flooder)
+        other.transport.pause_reading()
+        count = flood(one)
+        _, high = one.transport.get_write_buffer_limits()
+        assert one.transport.get_write_buffer_size() > high
+        other.transport.resume_reading()
+        for number in range(count):
+            assert (await other.received.get())[0].startswith(b"%d " % number)
+        assert isinstance(one, Flooder)
+        assert one.told == ["pause", "resume"]
+        assert one.transport.get_write_buffer_size() == 0
+        one.transport.sendto(b"more")
+        assert (await other.received.get())[0] == b"more"
+        await end(one, other)
+
+    loop.run_until_complete(main())
+
+
+def test_what_waits_is_the_bytes_that_were_given(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path, Flooder)
+        other.transport.pause_reading()
+        count = flood(one)
+        data = bytearray(b"before")
+        one.transport.sendto(data)
+        data[:] = b"after"
+        other.transport.resume_reading()
+        for _ in range(count):
+            await other.received.get()
+        assert (await other.received.get())[0] == b"before"
+        await end(one, other)
+
+    loop.run_until_complete(main())
+
+
+def test_closed_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path, Flooder)
+        other.transport.pause_reading()
+        count = flood(one)
+        one.transport.close()
+        other.transport.resume_reading()
+        for number in range(count):
+            assert (await other.received.get())[0].startswith(b"%d " % number)
+        await one.closed
+        await end(other)
+
+    loop.run_until_complete(main())
+
+
+def test_aborted_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path, Flooder)
+        other.transport.pause_reading()
+        flood(one)
+        one.transport.abort()
+        await one.closed
+        await end(other)
+
+    loop.run_until_complete(main())
+
+
+def test_the_peer_is_gone_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        one, other = await unix_pair(loop, tmp_path, Flooder)
+        other.transport.pause_reading()
+        count = flood(one)
+        other.transport.abort()
+        await other.closed
+        assert isinstance(await one.errors.get(), OSError)
+        assert one.transport.get_write_buffer_size() < count * 2_000
+        await end(one)
+
+    loop.run_until_complete(main())
+
+
+def test_sent_after_the_end(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        server = await bound(loop)
+        client = await bound(loop, remote_addr=name(server))
+        client.transport.close()
+        for _ in range(10):
+            client.transport.sendto(b"hello")
+        assert "socket.send() raised exception." in caplog.text
+        await end(server)
+        await client.closed
+        assert server.received.empty()
+
+    loop.run_until_complete(main())
+
+
+def test_sent_by_connection_lost(loop: Loop) -> None:
+    async def main() -> None:
+        server = await bound(loop)
+
+        class SaysGoodbye(Endpoint):
+            def connection_lost(self, exc: Exception | None) -> None:
+                self.transport.sendto(b"goodbye", name(server))
+                super().connection_lost(exc)
+
+        client = await bound(loop, SaysGoodbye)
+        client.transport.close()
+        assert (await server.received.get())[0] == b"goodbye"
+        await end(server)
+
+    loop.run_until_complete(main())
+
+
+def test_a_flood_leaves_others_their_turn(loop: Loop) -> None:
+    async def main() -> None:
+        class Echo(Endpoint):
+            """Each answer brings the next question: there is always one to receive."""
+
+            count = 0
+
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                type(self).count += 1
+                self.transport.sendto(data, addr)
+
+        one, other = await bound(loop, Echo), await bound(loop, Echo)
+        for _ in range(50):
+            one.transport.sendto(b"ball", name(other))
+        turns = 0
+        while Echo.count < 20_000:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 10
+        await end(one, other)
 
     loop.run_until_complete(main())

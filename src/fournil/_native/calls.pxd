@@ -16,3 +16,11 @@ cdef inline object call_with(object owner, object name, object value):
     args[0] = <PyObject *> owner
     args[1] = <PyObject *> value
     return PyObject_VectorcallMethod(name, args, 2, NULL)
+
+
+cdef inline object call_with_two(object owner, object name, object one, object other):
+    cdef PyObject *args[3]
+    args[0] = <PyObject *> owner
+    args[1] = <PyObject *> one
+    args[2] = <PyObject *> other
+    return PyObject_VectorcallMethod(name, args, 3, NULL)

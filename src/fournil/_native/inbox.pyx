@@ -20,7 +20,7 @@ from fournil._native.sys.bytes cimport (
     bytes_alone,
     bytes_set_length,
 )
-from fournil._native.sys.sockets cimport recv
+from fournil._native.sys.sockets cimport recvfrom, sockaddr, socklen_t
 
 cdef enum:
     FIRST_CAPACITY = 64 << 10
@@ -31,7 +31,7 @@ cdef enum:
 
 
 cdef class Inbox:
-    """The receiving side of all streams of a loop."""
+    """The receiving side of all sockets of a loop."""
 
     def __cinit__(self):
         self.next_capacity = FIRST_CAPACITY
@@ -45,6 +45,16 @@ cdef class Inbox:
         It is at most 64 KiB, or more when there was more, or `most`. What is not `kept` is for
         `take_back`, once it was delivered.
         """
+        return self.receive_from(fd, most, kept, NULL, NULL)
+
+    cdef void expect(self, Py_ssize_t size) noexcept:
+        """Receive so much at once from now on; the rest of a longer datagram would be lost."""
+        self.next_capacity = max(self.next_capacity, size)
+
+    cdef bytes receive_from(
+        self, int fd, Py_ssize_t most, bint kept, sockaddr *sender, socklen_t *length
+    ):
+        """Like `receive`; write who sent it, unless `sender` is NULL."""
         cdef PyObject *data
         cdef ssize_t came
         if self.spare == NULL or self.capacity < self.next_capacity:
@@ -54,7 +64,9 @@ cdef class Inbox:
             self.capacity = self.next_capacity
         # With the GIL: a read that does not block takes less time than to get the GIL back from
         # a thread that computes, which is a whole switch interval.
-        came = recv(fd, PyBytes_AS_STRING(self.spare), min(most, self.capacity), 0)
+        came = recvfrom(
+            fd, PyBytes_AS_STRING(self.spare), min(most, self.capacity), 0, sender, length
+        )
         if came < 0:
             if errno == EAGAIN or errno == EINTR:
                 return None

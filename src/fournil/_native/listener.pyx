@@ -22,8 +22,9 @@ from posix.unistd cimport close as close_fd
 from fournil._native.addresses cimport address_object
 from fournil._native.channel cimport Channel
 from fournil._native.core cimport LoopCore
+from fournil._native.endpoint cimport os_error
 from fournil._native.layout cimport KIND_READER
-from fournil._native.stream cimport Stream, os_error
+from fournil._native.stream cimport Stream
 from fournil._native.sys.epoll cimport EPOLLIN
 from fournil._native.sys.python cimport (
     PyContext_CopyCurrent,

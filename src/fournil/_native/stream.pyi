@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from fournil._native.channel import Channel
+from fournil._native.endpoint import Endpoint
 
 @disjoint_base
-class Stream(Channel): ...
+class Stream(Endpoint): ...

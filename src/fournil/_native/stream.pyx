@@ -9,12 +9,9 @@ protocol that it calls.
 """
 
 import asyncio.base_events
-import asyncio.constants
 import asyncio.log
 import asyncio.protocols
 import inspect
-import os
-import socket
 import sys
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -22,10 +19,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
-from posix.unistd cimport close as close_fd
 
-from fournil._native.addresses cimport address_object
 from fournil._native.calls cimport call, call_with
+from fournil._native.endpoint cimport os_error
 from fournil._native.outbox cimport Outbox
 from fournil._native.reader cimport feed, reader_fed_by
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
@@ -35,9 +31,7 @@ from fournil._native.sys.sockets cimport (
     IPPROTO_TCP,
     MSG_NOSIGNAL,
     SHUT_WR,
-    SOCK_STREAM,
     TCP_NODELAY,
-    getsockname,
     iovec,
     msghdr,
     recv,
@@ -45,20 +39,15 @@ from fournil._native.sys.sockets cimport (
     sendmsg,
     setsockopt,
     shutdown,
-    sockaddr,
-    sockaddr_storage,
-    socklen_t,
 )
 
 cdef enum:
     # The kernel takes 1,024 parts at once; of so many, its price for a call is shared enough.
     PARTS = 64
-    HIGH_WATER = 64 << 10
 
 cdef object logger = asyncio.log.logger
 cdef object BufferedProtocol = asyncio.protocols.BufferedProtocol
-cdef object Socket = socket.socket
-cdef uint32_t LOST_WRITES_UNTIL_WARNED = asyncio.constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES
+cdef Py_ssize_t LONGEST = sys.maxsize
 
 # Since CPython 3.13 a server is told which of its transports comes and goes.
 cdef bint server_knows_transports = (
@@ -66,30 +55,28 @@ cdef bint server_knows_transports = (
 )
 
 
-cdef class Stream(Channel):
-    """One end of a connection; `transport` is what its user holds of it."""
+cdef class Stream(Endpoint):
+    """One end of a connection."""
 
     # The connection's life.
 
     cdef int open(self) except -1:
-        """Begin: connection_made is called in the next turn, before anything is read."""
         cdef int on = 1
-        self.high = HIGH_WATER
-        self.low = HIGH_WATER // 4
         if self.family == AF_INET or self.family == AF_INET6:
             # What is written goes out at once, not when what went before was acknowledged. The
             # protocol is not asked: sockets are made with 0 in its place, which means TCP too.
             setsockopt(self.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
-        self.poller.attach(self)
-        # What comes is read after connection_made: the ready queue keeps the order.
-        self.poller.want(self, EPOLLIN)
-        if self.server is not None:
-            if server_knows_transports:
-                self.server._attach(self.transport)
-            else:
-                self.server._attach()
-        self.core.soon(self.protocol.connection_made, (self.transport,), self._context)
-        return 0
+        if self.server is None:
+            return Endpoint.open(self)
+        if server_knows_transports:
+            self.server._attach(self.transport)
+        else:
+            self.server._attach()
+        try:
+            return Endpoint.open(self)
+        except BaseException:
+            self.leave_server()
+            raise
 
     cdef int give_up(self) except -1:
         """End a connection that did not begin."""
@@ -98,87 +85,30 @@ cdef class Stream(Channel):
         return 0
 
     cdef int use(self, protocol) except -1:
-        """Have `protocol` called from now on."""
-        self.protocol = protocol
         self.buffered = isinstance(protocol, BufferedProtocol)
         self.reader = reader_fed_by(protocol)
-        self.connected = True
-        return 0
+        return Endpoint.use(self, protocol)
 
-    cdef int close(self) except -1:
-        if self.closing:
-            return 0
-        self.closing = True
-        self.poller.want(self, self.wanted & EPOLLOUT)
-        if self.waiting() == 0:
-            self.lost += 1
-            self.core.soon(self._report_loss, (None,), self._context)
-        return 0
+    cdef int ended(self) except -1:
+        if self.empty_waiter is not None and not self.empty_waiter.done():
+            self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
+        return self.leave_server()
 
-    cdef int force_close(self, error) except -1:
-        """Close at once: what waits to be sent is lost."""
-        if self.lost:
-            return 0
-        if self.outbox is not None:
-            self.outbox.clear()
-        self.closing = True
-        self.lost += 1
-        self.poller.want(self, 0)
-        self.core.soon(self._report_loss, (error,), self._context)
-        return 0
-
-    def _report_loss(self, error):
+    cdef int leave_server(self) except -1:
         server = self.server
-        try:
-            if self.connected:
-                self.protocol.connection_lost(error)
-        finally:
-            self.close_descriptor()
-            if self.empty_waiter is not None and not self.empty_waiter.done():
-                self.empty_waiter.set_exception(ConnectionError("Connection is closed by peer"))
-            self.server = None
-            if server is not None:
-                if server_knows_transports:
-                    server._detach(self.transport)
-                else:
-                    server._detach()
-            self.protocol = None
-            self.transport = None
+        self.server = None
+        if server is None:
+            return 0
+        if server_knows_transports:
+            server._detach(self.transport)
+        else:
+            server._detach()
+        return 0
 
     cdef int close_descriptor(self) except -1:
-        cdef int fd = self.fd
-        if fd < 0:
-            return 0
-        if self.local is None:
-            self.local = raw_local_address(fd)
-        self.poller.detach(self)
-        if self.empty_waiter is not None and not self.core._closed:
-            self.poller.abandon(fd, self.core.ready)  # a sendfile that waits for room
-        self._cancelled = True
-        self.fd = -1
-        if self.sock is not None:
-            self.sock.close()
-        else:
-            close_fd(fd)
-        return 0
-
-    cdef int failed(self, str what, error) except -1:
-        """An error ends the connection; one that the network does not explain is reported."""
-        if isinstance(error, OSError):
-            if self.core._debug:
-                logger.debug("%r: %s", self.transport, what, exc_info=error)
-        else:
-            self.report(what, error)
-        return self.force_close(error)
-
-    cdef int report(self, str what, error) except -1:
-        self.core.call_exception_handler({
-            "message": what,
-            "exception": error,
-            "transport": self.transport,
-            "protocol": self.protocol,
-        })
-        return 0
+        if self.fd >= 0 and self.empty_waiter is not None and not self.core._closed:
+            self.poller.abandon(self.fd, self.core.ready)  # a sendfile that waits for room
+        return Endpoint.close_descriptor(self)
 
     # Reading.
 
@@ -270,24 +200,12 @@ cdef class Stream(Channel):
             self.poller.settle(self)
         return 0
 
-    cdef int pause(self) except -1:
-        if self.closing or self.paused:
-            return 0
-        self.paused = True
-        self.poller.want(self, self.wanted & EPOLLOUT)
-        if self.core._debug:
-            logger.debug("%r pauses reading", self.transport)
-        return 0
-
     cdef int resume(self) except -1:
-        if self.closing or not self.paused:
+        if self.eof_received:
+            # The kernel would report the end again and again.
+            self.paused = False
             return 0
-        self.paused = False
-        if not self.eof_received:
-            self.poller.want(self, self.wanted | EPOLLIN)
-        if self.core._debug:
-            logger.debug("%r resumes reading", self.transport)
-        return 0
+        return Endpoint.resume(self)
 
     # Writing.
 
@@ -297,15 +215,6 @@ cdef class Stream(Channel):
         if self.empty_waiter is not None:
             raise RuntimeError(f"unable to {method}; sendfile is in progress")
         return 0
-
-    cdef bint is_lost(self) except -1:
-        """Return whether a write goes nowhere; a program that goes on writing is warned."""
-        if not self.lost:
-            return False
-        if self.lost >= LOST_WRITES_UNTIL_WARNED:
-            logger.warning("socket.send() raised exception.")
-        self.lost += 1
-        return True
 
     cdef int write(self, data) except -1:
         cdef Py_buffer view
@@ -408,71 +317,10 @@ cdef class Stream(Channel):
         return 0
 
     cdef Py_ssize_t waiting(self) noexcept:
-        """Return how many bytes wait to be sent."""
         return 0 if self.outbox is None else self.outbox.size
 
-    # Flow control.
-
-    cdef int set_limits(self, high, low) except -1:
-        if high is None:
-            high = HIGH_WATER if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        # Any number may be given, and no buffer is longer than the longest object.
-        self.high = min(high, LONGEST)
-        self.low = min(low, LONGEST)
-        return self.tell_pause()
-
-    cdef int tell_pause(self) except -1:
-        if self.protocol_paused or self.waiting() <= self.high:
-            return 0
-        self.protocol_paused = True
-        try:
-            call(self.protocol, "pause_writing")
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.report("protocol.pause_writing() failed", error)
-        return 0
-
-    cdef int tell_resume(self) except -1:
-        if not self.protocol_paused or self.waiting() > self.low:
-            return 0
-        self.protocol_paused = False
-        try:
-            call(self.protocol, "resume_writing")
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self.report("protocol.resume_writing() failed", error)
-        return 0
-
-    # What the transport tells of the socket.
-
-    cdef object socket_object(self):
-        """Return the socket object, which owns the descriptor from now on; None once closed."""
-        if self.sock is None and self.fd >= 0:
-            self.sock = Socket(self.family, SOCK_STREAM, self.proto, self.fd)
-            # The descriptor does not block already, but the object does not know.
-            self.sock.setblocking(False)
-        return self.sock
-
-    cdef object local_address(self):
-        if self.local is None and self.fd >= 0:
-            self.local = raw_local_address(self.fd)
-        return address_of(self.local)
-
-    cdef object peer_address(self):
-        return address_of(self.peer)
-
-
-cdef Py_ssize_t LONGEST = sys.maxsize
-
-
-cdef object os_error(int problem):
-    return OSError(problem, os.strerror(problem))
+    cdef int discard(self) except -1:
+        return 0 if self.outbox is None else self.outbox.clear()
 
 
 cdef int check_data(data) except -1:
@@ -487,18 +335,3 @@ cdef int check_data(data) except -1:
 cdef bytes as_bytes(data):
     # Its owner may change what is not bytes as soon as the write returns.
     return data if type(data) is bytes else bytes(memoryview(data))
-
-
-cdef bytes raw_local_address(int fd):
-    """Return the raw address that a socket is bound to; empty when there is none."""
-    cdef sockaddr_storage address
-    cdef socklen_t length = sizeof(address)
-    if getsockname(fd, <sockaddr *> &address, &length) < 0:
-        return b""
-    return (<char *> &address)[: min(<size_t> length, sizeof(address))]
-
-
-cdef object address_of(bytes raw):
-    if not raw:
-        return None
-    return address_object(<const sockaddr *> PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))

@@ -11,18 +11,12 @@ import asyncio.trsock
 import socket
 import warnings
 
+from fournil._native.addresses cimport raw_peer_address
 from fournil._native.core cimport LoopCore
-from fournil._native.layout cimport KIND_READER
+from fournil._native.endpoint cimport Endpoint
 from fournil._native.stream cimport Stream, check_data
 from fournil._native.sys.epoll cimport EPOLLIN
-from fournil._native.sys.python cimport PyContext_CopyCurrent
-from fournil._native.sys.sockets cimport (
-    SOCK_STREAM,
-    getpeername,
-    sockaddr,
-    sockaddr_storage,
-    socklen_t,
-)
+from fournil._native.sys.sockets cimport SOCK_STREAM
 
 cdef object Socket = socket.socket
 cdef object TransportSocket = asyncio.trsock.TransportSocket
@@ -34,108 +28,164 @@ def wake(waiter):
         waiter.set_result(None)
 
 
-class _HasStream(asyncio.transports._FlowControlMixin):
-    """Holds the stream in a slot, which is found faster than a name in a dictionary."""
+class _HasEndpoint(asyncio.transports._FlowControlMixin):
+    """Holds the endpoint in a slot, which is found faster than a name in a dictionary."""
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_endpoint",)
 
 
-class StreamTransport(_HasStream):
+class SocketTransport(_HasEndpoint):
+    """What transports over a socket share."""
+
+    def __init__(self, endpoint):
+        self._endpoint = endpoint
+        self._extra = None
+
+    def __del__(self):
+        cdef Endpoint endpoint = self._endpoint
+        if endpoint.fd >= 0:
+            try:
+                warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            finally:
+                endpoint.close_descriptor()
+
+    def __repr__(self):
+        cdef Endpoint endpoint = self._endpoint
+        info = [type(self).__name__]
+        if endpoint.fd < 0:
+            info.append("closed")
+        else:
+            if endpoint.closing:
+                info.append("closing")
+            info.append(f"fd={endpoint.fd}")
+            info.append(f"read={'polling' if endpoint.wanted & EPOLLIN else 'idle'}")
+            state = "polling" if endpoint.waiting() else "idle"
+            info.append(f"write=<{state}, bufsize={endpoint.waiting()}>")
+        return f"<{' '.join(info)}>"
+
+    def get_extra_info(self, name, default=None):
+        """Return what is known of the connection: 'socket', 'sockname', 'peername' …"""
+        cdef Endpoint endpoint = self._endpoint
+        if self._extra is None:
+            self._extra = {}
+        if name not in self._extra:
+            if name == "peername":
+                self._extra[name] = endpoint.peer_address()
+            elif name == "sockname":
+                self._extra[name] = endpoint.local_address()
+            elif name == "socket":
+                self._extra[name] = TransportSocket(endpoint.socket_object() or closed(endpoint))
+        return self._extra.get(name, default)
+
+    def set_protocol(self, protocol):
+        """Have `protocol` called from now on."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.use(protocol)
+
+    def get_protocol(self):
+        """Return the protocol."""
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.protocol
+
+    def is_closing(self):
+        """Return whether the transport is closed or about to be."""
+        cdef Endpoint endpoint = self._endpoint
+        return bool(endpoint.closing)
+
+    def close(self):
+        """Close when all that was written is sent."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.close()
+
+    def abort(self):
+        """Close at once; what was not sent is lost."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.force_close(None)
+
+    def is_reading(self):
+        """Return whether the protocol receives data."""
+        cdef Endpoint endpoint = self._endpoint
+        return not endpoint.closing and not endpoint.paused
+
+    def pause_reading(self):
+        """Leave what comes with the kernel until `resume_reading`."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.pause()
+
+    def resume_reading(self):
+        """Receive again."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.resume()
+
+    def get_write_buffer_size(self):
+        """Return how many bytes wait to be sent."""
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.waiting()
+
+    def get_write_buffer_limits(self):
+        """Return (low, high): from when on the protocol may write again, and is to pause."""
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.low, endpoint.high
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        """Set from how many waiting bytes on the protocol is to pause, and may write again."""
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.set_limits(high, low)
+
+    # asyncio's own names, used by its sendfile and start_tls and by frameworks.
+
+    @property
+    def _loop(self):
+        return (<Endpoint> self._endpoint).core
+
+    @property
+    def _protocol(self):
+        return (<Endpoint> self._endpoint).protocol
+
+    @property
+    def _paused(self):
+        return bool((<Endpoint> self._endpoint).paused)
+
+    @property
+    def _protocol_paused(self):
+        return bool((<Endpoint> self._endpoint).protocol_paused)
+
+    @property
+    def _sock(self):
+        return (<Endpoint> self._endpoint).socket_object()
+
+    @property
+    def _sock_fd(self):
+        return (<Endpoint> self._endpoint).fd
+
+    def _force_close(self, exc):
+        cdef Endpoint endpoint = self._endpoint
+        endpoint.force_close(exc)
+
+
+cdef object closed(Endpoint endpoint):
+    """Return a socket object as it is after its connection was closed."""
+    sock = Socket(endpoint.family, endpoint.type, endpoint.proto)
+    sock.close()
+    return sock
+
+
+class StreamTransport(SocketTransport):
     """A transport over a connected stream socket, TCP or Unix."""
 
     _start_tls_compatible = True
     _sendfile_compatible = asyncio.constants._SendfileMode.TRY_NATIVE
 
-    def __init__(self, stream):
-        self._stream = stream
-        self._extra = None
-
-    def __del__(self):
-        cdef Stream stream = self._stream
-        if stream.fd >= 0:
-            try:
-                warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            finally:
-                stream.close_descriptor()
-
-    def __repr__(self):
-        cdef Stream stream = self._stream
-        info = [type(self).__name__]
-        if stream.fd < 0:
-            info.append("closed")
-        else:
-            if stream.closing:
-                info.append("closing")
-            info.append(f"fd={stream.fd}")
-            info.append(f"read={'polling' if stream.wanted & EPOLLIN else 'idle'}")
-            state = "polling" if stream.waiting() else "idle"
-            info.append(f"write=<{state}, bufsize={stream.waiting()}>")
-        return f"<{' '.join(info)}>"
-
-    def get_extra_info(self, name, default=None):
-        """Return what is known of the connection: 'socket', 'sockname', 'peername' …"""
-        cdef Stream stream = self._stream
-        if self._extra is None:
-            self._extra = {}
-        if name not in self._extra:
-            if name == "peername":
-                self._extra[name] = stream.peer_address()
-            elif name == "sockname":
-                self._extra[name] = stream.local_address()
-            elif name == "socket":
-                self._extra[name] = TransportSocket(stream.socket_object() or closed(stream))
-        return self._extra.get(name, default)
-
-    def set_protocol(self, protocol):
-        """Have `protocol` called from now on."""
-        cdef Stream stream = self._stream
-        stream.use(protocol)
-
-    def get_protocol(self):
-        """Return the protocol."""
-        cdef Stream stream = self._stream
-        return stream.protocol
-
-    def is_closing(self):
-        """Return whether the transport is closed or about to be."""
-        cdef Stream stream = self._stream
-        return bool(stream.closing)
-
-    def close(self):
-        """Close when all that was written is sent."""
-        cdef Stream stream = self._stream
-        stream.close()
-
-    def abort(self):
-        """Close at once; what was not sent is lost."""
-        cdef Stream stream = self._stream
-        stream.force_close(None)
-
-    def is_reading(self):
-        """Return whether the protocol receives data."""
-        cdef Stream stream = self._stream
-        return not stream.closing and not stream.paused
-
-    def pause_reading(self):
-        """Leave what comes with the kernel until `resume_reading`."""
-        cdef Stream stream = self._stream
-        stream.pause()
-
-    def resume_reading(self):
-        """Receive again."""
-        cdef Stream stream = self._stream
-        stream.resume()
-
     def write(self, data):
         """Send bytes; what the kernel does not take at once is kept and sent later."""
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         if type(data) is not bytes:
             check_data(data)
         stream.write(data)
 
     def writelines(self, list_of_data):
         """Send several pieces, in one call of the kernel where it takes them."""
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         stream.write_lines(list_of_data)
 
     def can_write_eof(self):
@@ -144,60 +194,17 @@ class StreamTransport(_HasStream):
 
     def write_eof(self):
         """Close the sending side when all that was written is sent."""
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         stream.write_eof()
-
-    def get_write_buffer_size(self):
-        """Return how many bytes wait to be sent."""
-        cdef Stream stream = self._stream
-        return stream.waiting()
-
-    def get_write_buffer_limits(self):
-        """Return (low, high): from when on the protocol may write again, and is to pause."""
-        cdef Stream stream = self._stream
-        return stream.low, stream.high
-
-    def set_write_buffer_limits(self, high=None, low=None):
-        """Set from how many waiting bytes on the protocol is to pause, and may write again."""
-        cdef Stream stream = self._stream
-        stream.set_limits(high, low)
 
     # asyncio's own names, used by its sendfile and start_tls and by frameworks.
 
     @property
-    def _loop(self):
-        return (<Stream> self._stream).core
-
-    @property
-    def _protocol(self):
-        return (<Stream> self._stream).protocol
-
-    @property
-    def _paused(self):
-        return bool((<Stream> self._stream).paused)
-
-    @property
-    def _protocol_paused(self):
-        return bool((<Stream> self._stream).protocol_paused)
-
-    @property
-    def _sock(self):
-        return (<Stream> self._stream).socket_object()
-
-    @property
-    def _sock_fd(self):
-        return (<Stream> self._stream).fd
-
-    @property
     def _server(self):
-        return (<Stream> self._stream).server
-
-    def _force_close(self, exc):
-        cdef Stream stream = self._stream
-        stream.force_close(exc)
+        return (<Stream> self._endpoint).server
 
     def _make_empty_waiter(self):
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         if stream.empty_waiter is not None:
             raise RuntimeError("Empty waiter is already set")
         stream.empty_waiter = stream.core.create_future()
@@ -206,63 +213,39 @@ class StreamTransport(_HasStream):
         return stream.empty_waiter
 
     def _reset_empty_waiter(self):
-        (<Stream> self._stream).empty_waiter = None
+        (<Stream> self._endpoint).empty_waiter = None
 
     def _lend(self):
         """Return the socket, for others to use until `_take_back`."""
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         if stream.fd < 0:
             raise ConnectionError("the connection was closed before the file was sent")
         stream.poller.detach(stream)
         return stream.socket_object()
 
     def _take_back(self):
-        cdef Stream stream = self._stream
+        cdef Stream stream = self._endpoint
         if stream.fd >= 0:
             stream.poller.attach(stream)
             if self.is_reading() and not stream.eof_received:
                 stream.poller.want(stream, EPOLLIN)
 
 
-cdef object closed(Stream stream):
-    """Return a socket object as it is after its connection was closed."""
-    sock = Socket(stream.family, SOCK_STREAM, stream.proto)
-    sock.close()
-    return sock
-
-
 cdef Stream new_stream(LoopCore loop, int fd, int family, int proto):
     """Return a stream over a connected socket, which it owns from now on."""
     cdef Stream stream = Stream.__new__(Stream)
-    stream.core = loop
-    stream._loop = loop
-    stream.poller = loop.poller
+    stream.own(loop, fd, family, SOCK_STREAM, proto)
     stream.inbox = loop.inbox
-    stream.fd = fd
-    stream.family = family
-    stream.proto = proto
-    stream.kind = KIND_READER
     return stream
 
 
 cdef int begin(Stream stream, protocol, server, dict extra) except -1:
     """Give a stream its transport and its protocol, and let it begin."""
-    if stream._context is None:
-        stream._context = PyContext_CopyCurrent()
     stream.transport = StreamTransport(stream)
     stream.transport._extra = extra
     stream.server = server
     stream.use(protocol)
     return stream.open()
-
-
-cdef bytes raw_peer_address(int fd):
-    """Return the raw address of the other end; empty when there is none."""
-    cdef sockaddr_storage address
-    cdef socklen_t length = sizeof(address)
-    if getpeername(fd, <sockaddr *> &address, &length) < 0:
-        return b""
-    return (<char *> &address)[: min(<size_t> length, sizeof(address))]
 
 
 def adopt(

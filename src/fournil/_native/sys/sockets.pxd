@@ -32,8 +32,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int getpeername(int fd, sockaddr *address, socklen_t *length)
     int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
     ssize_t recv(int fd, void *data, size_t size, int flags)
+    ssize_t recvfrom(
+        int fd, void *data, size_t size, int flags, sockaddr *address, socklen_t *length
+    )
     ssize_t send(int fd, const void *data, size_t size, int flags)
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
+    ssize_t sendto(
+        int fd, const void *data, size_t size, int flags, const sockaddr *to, socklen_t length
+    )
     int shutdown(int fd, int how)
 
 cdef extern from "<sys/un.h>" nogil:
@@ -46,6 +52,7 @@ cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:
         uint32_t s_addr
     struct sockaddr_in:
+        sa_family_t sin_family
         uint16_t sin_port
         in_addr sin_addr
     struct in6_addr:
@@ -63,7 +70,8 @@ cdef extern from "<netinet/tcp.h>" nogil:
 cdef extern from "<arpa/inet.h>" nogil:
     uint16_t ntohs(uint16_t number)
     uint32_t ntohl(uint32_t number)
-    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+    uint16_t htons(uint16_t number)
+    int inet_pton(int family, const char *text, void *address)
 
 cdef extern from "<netdb.h>" nogil:
     enum:
