@@ -37,7 +37,7 @@ cdef class LoopCore:
     cdef int turn(self) except -1
     cdef int look(self) except -1
     cdef int fire_timers(self) except -1
-    cdef int run_ready(self) except -1
+    cdef int run_ready(self, uint64_t now) except -1
     cdef int run_recorded(self, Handle handle) except -1
     cdef int follow_recorder(self) except -1
     cdef int run(self, Handle handle) except -1

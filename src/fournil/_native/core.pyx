@@ -92,9 +92,11 @@ cdef class LoopCore:
         """Look at the kernel and the clock when it is time to; then run what is ready."""
         if current_ring != self.ring_seen:
             self.follow_recorder()
-        if self.ready.count == 0 or ticks_now() - self.polled_at >= self.poll_interval:
+        cdef uint64_t now = ticks_now() if self.ready.count else self.polled_at
+        if self.ready.count == 0 or now - self.polled_at >= self.poll_interval:
             self.look()
-        return self.run_ready()
+            now = self.polled_at
+        return self.run_ready(now)
 
     cdef int look(self) except -1:
         """Wait for the kernel until something is ready or due, and make it ready."""
@@ -143,11 +145,13 @@ cdef class LoopCore:
             push(self.ready, handle)
         return 0
 
-    cdef int run_ready(self) except -1:
+    cdef int run_ready(self, uint64_t now) except -1:
         """Run the handles that are ready now; what they make ready waits for the next turn."""
         cdef size_t todo = self.ready.count
         cdef Handle handle
         cdef PyObject *taken
+        if self.record is not None:
+            self.record.begin_steps(now)
         while todo and self.ready.count:
             todo -= 1
             taken = pop(self.ready)

@@ -13,7 +13,7 @@ cdef class LoopRecord:
     cdef int slot
     cdef int script_slot                # of this thread; -1: it is not the main thread
     cdef uint64_t polled                # the tick when the last look at the kernel ended
-    cdef uint64_t ended                 # the tick when the turn's last step ended; 0: none yet
+    cdef uint64_t ended                 # the tick when the turn's last step ended, or its first began
     # The step now running.
     cdef readonly uint32_t subject
     cdef uint64_t began
@@ -28,6 +28,7 @@ cdef class LoopRecord:
     cdef void end_run(self) noexcept
     cdef void begin_wait(self, uint64_t now) noexcept
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept
+    cdef void begin_steps(self, uint64_t now) noexcept
     cdef int begin_step(self, Handle handle, PyObject *callback) except -1
     cdef int end_step(self) except -1
     cdef void end_steps(self) noexcept

@@ -227,7 +227,7 @@ cdef class LoopRecord:
         """The loop begins to run turns, in the thread that calls."""
         cdef uint64_t now = ticks_now()
         self.polled = now
-        self.ended = 0
+        self.ended = now
         if self.thread == NULL:
             return 0
         self.thread.native_id = gettid()
@@ -295,10 +295,14 @@ cdef class LoopRecord:
             event.extra = events
             publish(&self.ring.header.events_head, self.ring.header.events_head + 1)
 
+    cdef void begin_steps(self, uint64_t now) noexcept:
+        """The turn's steps begin."""
+        self.ended = now
+
     cdef int begin_step(self, Handle handle, PyObject *callback) except -1:
         """A handle is about to run."""
         # Within a turn, one step begins when the one before it ended: one reading serves both.
-        cdef uint64_t now = self.ended or ticks_now()
+        cdef uint64_t now = self.ended
         cdef PyObject *task
         cdef int64_t place
         cdef uint32_t site
@@ -398,7 +402,6 @@ cdef class LoopRecord:
 
     cdef void end_steps(self) noexcept:
         """The turn has no more steps."""
-        self.ended = 0
         if self.thread != NULL:
             publish(&self.thread.begin, 0)
 
