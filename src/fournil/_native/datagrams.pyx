@@ -44,10 +44,8 @@ cdef class Datagrams(Endpoint):
             self.flush()
         return 0
 
-    cdef object doing(self):
-        if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
-            return getattr(self.protocol, "datagram_received", self.protocol)
-        return getattr(self.protocol, "resume_writing", self.protocol)
+    cdef str receiver(self):
+        return "datagram_received"
 
     cdef int read(self) except -1:
         cdef sockaddr_storage raw

@@ -10,6 +10,8 @@ cdef class Endpoint(Channel):
     cdef LoopCore core
     cdef Poller poller
     cdef object protocol                # None once the loss was reported
+    # What a read is recorded as, a method of the protocol; None before the first recorded one.
+    cdef object receives
     # The socket object that owns the descriptor, where there is one.
     cdef object sock
     # Raw addresses; `local` is looked up when it is asked for, and before the end.
@@ -36,6 +38,7 @@ cdef class Endpoint(Channel):
     cdef int close_descriptor(self) except -1
     cdef int failed(self, str what, error) except -1
     cdef int report(self, str what, error) except -1
+    cdef str receiver(self)
     cdef int pause(self) except -1
     cdef int resume(self) except -1
     cdef Py_ssize_t waiting(self) noexcept

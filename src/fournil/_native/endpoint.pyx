@@ -60,6 +60,7 @@ cdef class Endpoint(Channel):
     cdef int use(self, protocol) except -1:
         """Have `protocol` called from now on."""
         self.protocol = protocol
+        self.receives = None
         self.connected = True
         return 0
 
@@ -94,7 +95,7 @@ cdef class Endpoint(Channel):
             try:
                 self.ended()
             finally:
-                self.protocol = None
+                self.protocol = self.receives = None
                 self.transport = None
 
     cdef int ended(self) except -1:
@@ -135,6 +136,17 @@ cdef class Endpoint(Channel):
         return 0
 
     # Reading.
+
+    cdef object doing(self):
+        if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+            if self.receives is None:
+                self.receives = getattr(self.protocol, self.receiver(), self.protocol)
+            return self.receives
+        return getattr(self.protocol, "resume_writing", self.protocol)
+
+    cdef str receiver(self):
+        """Return the name of the protocol's method that is told what came."""
+        raise NotImplementedError(f"{type(self).__name__} does not say whom it tells what came")
 
     cdef int pause(self) except -1:
         """Leave what comes with the kernel."""

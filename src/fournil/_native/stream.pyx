@@ -122,12 +122,8 @@ cdef class Stream(Endpoint):
             self.flush()
         return 0
 
-    cdef object doing(self):
-        if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
-            name = "buffer_updated" if self.buffered else "data_received"
-        else:
-            name = "resume_writing"
-        return getattr(self.protocol, name, self.protocol)
+    cdef str receiver(self):
+        return "buffer_updated" if self.buffered else "data_received"
 
     cdef int read(self) except -1:
         cdef bytes data
