@@ -136,6 +136,38 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         if rest is not None:
             await _result(rest)
 
+    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+        """Return one datagram, at most `bufsize` bytes of it, and who sent it."""
+        if type(sock) is not socket.socket:
+            datagram: tuple[bytes, Any] = await super().sock_recvfrom(sock, bufsize)
+            return datagram
+        came = socks.recvfrom(self, sock, bufsize)
+        return await _result(came) if isinstance(came, socks.Operation) else came
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: WriteableBuffer, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        """Receive a datagram into a writable buffer; return how long it is and who sent it."""
+        if type(sock) is not socket.socket:
+            datagram: tuple[int, Any] = await super().sock_recvfrom_into(sock, buf, nbytes)
+            return datagram
+        came = socks.recvfrom_into(self, sock, buf, nbytes)
+        return await _result(came) if isinstance(came, socks.Operation) else came
+
+    async def sock_sendto(self, sock: socket.socket, data: ReadableBuffer, address: Any) -> int:
+        """Send a datagram to `address`; return how many bytes were sent."""
+        if type(sock) is not socket.socket:
+            return await super().sock_sendto(sock, data, address)
+        sent = socks.sendto(self, sock, data, address)
+        return await _result(sent) if isinstance(sent, socks.Operation) else sent
+
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """Accept a connection; return a socket that does not block, and the peer's address."""
+        if type(sock) is not socket.socket:
+            return await super().sock_accept(sock)
+        made = socks.accept(self, sock)
+        return await _result(made) if isinstance(made, socks.Operation) else made
+
     # asyncio's names: what it asks of a loop to make transports and servers.
 
     def _make_socket_transport(

@@ -20,6 +20,14 @@ def listen() -> socket.socket:
     return listener
 
 
+def datagram_pair() -> tuple[socket.socket, socket.socket]:
+    one, other = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for each in (one, other):
+        each.setblocking(False)
+        each.bind(("127.0.0.1", 0))
+    return one, other
+
+
 def test_recv_and_sendall(loop: Loop, pair: Pair) -> None:
     data = os.urandom(1_000_000)
 
@@ -156,13 +164,8 @@ def test_one_task_reads_while_another_writes(loop: Loop, pair: Pair) -> None:
 
 def test_datagrams(loop: Loop) -> None:
     async def main() -> None:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-        ):
-            for each in (one, other):
-                each.setblocking(False)
-                each.bind(("127.0.0.1", 0))
+        one, other = datagram_pair()
+        with one, other:
             receiving = loop.create_task(loop.sock_recvfrom(other, 100))
             await asyncio.sleep(0)
             assert await loop.sock_sendto(one, b"hello", other.getsockname()) == 5
@@ -171,6 +174,83 @@ def test_datagrams(loop: Loop) -> None:
             await loop.sock_sendto(other, b"back", one.getsockname())
             assert await loop.sock_recvfrom_into(one, buffer) == (4, other.getsockname())
             assert buffer[:4] == b"back"
+
+    loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_cancel_while_a_datagram_is_waited_for(loop: Loop, into: bool) -> None:
+    async def main() -> None:
+        one, other = datagram_pair()
+        with one, other:
+            receiving = loop.create_task(
+                loop.sock_recvfrom_into(other, bytearray(10))
+                if into
+                else loop.sock_recvfrom(other, 10)
+            )
+            await asyncio.sleep(0)
+            receiving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await receiving
+            await loop.sock_sendto(one, b"later", other.getsockname())
+            assert await loop.sock_recvfrom(other, 10) == (b"later", one.getsockname())
+            assert loop.remove_reader(other) is False
+
+    loop.run_until_complete(main())
+
+
+def test_part_of_a_datagram(loop: Loop) -> None:
+    async def main() -> None:
+        one, other = datagram_pair()
+        with one, other:
+            for _ in range(2):
+                await loop.sock_sendto(one, b"hello", other.getsockname())
+            assert (await loop.sock_recvfrom(other, 3))[0] == b"hel"
+            buffer = bytearray(10)
+            assert (await loop.sock_recvfrom_into(other, buffer, 2))[0] == 2
+            assert buffer == b"he" + bytes(8)
+
+    loop.run_until_complete(main())
+
+
+def test_a_datagram_that_has_no_room_waits(loop: Loop, tmp_path: Path) -> None:
+    async def main() -> None:
+        path = str(tmp_path / "socket")
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other,
+        ):
+            one.setblocking(False)
+            other.setblocking(False)
+            other.bind(path)
+            sent = -1
+            sending: asyncio.Task[int] | None = None
+            while sending is None or sending.done():
+                sent += 1
+                sending = loop.create_task(loop.sock_sendto(one, b"hello", path))
+                await asyncio.sleep(0)
+            for _ in range(sent):
+                assert (await loop.sock_recvfrom(other, 10))[0] == b"hello"
+            assert await sending == 5
+            assert (await loop.sock_recvfrom(other, 10))[0] == b"hello"
+
+    loop.run_until_complete(main())
+
+
+def test_cancel_while_a_connection_is_waited_for(loop: Loop) -> None:
+    async def main() -> None:
+        with listen() as listener, socket.socket() as client:
+            accepting = loop.create_task(loop.sock_accept(listener))
+            await asyncio.sleep(0)
+            accepting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await accepting
+            client.setblocking(False)
+            await loop.sock_connect(client, listener.getsockname())
+            connection, address = await loop.sock_accept(listener)
+            assert address == client.getsockname()
+            assert connection.gettimeout() == 0
+            connection.close()
 
     loop.run_until_complete(main())
 
@@ -210,8 +290,17 @@ def test_sockets_that_block_are_refused_in_debug_mode(loop: Loop) -> None:
 
     async def main() -> None:
         with socket.socket() as blocking:
-            with pytest.raises(ValueError, match="non-blocking"):
-                await loop.sock_recv(blocking, 10)
+            for refused in (
+                loop.sock_recv(blocking, 10),
+                loop.sock_recv_into(blocking, bytearray(10)),
+                loop.sock_sendall(blocking, b"hello"),
+                loop.sock_recvfrom(blocking, 10),
+                loop.sock_recvfrom_into(blocking, bytearray(10)),
+                loop.sock_sendto(blocking, b"hello", ("127.0.0.1", 9)),
+                loop.sock_accept(blocking),
+            ):
+                with pytest.raises(ValueError, match="non-blocking"):
+                    await refused
 
     loop.run_until_complete(main())
 

@@ -133,6 +133,20 @@ cdef class SockSendAll(Operation):
             PyBuffer_Release(&view)
 
 
+@cython.final
+cdef class SockCall(Operation):
+    """Any other call, made through the socket object."""
+
+    cdef object function
+    cdef tuple args
+
+    cdef object attempt(self):
+        try:
+            return self.function(*self.args)
+        except (BlockingIOError, InterruptedError):
+            return REFUSED
+
+
 cdef bint succeeded(ssize_t result) except -1:
     """Return whether a call gave a result; raise unless it was only refused for now."""
     if result >= 0:
@@ -178,3 +192,38 @@ def sendall(LoopCore loop not None, sock, data):
     prepare(operation, loop, sock)
     operation.data = data
     return operation.start()
+
+
+def recvfrom(LoopCore loop not None, sock, bufsize):
+    """Return a datagram and its sender, or the operation that waits for one."""
+    return start_call(loop, sock, True, sock.recvfrom, (bufsize,))
+
+
+def recvfrom_into(LoopCore loop not None, sock, buf, nbytes):
+    """Return how many bytes came into `buf` and from whom, or the operation that waits for some."""
+    return start_call(loop, sock, True, sock.recvfrom_into, (buf, nbytes or len(buf)))
+
+
+def sendto(LoopCore loop not None, sock, data, address):
+    """Return how many bytes were sent, or the operation that waits to send them."""
+    return start_call(loop, sock, False, sock.sendto, (data, address))
+
+
+def accept(LoopCore loop not None, sock):
+    """Return a connection and its peer's address, or the operation that waits for one."""
+    return start_call(loop, sock, True, accept_one, (sock,))
+
+
+cdef object start_call(LoopCore loop, sock, bint reads, function, tuple args):
+    cdef SockCall operation = SockCall.__new__(SockCall)
+    prepare(operation, loop, sock)
+    operation.reads = reads
+    operation.function = function
+    operation.args = args
+    return operation.start()
+
+
+def accept_one(sock):
+    connection, address = sock.accept()
+    connection.setblocking(False)
+    return connection, address

@@ -13,7 +13,7 @@ cdef class LoopRecord:
     cdef int slot
     cdef int script_slot                # of this thread; -1: it is not the main thread
     cdef uint64_t polled                # the tick when the last look at the kernel ended
-    cdef uint64_t ended                 # the tick when the turn's last step ended, or its first began
+    cdef uint64_t ended                 # the tick when a step ended, or the turn's first begins
     # The step now running.
     cdef readonly uint32_t subject
     cdef uint64_t began
