@@ -1,5 +1,24 @@
-# What `feed` needs to feed the reader of a protocol natively; None where somebody's own methods
-# may have to be called.
-cdef object reader_fed_by(protocol)
+cdef class ReaderState:
+    # What asyncio's reader keeps in attributes of these names, and more. Touched only by the
+    # loop's thread.
+    cdef bytearray buffer
+    # What came while the buffer was empty, and is not in it yet; or None. Most reads take just
+    # what came, and get this very object.
+    cdef bytes whole
+    cdef public object _loop
+    cdef public object _transport
+    cdef public object _waiter          # a future of whoever waits for more, or None
+    cdef public object _exception
+    cdef public Py_ssize_t _limit
+    cdef public bint _eof
+    cdef public bint _paused
+    cdef object reader                  # a weak reference to the reader
+    cdef bint replaced                  # a method of the reader or its protocol was
 
-cdef int feed(protocol, reference, bytes data) except -1
+
+# The state of the reader of a protocol, if it can be fed natively; None where a class of somebody
+# else's has to be called.
+cdef ReaderState reader_fed_by(protocol)
+
+# Deliver data to a protocol that has such a reader.
+cdef int feed(protocol, ReaderState state, bytes data) except -1

@@ -16,36 +16,55 @@ from cpython.bytearray cimport (
     PyByteArray_Resize,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
 from fournil._native.calls cimport call_with
-
-cdef extern from "Python.h":
-    bint PyMethod_Check(object)
-    PyObject *PyMethod_GET_FUNCTION(object)
+from fournil._native.originals cimport Originals
+from fournil._native.writer cimport DONE, write_natively
 
 cdef extern from "<string.h>":
     void *memmem(const void *text, size_t length, const void *part, size_t part_length)
 
 cdef type AsyncioReader = asyncio.StreamReader
 cdef type AsyncioProtocol = asyncio.StreamReaderProtocol
-cdef object data_received_of_asyncio = AsyncioProtocol.data_received
 cdef object drain_of_asyncio = AsyncioProtocol._drain_helper
+cdef Originals of_reader = Originals(
+    AsyncioReader, "feed_data", "read", "readline", "readuntil", "readexactly", "exception"
+)
+cdef Originals of_protocol = Originals(AsyncioProtocol, "data_received")
+
+
+def replaceable(name, type asyncios):
+    """Return a property for a method of asyncio's that an object may have another for."""
+
+    def get(owner):
+        other = owner.__dict__.get(name)
+        return getattr(asyncios, name).__get__(owner) if other is None else other
+
+    def put(owner, method):
+        owner.__dict__[name] = method
+        reader = owner if asyncios is AsyncioReader else owner._stream_reader
+        if type(reader) is StreamReader:
+            (<ReaderState> reader._state).replaced = True
+
+    def drop(owner):
+        if owner.__dict__.pop(name, None) is None:
+            raise AttributeError(name)
+
+    return property(get, put, drop)
 
 
 cdef class ReaderState:
-    """What asyncio's reader keeps in attributes of these names."""
+    """What asyncio's reader keeps in attributes."""
 
-    # Touched only by the loop's thread.
-    cdef public bytearray _buffer
-    cdef public object _loop
-    cdef public object _transport
-    cdef public object _waiter          # a future of whoever waits for more, or None
-    cdef public object _exception
-    cdef public Py_ssize_t _limit
-    cdef public bint _eof
-    cdef public bint _paused
+    @property
+    def _buffer(self):
+        return buffer_of(self)
+
+    @_buffer.setter
+    def _buffer(self, bytearray buffer not None):
+        self.whole = None
+        self.buffer = buffer
 
 
 STATE = ("_buffer", "_loop", "_transport", "_waiter", "_exception", "_limit", "_eof", "_paused")
@@ -62,12 +81,12 @@ def shown(name):
 class StreamReader(asyncio.StreamReader):
     """A stream reader as asyncio's, whose methods are native."""
 
-    def feed_data(self, data):
-        """Add to what can be read."""
-        feed_state(self._state, data)
+    feed_data = replaceable("feed_data", AsyncioReader)
 
     def exception(self):
         """Return what ended the stream, if that was an error."""
+        if of_reader.changed():
+            return AsyncioReader.exception(self)
         return (<ReaderState> self._state)._exception
 
     async def readline(self):
@@ -75,12 +94,14 @@ class StreamReader(asyncio.StreamReader):
         cdef ReaderState state = self._state
         cdef Py_ssize_t searched = 0
         cdef Py_ssize_t end
+        if of_reader.changed():
+            return await AsyncioReader.readline(self)
         try:
             while True:
                 end = end_of(state, b"\n", searched)
                 if end >= 0:
                     return take(state, end)
-                searched = PyByteArray_GET_SIZE(state._buffer)
+                searched = length_of(state)
                 begin_to_wait(state, "readuntil")
                 try:
                     await state._waiter
@@ -89,10 +110,10 @@ class StreamReader(asyncio.StreamReader):
         except asyncio.IncompleteReadError as error:
             return error.partial
         except asyncio.LimitOverrunError as error:
-            if state._buffer.startswith(b"\n", error.consumed):
-                del state._buffer[: error.consumed + 1]
+            if buffer_of(state).startswith(b"\n", error.consumed):
+                del state.buffer[: error.consumed + 1]
             else:
-                state._buffer.clear()
+                state.buffer.clear()
             resume(state)
             raise ValueError(error.args[0])
 
@@ -101,13 +122,13 @@ class StreamReader(asyncio.StreamReader):
         cdef ReaderState state = self._state
         cdef Py_ssize_t searched = 0
         cdef Py_ssize_t end
-        if type(separator) is not bytes or not separator:
+        if type(separator) is not bytes or not separator or of_reader.changed():
             return await AsyncioReader.readuntil(self, separator)
         while True:
             end = end_of(state, separator, searched)
             if end >= 0:
                 return take(state, end)
-            searched = max(0, PyByteArray_GET_SIZE(state._buffer) + 1 - len(separator))
+            searched = max(0, length_of(state) + 1 - len(separator))
             begin_to_wait(state, "readuntil")
             try:
                 await state._waiter
@@ -118,38 +139,38 @@ class StreamReader(asyncio.StreamReader):
         """Return exactly `n` bytes."""
         cdef ReaderState state = self._state
         cdef Py_ssize_t count = n
+        if of_reader.changed():
+            return await AsyncioReader.readexactly(self, n)
         if count < 0:
             raise ValueError("readexactly size can not be less than zero")
         if state._exception is not None:
             raise state._exception
-        while PyByteArray_GET_SIZE(state._buffer) < count:
+        while length_of(state) < count:
             if state._eof:
-                raise asyncio.IncompleteReadError(
-                    take(state, PyByteArray_GET_SIZE(state._buffer)), count
-                )
+                raise asyncio.IncompleteReadError(take(state, length_of(state)), count)
             begin_to_wait(state, "readexactly")
             try:
                 await state._waiter
             finally:
                 state._waiter = None
-        return take(state, count) if count else b""
+        return take(state, count)
 
     async def read(self, n=-1):
         """Return at most `n` bytes, as soon as there are some; without `n`, all to the end."""
         cdef ReaderState state = self._state
-        if n < 0:
+        if n < 0 or of_reader.changed():
             return await AsyncioReader.read(self, n)
         if state._exception is not None:
             raise state._exception
         if n == 0:
             return b""
-        if PyByteArray_GET_SIZE(state._buffer) == 0 and not state._eof:
+        if length_of(state) == 0 and not state._eof:
             begin_to_wait(state, "read")
             try:
                 await state._waiter
             finally:
                 state._waiter = None
-        return take(state, min(n, PyByteArray_GET_SIZE(state._buffer)))
+        return take(state, min(n, length_of(state)))
 
 
 for name in STATE:
@@ -158,102 +179,66 @@ del name
 
 
 class StreamReaderProtocol(asyncio.StreamReaderProtocol):
-    """The protocol of a stream reader as asyncio's, for a write that need not wait."""
+    """The protocol of a stream reader as asyncio's, for what is written as well."""
+
+    data_received = replaceable("data_received", AsyncioProtocol)
+
+    def connection_made(self, transport):
+        """Tell the reader, and the program that serves the connection."""
+        super().connection_made(transport)
+        write_natively(self._stream_writer)
 
     def _drain_helper(self):
         # Called at each drain, of which most find nothing to wait for.
         if self._paused or self._connection_lost:
             return drain_of_asyncio(self)
-        return NOTHING_TO_WAIT_FOR
+        return DONE
 
 
-cdef class Nothing:
-    """An awaitable that is done."""
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise StopIteration
-
-
-cdef object NOTHING_TO_WAIT_FOR = Nothing()
-
-
-cdef object feed_data_of_ours = StreamReader.feed_data
-
-
-cdef object reader_fed_by(protocol):
-    """Return the weak reference by which a protocol of asyncio's holds its reader, or None."""
+cdef ReaderState reader_fed_by(protocol):
     if type(protocol) is AsyncioProtocol:
         protocol.__class__ = StreamReaderProtocol
     if type(protocol) is not StreamReaderProtocol or protocol._stream_reader_wr is None:
         return None
     reader = protocol._stream_reader_wr()
     if type(reader) is AsyncioReader:
-        take_over(reader)
-    return protocol._stream_reader_wr if type(reader) is StreamReader else None
+        take_over(reader, protocol)
+    return reader._state if type(reader) is StreamReader else None
 
 
-cdef int take_over(reader) except -1:
+cdef int take_over(reader, protocol) except -1:
     cdef ReaderState state = ReaderState.__new__(ReaderState)
     attributes = vars(reader)
+    state.replaced = "feed_data" in attributes or "data_received" in vars(protocol)
     for name in STATE:
         setattr(state, name, attributes.pop(name))
     attributes["_state"] = state
     reader.__class__ = StreamReader
+    state.reader = protocol._stream_reader_wr
     return 0
 
 
-cdef int feed(protocol, reference, bytes data) except -1:
-    """Deliver data to a protocol that has such a reference."""
-    # Anybody may have replaced the methods that lead to the reader, in a class or an object.
-    method = protocol.data_received
-    if not is_method(method, data_received_of_asyncio):
-        method(data)
+cdef int feed(protocol, ReaderState state, bytes data) except -1:
+    if state.replaced or of_protocol.changed() or of_reader.changed():
+        protocol.data_received(data)
         return 0
-    reader = reference()
-    if reader is None:
+    # A reader that nobody holds any more: what comes for it is for nobody.
+    if state.reader() is None:
         return 0
-    method = reader.feed_data
-    if not is_method(method, feed_data_of_ours):
-        method(data)
-        return 0
-    return feed_state(reader._state, data)
-
-
-cdef inline bint is_method(method, function) noexcept:
-    return PyMethod_Check(method) and PyMethod_GET_FUNCTION(method) == <PyObject *> function
-
-
-cdef int feed_state(ReaderState state, data) except -1:
-    cdef bytearray buffer = state._buffer
-    cdef Py_ssize_t before
     if state._eof:
         raise AssertionError("feed_data after feed_eof")
-    if not data:
+    if PyBytes_GET_SIZE(data) == 0:
         return 0
-    if type(data) is bytes:
-        before = PyByteArray_GET_SIZE(buffer)
-        PyByteArray_Resize(buffer, before + PyBytes_GET_SIZE(data))
-        memcpy(
-            PyByteArray_AS_STRING(buffer) + before, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
-        )
+    if state.whole is None and PyByteArray_GET_SIZE(state.buffer) == 0:
+        state.whole = data
     else:
-        buffer.extend(data)
+        append(buffer_of(state), data)
     waiter = state._waiter
     if waiter is not None:
         state._waiter = None
         if not waiter.cancelled():
             call_with(waiter, "set_result", None)
-    if (
-        PyByteArray_GET_SIZE(buffer) > 2 * state._limit
-        and state._transport is not None
-        and not state._paused
-    ):
+    if length_of(state) > 2 * state._limit and state._transport is not None and not state._paused:
         try:
             state._transport.pause_reading()
         except NotImplementedError:
@@ -263,16 +248,42 @@ cdef int feed_state(ReaderState state, data) except -1:
     return 0
 
 
+cdef inline Py_ssize_t length_of(ReaderState state) noexcept:
+    if state.whole is not None:
+        return PyBytes_GET_SIZE(state.whole)
+    return PyByteArray_GET_SIZE(state.buffer)
+
+
+cdef bytearray buffer_of(ReaderState state):
+    """Return the buffer with all that came in it."""
+    cdef bytes whole = state.whole
+    if whole is not None:
+        state.whole = None
+        append(state.buffer, whole)
+    return state.buffer
+
+
+cdef int append(bytearray buffer, bytes data) except -1:
+    cdef Py_ssize_t before = PyByteArray_GET_SIZE(buffer)
+    PyByteArray_Resize(buffer, before + PyBytes_GET_SIZE(data))
+    memcpy(PyByteArray_AS_STRING(buffer) + before, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    return 0
+
+
 cdef Py_ssize_t end_of(ReaderState state, bytes separator, Py_ssize_t searched) except -2:
     """Return where what ends with `separator` ends; -1 while it has not come."""
-    cdef Py_ssize_t length = PyByteArray_GET_SIZE(state._buffer)
+    cdef Py_ssize_t length = length_of(state)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(separator)
-    cdef char *begin = PyByteArray_AS_STRING(state._buffer)
-    cdef char *found
+    cdef const char *begin
+    cdef const char *found
     if state._exception is not None:
         raise state._exception
+    if state.whole is not None:
+        begin = PyBytes_AS_STRING(state.whole)
+    else:
+        begin = PyByteArray_AS_STRING(state.buffer)
     if length - searched >= size:
-        found = <char *> memmem(
+        found = <const char *> memmem(
             begin + searched, length - searched, PyBytes_AS_STRING(separator), size
         )
         if found != NULL:
@@ -293,19 +304,26 @@ cdef Py_ssize_t end_of(ReaderState state, bytes separator, Py_ssize_t searched) 
 
 cdef bytes take(ReaderState state, Py_ssize_t count):
     """Return the next `count` bytes, which have come, and forget them."""
-    cdef bytearray buffer = state._buffer
-    cdef bytes taken = PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer), count)
-    if count == PyByteArray_GET_SIZE(buffer):
-        PyByteArray_Resize(buffer, 0)
+    cdef bytearray buffer
+    cdef bytes taken = state.whole
+    if count == 0:
+        return b""
+    if taken is not None and PyBytes_GET_SIZE(taken) == count:
+        state.whole = None
     else:
-        del buffer[:count]
+        buffer = buffer_of(state)
+        taken = PyBytes_FromStringAndSize(PyByteArray_AS_STRING(buffer), count)
+        if count == PyByteArray_GET_SIZE(buffer):
+            PyByteArray_Resize(buffer, 0)
+        else:
+            del buffer[:count]
     resume(state)
     return taken
 
 
 cdef int resume(ReaderState state) except -1:
     """Receive again if too much had come, and enough of it was taken."""
-    if state._paused and PyByteArray_GET_SIZE(state._buffer) <= state._limit:
+    if state._paused and length_of(state) <= state._limit:
         state._paused = False
         state._transport.resume_reading()
     return 0

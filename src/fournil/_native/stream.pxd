@@ -3,13 +3,14 @@ from libc.stdint cimport uint32_t
 from fournil._native.endpoint cimport Endpoint
 from fournil._native.inbox cimport Inbox
 from fournil._native.outbox cimport Outbox
+from fournil._native.reader cimport ReaderState
 
 
 cdef class Stream(Endpoint):
     # Touched only by the loop's thread.
     cdef Inbox inbox
     cdef Outbox outbox                  # None until the kernel first refuses something
-    cdef object reader                  # of the protocol, as `reader.feed` wants it; or None
+    cdef ReaderState reader             # of the protocol, if it is fed natively; or None
     cdef object server                  # that accepted it, or None
     # A future of sendfile's: done when nothing waits to be sent.
     cdef object empty_waiter

@@ -1,4 +1,5 @@
 from fournil._native.outbox cimport Outbox
+from fournil._native.reader cimport ReaderState
 from fournil._native.tls_engine cimport Engine
 from fournil._native.tls_scratch cimport Scratch
 
@@ -11,7 +12,7 @@ cdef class TLSCore:
     cdef public object _app_transport       # None once the connection is lost
     cdef readonly object _sslcontext
     cdef Engine engine                      # its output is empty between two steps
-    cdef object reader                      # of the protocol, as `reader.feed` wants it; or None
+    cdef ReaderState reader                 # of the protocol, if it is fed natively; or None
     cdef object waiter                      # of the handshake
     cdef object handshake_timeout
     cdef object shutdown_timeout

@@ -1,0 +1,4 @@
+cdef object DONE
+
+# Have a writer that a server's protocol made, or None, write natively.
+cdef int write_natively(writer) except -1
