@@ -6,7 +6,10 @@ import asyncio
 import os
 import socket
 import threading
+import time
+from typing import Any
 
+import fournil
 from tests.contract.loops import Loop
 
 # A busy loop looks at the kernel and its timers every now and then, not in each turn. Far
@@ -131,3 +134,110 @@ def test_sockets_are_served_alike(loop: Loop) -> None:
 
     loop.run_until_complete(main())
     assert served == [100] * 20
+
+
+def burn() -> None:
+    """Take longer than a busy loop may leave the kernel alone."""
+    until = time.perf_counter() + 0.000_2
+    while time.perf_counter() < until:
+        pass
+
+
+def test_what_has_come_is_served_in_the_turn_after_a_long_one(
+    loop: Loop, pipe: tuple[int, int]
+) -> None:
+    ran: list[str] = []
+
+    def step() -> None:
+        # One of these is always ready.
+        ran.append("callback")
+        burn()
+        loop.call_soon(step if len(ran) < 10 else loop.stop)
+
+    def begin() -> None:
+        os.write(pipe[1], b"x")
+        loop.call_at(loop.time(), ran.append, "timer")
+        step()
+
+    def read() -> None:
+        ran.append("reader")
+        loop.remove_reader(pipe[0])
+
+    loop.add_reader(pipe[0], read)
+    loop.call_soon(begin)
+    loop.run_forever()
+    # Both were made ready by the look before the second turn, behind its callback.
+    assert ran.index("reader") <= 3
+    assert ran.index("timer") <= 3
+
+
+class Always(asyncio.Protocol):
+    """Sends back what it receives: between two of these, there is always something to receive."""
+
+    def __init__(self, ran: list[str]) -> None:
+        self.ran = ran
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.ran.append("data")
+        self.transport.write(data)
+
+
+def turns_meanwhile(loop: Loop, ran: list[str], count: int) -> int:
+    """Return in how many turns a flood put `count` entries into a list."""
+
+    async def main() -> int:
+        turns = 0
+        while len(ran) < count:
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    return loop.run_until_complete(main())
+
+
+def test_a_flood_of_streams_does_not_starve_callbacks(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ran: list[str] = []
+
+    async def begin() -> list[Any]:
+        return [(await loop.create_connection(lambda: Always(ran), sock=end))[0] for end in pair]
+
+    transports = loop.run_until_complete(begin())
+    transports[0].write(b"x")
+    # Each turn takes up at most one read of each.
+    assert turns_meanwhile(loop, ran, 1000) >= 1000 // 2 - 2
+    for transport in transports:
+        transport.abort()
+    loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_a_flood_of_connections_does_not_starve_callbacks(loop: Loop) -> None:
+    ran: list[str] = []
+
+    class Slow(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            transport.abort()  # type: ignore[attr-defined]
+
+    def make() -> Slow:
+        ran.append("made")
+        burn()
+        return Slow()
+
+    async def begin() -> asyncio.Server:
+        return await loop.create_server(make, "127.0.0.1", 0, backlog=100)
+
+    server = loop.run_until_complete(begin())
+    address = server.sockets[0].getsockname()
+    clients = [socket.create_connection(address) for _ in range(50)]
+    turns = turns_meanwhile(loop, ran, len(clients))
+    if isinstance(loop, fournil.EventLoop):
+        # asyncio accepts as many as its backlog in one turn.
+        assert turns >= len(clients) - 1
+    server.close()
+    loop.run_until_complete(server.wait_closed())
+    for client in clients:
+        client.close()

@@ -1,5 +1,14 @@
 # cython: binding=False
-"""The loop's core: what runs millions of times. One turn is `LoopCore.turn`."""
+"""The loop's core: what runs millions of times. One turn is `LoopCore.turn`.
+
+A turn runs what was ready when it began; what that makes ready waits for the next. So nothing
+waits without end:
+
+- While callbacks are always ready, a turn that begins 100 us or more after the last look at the
+  kernel looks again: what has come, and the timers that are due, run in that turn.
+- A descriptor that always has more is taken up once a turn: one read of a stream, or accepts,
+  datagrams or sends of 100 us; then the others have their turn.
+"""
 
 import asyncio
 import asyncio.futures
@@ -35,8 +44,7 @@ from fournil._native.sys.python cimport (
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
 from fournil._native.timers cimport Timers, earliest
 
-# While callbacks are ready, the kernel and the timers are looked at this often: a look
-# costs about as much as a step, and what it finds can wait as long as a few hundred of them.
+# A look costs about as much as a step, and what it finds can wait as long as a few hundred.
 cdef enum:
     LOOK_EVERY_NS = 100_000
 

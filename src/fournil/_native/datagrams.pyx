@@ -70,7 +70,7 @@ cdef class Datagrams(Endpoint):
                 return self.failed("Fatal read error on datagram transport", error)
             call_with_two(self.protocol, "datagram_received", data, sender)
             self.inbox.take_back(data)
-            # The kernel reports what is left again; this is how long it is not looked at.
+            # The kernel reports what is left again.
             if ticks_now() - began >= self.core.poll_interval or not self.wanted & EPOLLIN:
                 return 0
 
@@ -152,8 +152,9 @@ cdef class Datagrams(Endpoint):
         raise os_error(problem)
 
     cdef int flush(self) except -1:
-        """Send what waits, as much as the kernel takes."""
-        while self.backlog:
+        """Send what waits, as much as the kernel takes, as long as others can wait."""
+        cdef uint64_t began = ticks_now()
+        while self.backlog and ticks_now() - began < self.core.poll_interval:
             data, address = self.backlog[0]
             try:
                 if not self.attempt(data, address):

@@ -16,7 +16,7 @@ from libc.errno cimport (
     ENOMEM,
     errno,
 )
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport close as close_fd
 
 from fournil._native.addresses cimport address_object
@@ -40,7 +40,10 @@ from fournil._native.sys.sockets cimport (
     sockaddr_storage,
     socklen_t,
 )
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.transport cimport begin, new_stream
+
+ticks_choose()
 
 cdef object logger = asyncio.log.logger
 cdef object Socket = socket.socket
@@ -51,8 +54,11 @@ cdef class Listener(Channel):
 
     cdef int take_up(self, uint32_t told) except -1:
         # Others wait for their turn too: what is left is reported again.
+        cdef uint64_t began = ticks_now()
         for _ in range(self.backlog):
             if not self.wanted or not self.accept():
+                break
+            if ticks_now() - began >= self.core.poll_interval:
                 break
         return 0
 

@@ -17,7 +17,7 @@ import sys
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fournil._native.calls cimport call, call_with
@@ -40,6 +40,9 @@ from fournil._native.sys.sockets cimport (
     setsockopt,
     shutdown,
 )
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
+
+ticks_choose()
 
 cdef enum:
     # The kernel takes 1,024 parts at once; of so many, its price for a call is shared enough.
@@ -268,10 +271,11 @@ cdef class Stream(Endpoint):
         return self.tell_pause()
 
     cdef int flush(self) except -1:
-        """Send what waits, as much as the kernel takes."""
+        """Send what waits, as much as the kernel takes, as long as others can wait."""
         cdef iovec parts[PARTS]
         cdef msghdr message
         cdef ssize_t sent
+        cdef uint64_t began = ticks_now()
         while self.waiting():
             memset(&message, 0, sizeof(message))
             message.msg_iov = parts
@@ -286,6 +290,9 @@ cdef class Stream(Endpoint):
                     self.empty_waiter.set_exception(error)
                 return 0
             self.outbox.advance(sent)
+            # A peer that reads as fast as this sends would keep the loop as long as it likes.
+            if ticks_now() - began >= self.core.poll_interval:
+                break
         self.tell_resume()  # which may write more
         if self.waiting() == 0 and not self.lost:
             return self.emptied()
