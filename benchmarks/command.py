@@ -124,7 +124,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--loops",
         type=loop_names,
-        default=list(LOOPS),
+        default=[name for name, loop in LOOPS.items() if loop.default],
         metavar="A,B",
         help=f"these of {', '.join(LOOPS)}",
     )

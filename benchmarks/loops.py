@@ -29,6 +29,7 @@ class Loop:
         over: the loop that this one adds something to; what it adds is reported.
         program: a compiled server, the floor of the services that it can stand in for; it runs
             no coroutine.
+        default: whether it is measured when --loops does not name it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Loop:
     around: str = ""
     over: str = ""
     program: str = ""
+    default: bool = True
 
     def missing(self) -> str | None:
         """Return why this loop cannot be measured here; None: it can."""
@@ -87,6 +89,7 @@ LOOPS = {
             "fournil:new_event_loop",
             around="benchmarks.loops:recorder_without_watch",
             over="fournil",
+            default=False,
         ),
         Loop(
             "fournil+recording",
@@ -96,6 +99,7 @@ LOOPS = {
             over="fournil",
         ),
         Loop("epoll-c", "", "", program="epoll_echo"),
+        Loop("uring-c", "", "", program="uring_echo", default=False),
     )
 }
 
