@@ -185,8 +185,15 @@ class StreamReaderProtocol(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport):
         """Tell the reader, and the program that serves the connection."""
+        serve = self._client_connected_cb
+        if serve is not None:
+
+            def serve_natively(reader, writer):
+                write_natively(writer)
+                return serve(reader, writer)
+
+            self._client_connected_cb = serve_natively
         super().connection_made(transport)
-        write_natively(self._stream_writer)
 
     def _drain_helper(self):
         # Called at each drain, of which most find nothing to wait for.
