@@ -7,6 +7,7 @@ cli            the `fournil` command                              any
 launch         runs a program so that all its loops are ours      loop, recorder, errors
 observe        reads a recording; says what to do about it        record, errors
 recorder       records what runs while it is entered              _native, record, errors
+offload        pools: functions that run elsewhere, awaited       errors, record
 loop           EventLoop, run, Runner                             _native, errors
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 timing         the `timed` decorator                              errors
@@ -24,8 +25,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fournil.errors import FournilError, RecordingError
+    from fournil.errors import FournilError, PoolClosedError, PoolError, RecordingError
     from fournil.loop import EventLoop, Runner, new_event_loop, run
+    from fournil.offload.call import cancelled, check_cancelled
+    from fournil.offload.pool import Pool
+    from fournil.offload.threads import ThreadPool, to_thread
     from fournil.recorder import Recorder
     from fournil.timing import timed
 
@@ -34,23 +38,37 @@ __version__ = "0.1.0"
 __all__ = [
     "EventLoop",
     "FournilError",
+    "Pool",
+    "PoolClosedError",
+    "PoolError",
     "Recorder",
     "RecordingError",
     "Runner",
+    "ThreadPool",
+    "cancelled",
+    "check_cancelled",
     "new_event_loop",
     "run",
     "timed",
+    "to_thread",
 ]
 
 _HOMES = {
     "EventLoop": "fournil.loop",
     "FournilError": "fournil.errors",
+    "Pool": "fournil.offload.pool",
+    "PoolClosedError": "fournil.errors",
+    "PoolError": "fournil.errors",
     "Recorder": "fournil.recorder",
     "RecordingError": "fournil.errors",
     "Runner": "fournil.loop",
+    "ThreadPool": "fournil.offload.threads",
+    "cancelled": "fournil.offload.call",
+    "check_cancelled": "fournil.offload.call",
     "new_event_loop": "fournil.loop",
     "run": "fournil.loop",
     "timed": "fournil.timing",
+    "to_thread": "fournil.offload.threads",
 }
 
 

@@ -2,6 +2,8 @@
 
 ```
 FournilError
+├── PoolError                    a pool cannot do what it is asked
+│   └── PoolClosedError          it was closed before
 └── RecordingError               a recording cannot be read
     ├── RecordingFormatError     the file is something else
     ├── RecordingVersionError    it was written by a version that keeps another format
@@ -16,6 +18,14 @@ from __future__ import annotations
 
 class FournilError(Exception):
     """Each error that Fournil raises on its own account."""
+
+
+class PoolError(FournilError):
+    """A pool cannot do what it is asked."""
+
+
+class PoolClosedError(PoolError):
+    """A closed pool was given a call."""
 
 
 class RecordingError(FournilError):

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fournil
+from tests.offload.kinds import KINDS, LOOPS, Gate, Run
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine function to its end, on each loop in turn."""
+
+    def to_the_end(main: Callable[[], Any]) -> Any:
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(main())
+
+    return to_the_end
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest) -> Callable[..., fournil.Pool]:
+    """Make a pool, of each kind in turn."""
+    return KINDS[request.param]
+
+
+@pytest.fixture
+def gates(tmp_path: Path) -> Callable[[], Gate]:
+    """Make gates."""
+    folder = tmp_path / "gates"
+    folder.mkdir()
+    return lambda: Gate(folder)

@@ -1,0 +1,120 @@
+"""The kinds of pool under test, the loops that they run on, and functions for them to run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import fournil
+
+KINDS: dict[str, Callable[..., fournil.Pool]] = {
+    "threads": fournil.ThreadPool,
+}
+
+
+def loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the loops that there are here, by name."""
+    found: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.SelectorEventLoop,
+        "fournil": fournil.EventLoop,
+    }
+    try:
+        import uvloop
+    except ImportError:
+        return found
+    # The first one opens descriptors that it keeps until the process ends.
+    uvloop.new_event_loop().close()
+    return {**found, "uvloop": uvloop.new_event_loop}
+
+
+LOOPS = loops()
+
+Main = Callable[[], Awaitable[Any]]
+Run = Callable[[Callable[[], Any]], Any]
+
+
+class Gate:
+    """Holds a function up until the test lets it go on; travels to any kind of worker.
+
+    Both sides meet at named pipes, whose opening waits for the other side.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        number = len(list(folder.iterdir()))
+        self.reached = folder / f"{number}-reached"
+        self.opened = folder / f"{number}-opened"
+        for path in (self.reached, self.opened):
+            os.mkfifo(path)
+
+    def wait(self, value: Any = None) -> Any:
+        """Say that the gate is reached; when it is open, return a value."""
+        self.reached.open("wb").close()
+        self.opened.open("rb").close()
+        return value
+
+    def wait_unless_cancelled(self) -> str:
+        """Say that the gate is reached; return when the call is cancelled."""
+        self.reached.open("wb").close()
+        while not fournil.cancelled():
+            time.sleep(0.001)
+        return "was told"
+
+    def raise_if_cancelled(self) -> None:
+        self.wait_unless_cancelled()
+        fournil.check_cancelled()
+
+    async def until_reached(self) -> None:
+        await in_a_thread(lambda: self.reached.open("rb").close())
+
+    async def open(self) -> None:
+        await in_a_thread(lambda: self.opened.open("wb").close())
+
+
+async def in_a_thread(function: Callable[[], None]) -> None:
+    """Run a function in a thread of its own: the test's waits take no worker of a pool."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def run() -> None:
+        function()
+        loop.call_soon_threadsafe(ended.set_result, None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    await ended
+    thread.join()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def add(one: int, other: int = 0, *, more: int = 0) -> int:
+    return one + other + more
+
+
+def fail(message: str) -> None:
+    raise LookupError(message)
+
+
+def fail_at(number: int, at: int) -> int:
+    if number == at:
+        raise LookupError(number)
+    return number
+
+
+def stop_iterating() -> None:
+    raise StopIteration("value")
+
+
+def leave(kind: type[BaseException]) -> None:
+    raise kind
+
+
+async def coroutine() -> None:
+    raise AssertionError("a pool ran a coroutine")

@@ -1,0 +1,269 @@
+"""A pool's end, in whatever state it is, and its place: one loop of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+import fournil
+from tests.offload.kinds import LOOPS, Gate, Run, double, fail
+
+Make = Callable[..., fournil.Pool]
+Gates = Callable[[], Gate]
+
+
+def test_the_end_of_the_block_waits(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        gate = gates()
+        async with make(workers=1) as pool:
+            calls = [pool.run(gate.wait, "last"), pool.run(double, 4)]
+            await gate.until_reached()
+            opening = asyncio.create_task(gate.open())
+        assert [call.result() for call in calls] == ["last", 8]
+        await opening
+
+    run(main)
+
+
+def test_an_exception_cancels(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        gate = gates()
+        with pytest.raises(LookupError):
+            async with make(workers=1) as pool:
+                running, queued = pool.run(gate.wait), pool.run(double, 4)
+                await gate.until_reached()
+                opening = asyncio.create_task(gate.open())
+                raise LookupError
+        assert running.cancelled()
+        assert queued.cancelled()
+        await opening
+
+    run(main)
+
+
+def test_a_block_that_is_cancelled(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        gate = gates()
+
+        async def work() -> None:
+            async with make(workers=1) as pool:
+                await pool.run(gate.wait)
+
+        task = asyncio.create_task(work())
+        await gate.until_reached()
+        task.cancel()
+        opening = asyncio.create_task(gate.open())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await opening
+
+    run(main)
+
+
+def test_a_close_that_is_cancelled_cancels_what_is_left(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        gate = gates()
+        pool = make(workers=1)
+        running, queued = pool.run(gate.wait), pool.run(double, 4)
+        await gate.until_reached()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await pool.close()
+        assert queued.cancelled()
+        await gate.open()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    run(main)
+
+
+def test_a_closed_pool(run: Run, make: Make) -> None:
+    async def main() -> None:
+        pool = make(workers=1)
+        assert await pool.run(double, 4) == 8
+        await pool.close()
+        await pool.close()
+        with pytest.raises(fournil.PoolClosedError, match="is closed: it takes no more calls"):
+            await pool.run(double, 4)
+        with pytest.raises(fournil.PoolClosedError):
+            async with pool:
+                pass
+
+    run(main)
+
+
+def test_a_pool_that_was_never_used(run: Run, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=1):
+            pass
+        pool = make(workers=1)
+        await pool.close()
+        with pytest.raises(fournil.PoolClosedError):
+            await pool.run(double, 4)
+
+    run(main)
+
+
+def test_several_that_close(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        gate = gates()
+        pool = make(workers=1)
+        call = pool.run(gate.wait)
+        await gate.until_reached()
+        closing = [asyncio.create_task(pool.close()) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert not any(each.done() for each in closing)
+        await gate.open()
+        await asyncio.gather(*closing)
+        assert call.done()
+
+    run(main)
+
+
+def test_calls_end_while_it_closes(run: Run, make: Make) -> None:
+    async def main() -> None:
+        for _ in range(50):
+            async with make(workers=2) as pool:
+                calls = [pool.run(double, n) for n in range(20)]
+            assert [call.result() for call in calls] == [2 * n for n in range(20)]
+
+    run(main)
+
+
+def test_another_loop(make: Make) -> None:
+    async def use(pool: fournil.Pool) -> None:
+        await pool.run(double, 4)
+
+    pool = make(workers=1)
+    with asyncio.Runner(loop_factory=LOOPS["fournil"]) as one:
+        one.run(use(pool))
+        with asyncio.Runner(loop_factory=LOOPS["asyncio"]) as other:
+            for what in (use(pool), pool.close()):
+                with pytest.raises(fournil.PoolError, match="belongs to another event loop"):
+                    other.run(what)
+        one.run(pool.close())
+
+
+def test_no_loop(make: Make) -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        make(workers=1).run(double, 4)
+
+
+def test_a_forked_child(make: Make) -> None:
+    async def main() -> int:
+        async with make(workers=1) as pool:
+            await pool.run(double, 4)
+            child = os.fork()
+            if child == 0:
+                try:
+                    pool.run(double, 4)
+                except fournil.PoolError as error:
+                    os._exit("was forked" in str(error))
+                finally:
+                    os._exit(2)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert fournil.run(main()) == 1
+
+
+def test_its_threads_end(run: Run) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(3) as pool:
+            gathered = asyncio.gather(*(pool.run(threading.current_thread) for _ in range(50)))
+            threads = set(await gathered)
+        for thread in threads:
+            thread.join()
+
+    run(main)
+
+
+def test_threads_start_as_they_are_needed(run: Run, gates: Gates) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(3) as pool:
+            assert pool.statistics().workers == ()
+            for _ in range(10):
+                await pool.run(double, 1)
+            assert len(pool.statistics().workers) == 1
+            waiting = [gates() for _ in range(5)]
+            calls = [pool.run(gate.wait) for gate in waiting]
+            assert len(pool.statistics().workers) == 3
+            for gate in waiting:
+                await gate.until_reached()
+                await gate.open()
+            await asyncio.gather(*calls)
+
+    run(main)
+
+
+def test_no_thread_can_be_started(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        async with fournil.ThreadPool(2) as pool:
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", refuse)
+                with pytest.raises(fournil.PoolError, match="no thread could be started"):
+                    await pool.run(double, 4)
+            assert pool.statistics().queued == 0
+            assert await pool.run(double, 4) == 8
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", refuse)
+                # One there is does the work.
+                assert await asyncio.gather(*(pool.run(double, n) for n in (1, 2))) == [2, 4]
+
+    run(main)
+
+
+def test_what_a_call_was_given_is_let_go_of(run: Run, make: Make) -> None:
+    class Argument:
+        pass
+
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            argument = Argument()
+            gone = weakref.ref(argument)
+            await pool.run(id, argument)
+            del argument
+            await pool.run(double, 1)
+            gc.collect()
+            assert gone() is None
+
+    if make is fournil.ThreadPool:
+        run(main)
+
+
+def test_to_thread(run: Run) -> None:
+    async def main() -> None:
+        threads = [await fournil.to_thread(threading.current_thread) for _ in range(3)]
+        assert len(set(threads)) == 1
+        assert threads[0].name == "fournil.to_thread 1"
+        assert await asyncio.gather(*(fournil.to_thread(double, n) for n in range(50))) == [
+            2 * n for n in range(50)
+        ]
+        with pytest.raises(LookupError, match="x"):
+            await fournil.to_thread(fail, "x")
+        mine.extend(threads)
+
+    mine: list[threading.Thread] = []
+    run(main)
+    # The end of the loop is theirs.
+    mine[0].join()
+    run(main)
+
+
+def test_to_thread_keeps_no_loop(run: Run) -> None:
+    async def main() -> tuple[weakref.ref[asyncio.AbstractEventLoop], threading.Thread]:
+        thread = await fournil.to_thread(threading.current_thread)
+        return weakref.ref(asyncio.get_running_loop()), thread
+
+    loop, thread = run(main)
+    thread.join()
+    gc.collect()
+    assert loop() is None

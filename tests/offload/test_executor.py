@@ -1,0 +1,118 @@
+"""pool.executor: a pool for code that wants an executor of `concurrent.futures`."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+
+import pytest
+
+import fournil
+from tests.offload.kinds import Gate, Run, double, fail
+
+Make = Callable[..., fournil.Pool]
+Gates = Callable[[], Gate]
+
+
+def test_run_in_executor(run: Run, make: Make) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with make(workers=2) as pool:
+            executor = pool.executor
+            assert isinstance(executor, concurrent.futures.Executor)
+            assert await loop.run_in_executor(executor, double, 4) == 8
+            with pytest.raises(LookupError, match="told"):
+                await loop.run_in_executor(executor, fail, "told")
+            waits = [loop.run_in_executor(executor, double, n) for n in range(100)]
+            assert await asyncio.gather(*waits) == [2 * n for n in range(100)]
+
+    run(main)
+
+
+def test_from_other_threads(run: Run, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=2) as pool:
+            shared = pool.executor
+
+            def use() -> None:
+                with shared as executor:
+                    assert list(executor.map(double, range(100))) == [2 * n for n in range(100)]
+                    assert executor.submit(double, 4).result() == 8
+                    with pytest.raises(LookupError):
+                        executor.submit(fail, "told").result()
+                with pytest.raises(RuntimeError, match="after shutdown"):
+                    executor.submit(double, 4)
+
+            await asyncio.to_thread(use)
+
+    run(main)
+
+
+def test_cancelled_by_its_future(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            executor, gate = pool.executor, gates()
+            running = executor.submit(gate.wait)
+            await gate.until_reached()
+            queued = executor.submit(double, 4)
+            assert queued.cancel()
+            while pool.statistics().cancelled < 1:
+                await asyncio.sleep(0)
+            await gate.open()
+            assert await asyncio.wrap_future(running) is None
+            assert pool.statistics().done == 1
+
+    run(main)
+
+
+def test_cancelled_by_its_awaiter(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with make(workers=1) as pool:
+            gate = gates()
+            first = pool.run(gate.wait)
+            await gate.until_reached()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.001):
+                    await loop.run_in_executor(pool.executor, double, 4)
+            while pool.statistics().cancelled < 1:
+                await asyncio.sleep(0)
+            await gate.open()
+            await first
+
+    run(main)
+
+
+def test_a_shutdown_leaves_the_pool_open(run: Run, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            pool.executor.shutdown()
+            assert await pool.run(double, 4) == 8
+
+    run(main)
+
+
+def test_a_shutdown_that_would_wait_for_itself(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            executor, gate = pool.executor, gates()
+            future = executor.submit(gate.wait)
+            await gate.until_reached()
+            with pytest.raises(fournil.PoolError, match="would wait for 1 calls"):
+                executor.shutdown()
+            executor.shutdown(wait=False, cancel_futures=True)
+            await gate.open()
+            assert future.cancelled()
+
+    run(main)
+
+
+def test_a_closed_pool(run: Run, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            executor = pool.executor
+        with pytest.raises(fournil.PoolClosedError):
+            executor.submit(double, 4).result(timeout=60)
+
+    run(main)
