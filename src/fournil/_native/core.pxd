@@ -19,6 +19,7 @@ cdef class LoopCore:
     cdef uint64_t polled_at             # the tick of the last look at the kernel
     cdef uint64_t poll_interval         # ticks
     cdef bint own_clock                 # `time` is ours: CLOCK_MONOTONIC
+    cdef bint own_futures               # `create_future` is ours
     cdef double ticks_per_second
     # Of a task or a future that is made with no others; never changed, None once closed.
     cdef dict task_options
@@ -42,6 +43,7 @@ cdef class LoopCore:
     cdef int follow_recorder(self) except -1
     cdef int run(self, Handle handle) except -1
     cdef int failed(self, Handle handle) except -1
+    cdef object new_future(self)
     cdef Handle new_handle(self, callback, args, context)
     cdef Handle new_threadsafe_handle(self, callback, args, context)
     cdef Handle soon(self, callback, args, context)

@@ -41,6 +41,7 @@ cdef class Endpoint(Channel):
     cdef str receiver(self)
     cdef int pause(self) except -1
     cdef int resume(self) except -1
+    cdef int write(self, data) except -1
     cdef Py_ssize_t waiting(self) noexcept
     cdef int discard(self) except -1
     cdef bint is_lost(self) except -1

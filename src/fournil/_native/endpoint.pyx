@@ -167,7 +167,11 @@ cdef class Endpoint(Channel):
             logger.debug("%r resumes reading", self.transport)
         return 0
 
-    # What waits to be sent, and flow control.
+    # Writing, and flow control.
+
+    cdef int write(self, data) except -1:
+        """Send a part of a stream."""
+        raise NotImplementedError(f"{type(self).__name__} is no stream")
 
     cdef Py_ssize_t waiting(self) noexcept:
         """Return how many bytes wait to be sent."""

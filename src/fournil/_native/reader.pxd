@@ -16,9 +16,9 @@ cdef class ReaderState:
     cdef bint replaced                  # a method of the reader or its protocol was
 
 
-# The state of the reader of a protocol, if it can be fed natively; None where a class of somebody
-# else's has to be called.
-cdef ReaderState reader_fed_by(protocol)
+cdef ReaderState state_of(reader, protocol)
 
 # Deliver data to a protocol that has such a reader.
 cdef int feed(protocol, ReaderState state, bytes data) except -1
+
+cdef object exception_of(ReaderState state, reader)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import SupportsIndex
 
 from typing_extensions import disjoint_base
@@ -22,15 +22,6 @@ class StreamReader(asyncio.StreamReader):
     def feed_data(self, method: Callable[[Iterable[SupportsIndex]], None]) -> None: ...
     @feed_data.deleter
     def feed_data(self) -> None: ...
-
-class StreamReaderProtocol(asyncio.StreamReaderProtocol):
-    @property
-    def data_received(self) -> Callable[[bytes], None]: ...
-    @data_received.setter
-    def data_received(self, method: Callable[[bytes], None]) -> None: ...
-    @data_received.deleter
-    def data_received(self) -> None: ...
-    def _drain_helper(self) -> Awaitable[None]: ...
 
 STATE: tuple[str, ...]
 

@@ -1,10 +1,9 @@
 """asyncio's stream readers, fed and read natively.
 
 Once a native stream feeds it, a reader of asyncio's own class is given the class that is
-defined here, a subclass of that, and so is its protocol. What asyncio keeps in attributes is
-then in a native object, and the attributes show that: whatever else reads or sets them goes on
-to work. A reader or a protocol of a user's class is left as it is, and a method that somebody
-replaced is called.
+defined here, a subclass of that. What asyncio keeps in attributes is then in a native object,
+and the attributes show that: whatever else reads or sets them goes on to work. A reader of a
+user's class is left as it is, and a method that somebody replaced is called.
 """
 
 import asyncio
@@ -19,15 +18,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcpy
 
 from fournil._native.calls cimport call_with
+from fournil._native.core cimport LoopCore
 from fournil._native.originals cimport Originals
-from fournil._native.writer cimport DONE, write_natively
 
 cdef extern from "<string.h>":
     void *memmem(const void *text, size_t length, const void *part, size_t part_length)
 
 cdef type AsyncioReader = asyncio.StreamReader
 cdef type AsyncioProtocol = asyncio.StreamReaderProtocol
-cdef object drain_of_asyncio = AsyncioProtocol._drain_helper
 cdef Originals of_reader = Originals(
     AsyncioReader, "feed_data", "read", "readline", "readuntil", "readexactly", "exception"
 )
@@ -85,9 +83,7 @@ class StreamReader(asyncio.StreamReader):
 
     def exception(self):
         """Return what ended the stream, if that was an error."""
-        if of_reader.changed():
-            return AsyncioReader.exception(self)
-        return (<ReaderState> self._state)._exception
+        return exception_of(self._state, self)
 
     async def readline(self):
         """Return the next line; what is left, without an end of line, at the end of the stream."""
@@ -178,43 +174,14 @@ for name in STATE:
 del name
 
 
-class StreamReaderProtocol(asyncio.StreamReaderProtocol):
-    """The protocol of a stream reader as asyncio's, for what is written as well."""
-
-    data_received = replaceable("data_received", AsyncioProtocol)
-
-    def connection_made(self, transport):
-        """Tell the reader, and the program that serves the connection."""
-        serve = self._client_connected_cb
-        if serve is not None:
-
-            def serve_natively(reader, writer):
-                write_natively(writer)
-                return serve(reader, writer)
-
-            self._client_connected_cb = serve_natively
-        super().connection_made(transport)
-
-    def _drain_helper(self):
-        # Called at each drain, of which most find nothing to wait for.
-        if self._paused or self._connection_lost:
-            return drain_of_asyncio(self)
-        return DONE
-
-
-cdef ReaderState reader_fed_by(protocol):
-    if type(protocol) is AsyncioProtocol:
-        protocol.__class__ = StreamReaderProtocol
-    if type(protocol) is not StreamReaderProtocol or protocol._stream_reader_wr is None:
+cdef ReaderState state_of(reader, protocol):
+    """Return the state of the reader of a protocol; None if it is of somebody else's class."""
+    cdef ReaderState state
+    if type(reader) is StreamReader:
+        return reader._state
+    if type(reader) is not AsyncioReader:
         return None
-    reader = protocol._stream_reader_wr()
-    if type(reader) is AsyncioReader:
-        take_over(reader, protocol)
-    return reader._state if type(reader) is StreamReader else None
-
-
-cdef int take_over(reader, protocol) except -1:
-    cdef ReaderState state = ReaderState.__new__(ReaderState)
+    state = ReaderState.__new__(ReaderState)
     attributes = vars(reader)
     state.replaced = "feed_data" in attributes or "data_received" in vars(protocol)
     for name in STATE:
@@ -222,7 +189,13 @@ cdef int take_over(reader, protocol) except -1:
     attributes["_state"] = state
     reader.__class__ = StreamReader
     state.reader = protocol._stream_reader_wr
-    return 0
+    return state
+
+
+cdef object exception_of(ReaderState state, reader):
+    if of_reader.changed():
+        return AsyncioReader.exception(reader)
+    return state._exception
 
 
 cdef int feed(protocol, ReaderState state, bytes data) except -1:
@@ -346,5 +319,8 @@ cdef int begin_to_wait(ReaderState state, str method) except -1:
         # What is waited for may be longer than the limit: it would never come.
         state._paused = False
         state._transport.resume_reading()
-    state._waiter = state._loop.create_future()
+    if isinstance(state._loop, LoopCore):
+        state._waiter = (<LoopCore> state._loop).new_future()
+    else:
+        state._waiter = state._loop.create_future()
     return 0

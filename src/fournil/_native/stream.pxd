@@ -24,7 +24,6 @@ cdef class Stream(Endpoint):
     cdef int read_into_buffer(self) except -1
     cdef int end_of_file(self) except -1
     cdef int check_writing(self, str method) except -1
-    cdef int write(self, data) except -1
     cdef int write_lines(self, lines) except -1
     cdef int write_eof(self) except -1
     cdef int keep(self, data, Py_ssize_t sent) except -1

@@ -23,7 +23,8 @@ from libc.string cimport memset
 from fournil._native.calls cimport call, call_with
 from fournil._native.endpoint cimport os_error
 from fournil._native.outbox cimport Outbox
-from fournil._native.reader cimport feed, reader_fed_by
+from fournil._native.reader cimport feed
+from fournil._native.stream_protocol cimport reader_fed_by
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
 from fournil._native.sys.sockets cimport (
     AF_INET,

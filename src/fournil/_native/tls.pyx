@@ -18,7 +18,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcpy
 
 from fournil._native.outbox cimport Outbox
-from fournil._native.reader cimport feed, reader_fed_by
+from fournil._native.reader cimport feed
+from fournil._native.stream_protocol cimport reader_fed_by
 from fournil._native.sys.sockets cimport iovec
 from fournil._native.tls_engine cimport Engine
 from fournil._native.tls_scratch cimport scratch_for

@@ -3,6 +3,11 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Direct: ...
+
 class StreamWriter(asyncio.StreamWriter):
     def drain(self) -> Coroutine[Any, Any, None]: ...
 

@@ -6,41 +6,74 @@ A writer of asyncio's own class is given the class that is defined here, a subcl
 import asyncio
 import collections.abc
 
-from fournil._native.calls cimport call, call_with
+from fournil._native.endpoint cimport Endpoint
 from fournil._native.originals cimport Originals
+from fournil._native.reader cimport ReaderState, exception_of
+from fournil._native.reader import StreamReader
 
 cdef type AsyncioWriter = asyncio.StreamWriter
 cdef Originals of_writer = Originals(AsyncioWriter, "write", "drain")
 
 
+cdef class Direct:
+    """The way from a writer to the native stream below it."""
+
+    # Touched only by the loop's thread.
+    cdef Endpoint endpoint              # None: what is below is something else
+    cdef object protocol                # that the endpoint had
+    cdef object reader
+    cdef ReaderState state              # of the reader
+    cdef bint replaced                  # something of the writer was
+
+    cdef bint stands(self) except -1:
+        """Return whether nothing came in between, as TLS does, or somebody's own object."""
+        return (
+            not self.replaced
+            and self.endpoint is not None
+            and self.endpoint.protocol is self.protocol
+            and not of_writer.changed()
+        )
+
+
 class StreamWriter(asyncio.StreamWriter):
     """A stream writer as asyncio's, whose hot methods are native."""
 
+    def __setattr__(self, name, value):
+        (<Direct> self._direct).replaced = True
+        AsyncioWriter.__setattr__(self, name, value)
+
     def write(self, data):
         """Send bytes."""
-        if of_writer.changed():
+        cdef Direct direct = self._direct
+        if type(data) is bytes and direct.stands():
+            direct.endpoint.write(data)
+        else:
             AsyncioWriter.write(self, data)
-            return
-        call_with(self._transport, "write", data)
 
     def drain(self):
         """Wait until what was written is sent, or little enough waits."""
-        reader = self._reader
-        protocol = self._protocol
+        cdef Direct direct = self._direct
         if (
-            (reader is None or call(reader, "exception") is None)
-            and not call(self._transport, "is_closing")
-            and not protocol._paused
-            and not protocol._connection_lost
-            and not of_writer.changed()
+            direct.stands()
+            and not direct.endpoint.closing
+            and not direct.endpoint.protocol_paused
+            and exception_of(direct.state, direct.reader) is None
         ):
             return DONE
         return AsyncioWriter.drain(self)
 
 
 cdef int write_natively(writer) except -1:
-    if type(writer) is AsyncioWriter:
-        writer.__class__ = StreamWriter
+    cdef Direct direct
+    if type(writer) is not AsyncioWriter or type(writer._reader) is not StreamReader:
+        return 0
+    direct = Direct.__new__(Direct)
+    direct.endpoint = getattr(writer._transport, "_endpoint", None)
+    direct.protocol = writer._protocol
+    direct.reader = writer._reader
+    direct.state = writer._reader._state
+    writer._direct = direct
+    writer.__class__ = StreamWriter
     return 0
 
 
