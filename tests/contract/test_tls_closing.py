@@ -406,8 +406,6 @@ def test_nothing_is_kept(loop: Loop, how: str) -> None:
             if how in ("close", "abort"):
                 getattr(client.transport, how)()
             await client.lost
-            # Their cycle is the test's own.
-            client.transport = None
         return refs
 
     context = client_context()
@@ -420,6 +418,25 @@ def test_nothing_is_kept(loop: Loop, how: str) -> None:
         assert [ref() for ref in refs] == [None, None, None]
     finally:
         gc.enable()
+
+
+def test_a_transport_that_was_closed_again_still_answers(loop: Loop) -> None:
+    skip_bug_of_asyncio(loop, True, "forgets its connection at the second close")
+
+    async def main() -> None:
+        async with serving(echo, ssl=server_context()) as address:
+            client = await connect(address)
+            transport = client.transport
+            transport.close()
+            transport.close()
+            await client.lost
+            transport.close()
+            assert transport.get_extra_info("ssl_object") is not None
+            assert transport.get_protocol() is None
+            assert transport.is_closing()
+            transport.abort()
+
+    loop.run_until_complete(main())
 
 
 def test_a_failed_handshake_keeps_nothing(loop: Loop) -> None:
