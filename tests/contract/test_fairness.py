@@ -7,10 +7,11 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import fournil
-from tests.contract.loops import Loop
+from tests.contract.loops import Loop, run_turn
 
 # A busy loop looks at the kernel and its timers every now and then, not in each turn. Far
 # more turns than lie between two looks.
@@ -241,3 +242,20 @@ def test_a_flood_of_connections_does_not_starve_callbacks(loop: Loop) -> None:
     loop.run_until_complete(server.wait_closed())
     for client in clients:
         client.close()
+
+
+def test_a_flood_of_descriptors_leaves_out_none(loop: Loop, pipe: tuple[int, int]) -> None:
+    served: Counter[int] = Counter()
+    os.write(pipe[1], b"x")  # all of these can always be read
+    copies = [os.dup(pipe[0]) for _ in range(600)]
+    for copy in copies:
+        loop.add_reader(copy, served.update, [copy])
+    for _ in range(6):
+        burn()
+        run_turn(loop)
+    for copy in copies:
+        loop.remove_reader(copy)
+        os.close(copy)
+    # They take turns, also where one look at the kernel does not bring them all.
+    assert set(served) == set(copies)
+    assert max(served.values()) <= min(served.values()) + 1

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 import tracemalloc
 
 import pytest
 from hypothesis import given, strategies as st
+from typing_extensions import Buffer
 
 import fournil
 from fournil._native.tls_records import Records
 from tests.contract.tls import (
     ByHand,
+    client_context,
     connect,
     echo,
+    server_by_hand,
     server_context,
     serving,
 )
@@ -84,5 +88,51 @@ def test_connections_that_wait_share_a_buffer() -> None:
                 client.transport.close()
             for client in clients:
                 await client.lost
+
+    fournil.run(main())
+
+
+class Slow(ssl.SSLObject):
+    """Takes longer to encrypt a portion than others may wait."""
+
+    encrypted: list[int]
+
+    def write(self, data: Buffer) -> int:
+        self.encrypted.append(memoryview(data).nbytes)
+        until = time.perf_counter() + 0.000_2
+        while time.perf_counter() < until:
+            pass
+        return super().write(data)
+
+
+def test_a_backlog_leaves_turns_to_others() -> None:
+    """However fast the peer reads."""
+    portions = 20
+    encrypted: list[int] = []
+    context = client_context()
+    context.sslobject_class = type("", (Slow,), {"encrypted": encrypted})
+
+    async def main() -> None:
+        received = 0
+        turns = 0
+
+        async def serve(peer: ByHand) -> None:
+            nonlocal received
+            received = len(await peer.read_to_end())
+
+        async with serving(server_by_hand(serve)) as address:
+            client = await connect(address, ssl=context)
+            carried = client.transport._ssl_protocol
+            carried.pause_writing()
+            client.transport.write(bytes(portions * 65536))
+            client.transport.close()
+            assert encrypted == []
+            carried.resume_writing()
+            while len(encrypted) < portions:
+                await asyncio.sleep(0)
+                turns += 1
+            await client.lost
+        assert turns >= portions - 1
+        assert received == sum(encrypted) == portions * 65536
 
     fournil.run(main())

@@ -6,8 +6,10 @@ waits without end:
 
 - While callbacks are always ready, a turn that begins 100 us or more after the last look at the
   kernel looks again: what has come, and the timers that are due, run in that turn.
+- A look brings at most 512 descriptors; the kernel puts those behind the others, which the next
+  look brings.
 - A descriptor that always has more is taken up once a turn: one read of a stream, or accepts,
-  datagrams or sends of 100 us; then the others have their turn.
+  datagrams or sends, encrypted or not, of 100 us; then the others have their turn.
 """
 
 import asyncio

@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 from fournil._native.outbox cimport Outbox
 from fournil._native.reader cimport ReaderState
 from fournil._native.tls_engine cimport Engine
@@ -36,6 +38,8 @@ cdef class TLSCore:
     cdef Outbox backlog                     # what waits to be encrypted
     cdef bint writing_paused                # the application was told to
     cdef bint transport_full                # the transport told so
+    cdef bint flush_due                     # the next turn goes on to send
+    cdef uint64_t patience                  # ticks: how long others may wait meanwhile
     cdef Py_ssize_t write_high
     cdef Py_ssize_t write_low
 
@@ -63,6 +67,7 @@ cdef class TLSCore:
     cdef int tell_eof(self) except -1
     cdef int send(self) except -1
     cdef int flush(self) except -1
+    cdef int flush_later(self) except -1
     cdef bint encrypt_next(self) except -1
     cdef int control_writing(self) except -1
     cdef int control_reading(self) except -1

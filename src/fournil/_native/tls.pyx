@@ -15,14 +15,19 @@ from asyncio.log import logger
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
+from fournil._native.core cimport LoopCore
 from fournil._native.outbox cimport Outbox
 from fournil._native.reader cimport feed
 from fournil._native.stream_protocol cimport reader_fed_by
 from fournil._native.sys.sockets cimport iovec
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.tls_engine cimport Engine
 from fournil._native.tls_scratch cimport scratch_for
+
+ticks_choose()
 
 cdef enum:
     # What a connection does.
@@ -76,7 +81,9 @@ cdef class TLSCore:
         handshake_timeout,
         shutdown_timeout,
     ):
+        cdef LoopCore core = loop
         self._loop = loop
+        self.patience = core.poll_interval
         self._sslcontext = sslcontext
         self.waiter = waiter
         self.handshake_timeout = handshake_timeout
@@ -162,11 +169,7 @@ cdef class TLSCore:
     def resume_writing(self):
         """Send what was kept while the transport was full."""
         self.transport_full = False
-        try:
-            self.flush()
-        except Exception as error:
-            self.fatal(error, "Fatal error on SSL protocol")
-        self.control_writing()
+        self._flush()
 
     def connection_lost(self, error):
         """Take the end of the transport."""
@@ -432,13 +435,33 @@ cdef class TLSCore:
 
     cdef int flush(self) except -1:
         """Send what was kept, while the transport takes it; then close, if that waits for it."""
+        cdef uint64_t began
         if self.state != OPEN and self.state != CLOSING:
             return 0
+        began = ticks_now()
         while self.backlog.size and not self.transport_full and self.encrypt_next():
             self.send()
+            # A peer that reads as fast as this encrypts would keep the loop as long as it likes.
+            if self.backlog.size and ticks_now() - began >= self.patience:
+                return self.flush_later()
         if self.state == CLOSING and self.backlog.size == 0:
             return self.shutdown()
         return 0
+
+    cdef int flush_later(self) except -1:
+        """Go on in the next turn."""
+        if not self.flush_due:
+            self.flush_due = True
+            self._loop.call_soon(self._flush)
+        return 0
+
+    def _flush(self):
+        self.flush_due = False
+        try:
+            self.flush()
+        except Exception as error:
+            self.fatal(error, "Fatal error on SSL protocol")
+        self.control_writing()
 
     cdef bint encrypt_next(self) except -1:
         """Encrypt the next portion of what was kept; return False where that has to wait."""
