@@ -59,7 +59,7 @@ sanitize: $(sanitized)/built
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8:abort_on_error=1 \
 	UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(sanitized)/lib) \
-	    $(sanitize) -m pytest $(SANITIZED) $(ARGS)
+	    $(sanitize) -m pytest --count-handles $(SANITIZED) $(ARGS)
 
 valgrind: $(made)/native
 	@command -v valgrind > /dev/null || { echo "valgrind is not there; on Debian and Ubuntu: apt install valgrind" >&2; exit 1; }

@@ -130,6 +130,14 @@ def read_text(path: str) -> str:
         return str(error)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--count-handles",
+        action="store_true",
+        help="contract tests: fail where handles are left once a loop is closed (takes longer)",
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

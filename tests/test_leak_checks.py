@@ -62,3 +62,28 @@ def test_each_leak_is_named(pytester: pytest.Pytester) -> None:
             "  child process *: sleep 60",
         ]
     )
+
+
+HANDLES = """
+kept = []
+
+def test_a_handle_is_left(loop):
+    kept.append(loop.call_later(1000, print))
+
+def test_none_is_left(loop):
+    loop.call_later(1000, print)
+"""
+
+
+def test_handles_are_counted(pytester: pytest.Pytester) -> None:
+    contract = Path(__file__).with_name("contract")
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
+    folder = pytester.mkdir("contract")
+    (folder / "conftest.py").write_text((contract / "conftest.py").read_text())
+    (folder / "test_handles.py").write_text(HANDLES)
+    pytester.makeini(f"[pytest]\npythonpath = {contract.parents[1]}")
+    pytester.runpytest_subprocess().assert_outcomes(passed=6)
+    result = pytester.runpytest_subprocess("--count-handles")
+    # Two of the three loops are ours.
+    result.assert_outcomes(passed=6, errors=2)
+    result.stdout.fnmatch_lines(["*its loops are closed, and these are left: {'TimerHandle': 1}*"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,24 @@ import pytest
 
 import fournil
 from fournil.record.layout import MINIMUM_SIZE
+from tests.contract import handles
 from tests.contract.loops import LOOPS, Loop, LoopFactory
+
+
+@pytest.fixture(autouse=True)
+def no_handle_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `--count-handles`: fail a test whose loops are closed and still have handles."""
+    if not request.config.getoption("count_handles"):
+        yield
+        return
+    gc.collect()
+    gc.freeze()  # what is there by now need not be looked through
+    yield
+    gc.collect()
+    left = handles.living()
+    gc.unfreeze()
+    if left:
+        pytest.fail(f"its loops are closed, and these are left: {dict(left)}", pytrace=False)
 
 
 @pytest.fixture(params=[*LOOPS, "fournil recorded"])
@@ -30,6 +48,7 @@ def loop(loop_factory: LoopFactory) -> Iterator[Loop]:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+    loop.set_exception_handler(None)  # which keeps the handles of which it was told
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,10 +23,11 @@ def fail(error: BaseException) -> None:
 
 
 @pytest.fixture
-def reports(loop: Loop) -> Reports:
+def reports(loop: Loop) -> Iterator[Reports]:
     reports = Reports()
     loop.set_exception_handler(reports)
-    return reports
+    yield reports
+    reports.clear()
 
 
 def test_the_report(loop: Loop, reports: Reports) -> None:
@@ -135,6 +137,7 @@ def test_a_handler_that_fails_is_logged(loop: Loop, caplog: pytest.LogCaptureFix
     run_turn(loop)
     (record,) = caplog.records
     assert record.getMessage().startswith("Unhandled error in exception handler")
+    caplog.clear()  # its traceback has the handle
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="new in 3.12")

@@ -15,17 +15,10 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil._native.handles import Handle
 from fournil.record.layout import MINIMUM_SIZE
+from tests.contract.handles import living
 
 Work = Callable[[fournil.EventLoop], Coroutine[Any, Any, None]]
-
-
-def handles() -> Counter[str]:
-    """Count the living handles of all kinds by their type's name."""
-    # `isinstance` also goes by `__class__`, which some objects compute.
-    types = (type(each) for each in gc.get_objects())
-    return Counter(type_.__name__ for type_ in types if issubclass(type_, Handle))
 
 
 async def callbacks(loop: fournil.EventLoop) -> None:
@@ -129,11 +122,11 @@ def test_none_is_left(work: Work, recorded: bool) -> None:
     def use_a_loop() -> None:
         loop = fournil.EventLoop()
         loop.run_until_complete(work(loop))
-        assert handles(), "the loop is open: what it has must be counted"
+        assert living(), "the loop is open: what it has must be counted"
         loop.close()
 
     gc.collect()
-    before = handles()
+    before = living()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if work is abandoned else "error", ResourceWarning)
         if recorded:
@@ -142,4 +135,4 @@ def test_none_is_left(work: Work, recorded: bool) -> None:
         else:
             use_a_loop()
         gc.collect()
-    assert handles() - before == Counter()
+    assert living() - before == Counter()
