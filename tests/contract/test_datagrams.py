@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import fournil
 from tests.contract.loops import Loop
 
 SENDS_EMPTY = sys.version_info >= (3, 13)
@@ -390,7 +391,9 @@ def test_a_receiver_that_does_not_keep_up(loop: Loop, tmp_path: Path) -> None:
             assert (await other.received.get())[0].startswith(b"%d " % number)
         assert isinstance(one, Flooder)
         assert one.told == ["pause", "resume"]
-        assert one.transport.get_write_buffer_size() == 0
+        # Since CPython 3.13 asyncio's counts what it sent in part as waiting.
+        if isinstance(loop, fournil.EventLoop) or sys.version_info < (3, 13):
+            assert one.transport.get_write_buffer_size() == 0
         one.transport.sendto(b"more")
         assert (await other.received.get())[0] == b"more"
         await end(one, other)
