@@ -6,10 +6,10 @@ import asyncio
 import ssl
 import time
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
-from typing_extensions import Buffer
 
 import fournil
 from fournil._native.tls_records import Records
@@ -22,6 +22,9 @@ from tests.contract.tls import (
     server_context,
     serving,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def record(size: int, kind: int = 23) -> bytes:
