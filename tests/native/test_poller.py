@@ -172,6 +172,7 @@ def test_a_new_instance_does_without_what_was_closed_unsaid(
     loop.run_until_complete(main())
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_that_keeps_connections_which_the_parent_closes(loop: fournil.EventLoop) -> None:
     async def main() -> None:
         protocol = Acting()

@@ -13,9 +13,9 @@ import fournil
 
 FEW, MANY = 100, 20_000
 
-# What grows with their number, however slowly, grows 200-fold here; what a processor's caches
-# cannot hold costs about twice as much.
-MOST = 8
+# What grows with their number grows 200-fold here; what a processor's caches cannot hold costs
+# two or three times as much, and more where others use them too.
+MOST = 30
 
 Work = Callable[[int], Coroutine[Any, Any, float]]
 

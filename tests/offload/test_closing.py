@@ -155,6 +155,7 @@ def test_no_loop(make: Make) -> None:
         make(workers=1).run(double, 4)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child(make: Make) -> None:
     async def main() -> int:
         async with make(workers=1) as pool:
