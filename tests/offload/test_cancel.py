@@ -124,6 +124,71 @@ def test_one_that_runs_is_abandoned_on_request(run: Run, gates: Gates) -> None:
     run(main)
 
 
+def test_an_error_of_one_that_is_awaited_out_is_not_lost(run: Run, gates: Gates) -> None:
+    def work(gate: Gate) -> None:
+        gate.wait()
+        raise LookupError("while it was cancelled")
+
+    async def main() -> None:
+        async with fournil.ThreadPool(1) as pool:
+            gate = gates()
+            task = asyncio.create_task(pool.run(work, gate))
+            await gate.until_reached()
+            task.cancel()
+            await gate.open()
+            with pytest.raises(LookupError, match="while it was cancelled"):
+                await task
+            statistics = pool.statistics()
+            assert (statistics.failed, statistics.cancelled) == (1, 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_error_of_one_that_is_abandoned_is_reported(run: Run, gates: Gates, told: bool) -> None:
+    reports: list[dict[str, object]] = []
+
+    def work(gate: Gate) -> None:
+        gate.wait()
+        if told:
+            fournil.check_cancelled()
+        raise LookupError("nobody waits")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        async with fournil.ThreadPool(1, abandon_on_cancel=True) as pool:
+            gate = gates()
+            call = pool.run(work, gate)
+            await gate.until_reached()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await gate.open()
+            await pool.run(double, 1)
+            assert pool.statistics().failed == 0
+
+    run(main)
+    # To raise the cancellation is what a function that asked does.
+    assert [str(report["exception"]) for report in reports] == ([] if told else ["nobody waits"])
+
+
+def test_one_that_is_awaited_out_by_a_timeout(run: Run, gates: Gates) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(1) as pool:
+            gate = gates()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(None) as limit:
+                    call = pool.run(gate.wait, "dropped")
+                    await gate.until_reached()
+                    limit.reschedule(0)
+                    opening = asyncio.create_task(gate.open())
+                    await call
+            assert call.cancelled()
+            await opening
+
+    run(main)
+
+
 def test_a_function_may_ask(run: Run, gates: Gates) -> None:
     async def main() -> None:
         async with fournil.ThreadPool(1) as pool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import selectors
+import subprocess
+import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -173,6 +176,93 @@ def test_a_forked_child(make: Make) -> None:
     assert fournil.run(main()) == 1
 
 
+def test_a_forked_child_that_runs_the_same_loop(make: Make) -> None:
+    async def begin(pool: fournil.Pool) -> None:
+        assert await pool.run(double, 4) == 8
+
+    async def go_on(pool: fournil.Pool) -> int:
+        try:
+            pool.run(double, 4)
+        except fournil.PoolError as error:
+            return int("was forked" in str(error))
+        return 2
+
+    pool = make(workers=1)
+    # epoll's instance is shared with a child; a selector of `select` is not.
+    loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+    try:
+        loop.run_until_complete(begin(pool))
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(loop.run_until_complete(go_on(pool)))
+            finally:
+                os._exit(3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        loop.run_until_complete(pool.close())
+    finally:
+        loop.close()
+
+
+def throw_away(pools: list[fournil.Pool]) -> None:
+    pools.clear()
+    # What `gather` made, which holds the calls, is a cycle.
+    gc.collect()
+
+
+def test_one_that_is_thrown_away_open(run: Run, make: Make) -> None:
+    async def main() -> None:
+        pools = [make(workers=2)]
+        await asyncio.gather(*(pools[0].run(double, n) for n in range(50)))
+        await asyncio.sleep(0)  # the step that goes on here holds what woke it
+        with pytest.warns(ResourceWarning, match="was never closed: use 'async with'"):
+            throw_away(pools)
+
+    run(main)
+
+
+def test_one_that_is_thrown_away_after_its_loop(make: Make) -> None:
+    async def use(pool: fournil.Pool) -> None:
+        await asyncio.gather(*(pool.run(double, n) for n in range(50)))
+
+    pools = [make(workers=2)]
+    asyncio.run(use(pools[0]))
+    with pytest.warns(ResourceWarning, match="was never closed"):
+        throw_away(pools)
+
+
+def test_a_program_that_ends_without_closing(make: Make) -> None:
+    code = (
+        "import asyncio, fournil, time\n"
+        "async def main():\n"
+        f"    global pool; pool = fournil.{make.__name__}(workers=2)\n"
+        "    await pool.run(abs, 1)\n"
+        "    global calls; calls = [pool.run(time.sleep, 1000) for _ in range(3)]\n"
+        "fournil.run(main())\n"
+        "print('ended')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "ended\n", "")
+
+
+def test_a_start_that_fails_may_be_tried_again(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: fournil.Pool) -> None:
+        raise OSError("no more of it")
+
+    async def main() -> None:
+        pool = make(workers=1)
+        with monkeypatch.context() as patched:
+            patched.setattr(type(pool), "_start", fail)
+            with pytest.raises(OSError, match="no more of it"):
+                await pool.run(double, 4)
+        async with pool:
+            assert await pool.run(double, 4) == 8
+
+    run(main)
+
+
 def test_its_threads_end(run: Run) -> None:
     async def main() -> None:
         async with fournil.ThreadPool(3) as pool:
@@ -257,6 +347,47 @@ def test_to_thread(run: Run) -> None:
     # The end of the loop is theirs.
     mine[0].join()
     run(main)
+
+
+def test_to_thread_while_the_loop_ends(run: Run) -> None:
+    """Async generators that are ended with the loop may still use it."""
+    said: list[object] = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            for n in range(3):
+                said.append(await fournil.to_thread(double, n))
+                await asyncio.sleep(0)
+            said.append(await fournil.to_thread(threading.current_thread))
+
+    kept: list[AsyncGenerator[int, None]] = []
+
+    async def main() -> None:
+        assert await fournil.to_thread(double, 4) == 8
+        kept.append(numbers())
+        assert await anext(kept[0]) == 1
+
+    run(main)
+    *numbers_said, thread = said
+    assert numbers_said == [0, 2, 4]
+    assert isinstance(thread, threading.Thread)
+    thread.join()
+
+
+def test_to_thread_of_a_loop_that_is_closed_without_a_word() -> None:
+    async def main() -> threading.Thread:
+        return await fournil.to_thread(threading.current_thread)
+
+    loops = [asyncio.SelectorEventLoop() for _ in range(2)]
+    threads = []
+    for loop in loops:
+        threads.append(loop.run_until_complete(main()))
+        loop.close()
+    asyncio.run(main()).join()
+    for thread in threads:
+        thread.join()
 
 
 def test_to_thread_keeps_no_loop(run: Run) -> None:

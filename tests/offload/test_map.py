@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Run, add, double, fail_at
+from tests.offload.kinds import Gate, Run, add, double, fail_at, in_a_thread
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
@@ -126,6 +126,38 @@ def test_to_leave_early_cancels_what_is_in_flight(run: Run, make: Make, ordered:
         assert statistics.done + statistics.cancelled == 100
 
     run(main)
+
+
+def test_results_that_are_let_go_of_in_another_thread(run: Run, gates: Gates) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(1) as pool:
+            gate = gates()
+            holder = [pool.map(lambda item: item and gate.wait(), range(100), in_flight=10)]
+            assert await anext(holder[0]) == 0
+            await gate.until_reached()
+            assert pool.statistics().queued == 8
+            await in_a_thread(holder.clear)
+            while pool.statistics().queued:
+                await asyncio.sleep(0)
+            await gate.open()
+        assert pool.statistics().cancelled == 9
+
+    run(main)
+
+
+def test_results_that_outlive_the_loop(make: Make) -> None:
+    async def main() -> Any:
+        pool = make(workers=1)
+        results = pool.map(double, range(100), in_flight=10)
+        assert await anext(results) == 0
+        while pool.statistics().done < 10:
+            await asyncio.sleep(0)
+        return pool, results
+
+    kept = list(asyncio.run(main()))
+    kept.pop()
+    with pytest.warns(ResourceWarning, match="was never closed"):
+        kept.clear()
 
 
 def test_aclose_waits_for_what_runs(run: Run, gates: Gates) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -45,6 +48,32 @@ def test_an_exception(run: Run, make: Make) -> None:
             assert await pool.run(double, 4) == 8
 
     run(main)
+
+
+def test_an_exception_keeps_nothing_in_a_cycle(run: Run, make: Make) -> None:
+    class Argument:
+        pass
+
+    def fail_with(_: object) -> None:
+        raise LookupError
+
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            argument = Argument()
+            gone = weakref.ref(argument)
+            with contextlib.suppress(LookupError):
+                await pool.run(fail_with, argument)
+            del argument
+            await pool.run(double, 1)
+            assert gone() is None
+
+    if make is not fournil.ThreadPool:
+        return
+    gc.disable()
+    try:
+        run(main)
+    finally:
+        gc.enable()
 
 
 def test_stop_iteration(run: Run, make: Make) -> None:
@@ -149,6 +178,7 @@ def test_the_timeline_of_a_call(run: Run, make: Make) -> None:
             moments = [call.queued_ns, call.began_ns, call.ended_ns, call.received_ns]
             assert [before, *moments, after] == sorted([before, *moments, after])
             assert call.ended_ns - call.began_ns >= 1_000_000
+            assert call.worker == pool.statistics().workers[0].name
 
     run(main)
 

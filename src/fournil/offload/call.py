@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine, Generator
 from time import perf_counter_ns
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -21,14 +21,17 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     """A call: a future of its result, and, for `create_task` and task groups, a coroutine too.
 
     All of it belongs to the thread of the loop, but for two things: a worker takes the call by
-    its `ticket`, and then writes when it began and ended, before it hands the outcome back.
+    its `ticket`, and then writes when it began and ended, before it hands the outcome back; and
+    the function that runs reads `cancelling`.
 
     Attributes:
         pool: where it runs.
         function, args, kwargs: what is called.
         context: what it runs in, where a pool carries context variables.
-        queued_ns, began_ns, ended_ns, received_ns: its timeline, on the clock of
-            `time.perf_counter_ns`; 0 where it has not come so far.
+        worker: which worker took it, by the name in the pool's statistics; None before.
+        queued_ns, sent_ns, began_ns, ended_ns, received_ns: its timeline, on the clock of
+            `time.perf_counter_ns`; 0 where it has not come so far, and `sent_ns` where calls do
+            not travel.
     """
 
     __slots__ = (
@@ -36,7 +39,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "args",
         "awaiting",  # what `send` goes on with
         "began_ns",
-        "cancelling",  # somebody wants it cancelled, and it runs
+        "cancelling",  # somebody wants it cancelled, and it was taken
         "context",
         "ended_ns",
         "function",
@@ -45,35 +48,32 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "pool",
         "queued_ns",
         "received_ns",
-        # A list of one item; whoever pops it, the worker to run the call or the loop to drop
-        # it, decides what becomes of the call.
+        "sent_ns",
+        # A list of one item; whoever pops it, the kind of pool to have a worker run the call or
+        # the loop to drop it, decides what becomes of the call.
         "ticket",
+        "worker",
     )
 
-    def __init__(
-        self,
-        pool: Pool,
-        function: Callable[..., R],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(loop=loop)
-        self.pool = pool
-        self.function = function
-        self.args = args
-        self.kwargs = kwargs
-        self.ticket = [True]
-        self.cancelling = False
-        self.abandoned = False
-        self.message: object = None
-        self.awaiting: Generator[Any, None, R] | None = None
-        self.context: Context | None = None
-        self.queued_ns = perf_counter_ns()
-        self.began_ns = self.ended_ns = self.received_ns = 0
+    pool: Pool
+    function: Callable[..., R]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    context: Context | None
+    worker: str | None
+    ticket: list[bool]
+    cancelling: bool
+    abandoned: bool
+    message: object
+    awaiting: Generator[Any, None, R] | None
+    queued_ns: int
+    sent_ns: int
+    began_ns: int
+    ended_ns: int
+    received_ns: int
 
     def cancel(self, msg: object = None) -> bool:
-        """Drop the call if it has not begun; else ask its pool what can be done.
+        """Drop the call if it was not taken; else ask its pool what can be done.
 
         Returns:
             False if the call is done.
@@ -81,18 +81,18 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         if self.done():
             return False
         if self.take():
-            self.pool._dropped(self)
-            self.abandon(msg)
+            self.message = msg
+            self.pool._drop(self)
         elif not self.cancelling:
-            # Whoever awaits this goes on when the call has ended: see `settle`.
+            # Whoever awaits this goes on when the call has ended, unless its pool can do better.
             self.cancelling = True
             self.message = msg
             self.pool._cancel(self)
         return True
 
-    def abandon(self, msg: object = None) -> None:
-        """Let go whoever awaits the call, whatever becomes of it."""
-        super().cancel(msg)
+    def let_go(self) -> None:
+        """Have whoever awaits the call go on, cancelled, whatever becomes of it."""
+        super().cancel(self.message)
 
     def take(self) -> bool:
         """Return whether the call is the caller's, to run it or to drop it; any thread may ask."""
@@ -122,31 +122,37 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         if self.awaiting is not None:
             self.awaiting.close()
 
-    def settle(self, value: Any, error: BaseException | None) -> None:
-        """Be done: the call has ended, with a value or an error."""
-        self.received_ns = perf_counter_ns()
-        if self.done():
-            return
-        if self.cancelling:
-            self.abandon(self.message)
-        elif error is None:
-            self.set_result(value)
-        elif isinstance(error, StopIteration):
-            # A future refuses it, since it would end the coroutine that awaits.
-            raised = RuntimeError(f"{name_of(self.function)}() raised StopIteration")
-            raised.__cause__ = error
-            self.set_exception(raised)
-        else:
-            self.set_exception(error)
+
+def new_call(
+    pool: Pool,
+    function: Callable[..., R],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    loop: asyncio.AbstractEventLoop,
+) -> Call[R]:
+    """Return a call, queued now."""
+    # Made here and not in an `__init__`, whose way through `super` costs as much again.
+    call: Call[R] = Call(loop=loop)
+    call.pool = pool
+    call.function = function
+    call.args = args
+    call.kwargs = kwargs
+    call.context = call.worker = call.awaiting = call.message = None
+    call.ticket = [True]
+    call.cancelling = call.abandoned = False
+    call.queued_ns = perf_counter_ns()
+    call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0
+    return call
 
 
-class Running(threading.local):
-    """The call that the current thread runs for a pool, if any."""
+class Runs(Protocol):
+    """What runs calls, one at a time."""
 
-    call: Call[Any] | None = None
+    call: Call[Any] | None
 
 
-running = Running()
+runs: dict[int, Runs] = {}
+"""What runs calls in a thread, by the thread's identifier; each writes its own entry alone."""
 
 
 def cancelled() -> bool:
@@ -164,9 +170,10 @@ def cancelled() -> bool:
                     return None
                 ...
     """
-    if running.call is None:
+    here = runs.get(threading.get_ident())
+    if here is None or here.call is None:
         raise RuntimeError("cancelled() is for functions that a pool runs: nobody can cancel this")
-    return running.call.cancelling
+    return here.call.cancelling
 
 
 def check_cancelled() -> None:
@@ -180,27 +187,13 @@ def check_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-def outcome_of(call: Call[Any]) -> tuple[Any, BaseException | None]:
-    """Run a call, in the thread of a worker; return its value and what it raised."""
-    running.call = call
-    call.began_ns = perf_counter_ns()
-    try:
-        if call.context is None:
-            value = call.function(*call.args, **call.kwargs)
-        else:
-            value = call.context.run(call.function, *call.args, **call.kwargs)
-        if type(value) is CoroutineType:
-            value.close()
-            raise TypeError(
-                f"{name_of(call.function)}() is a coroutine function: await it, or give it to"
-                " asyncio.run() in a function that the pool runs"
-            )
-    except BaseException as error:
-        return None, error
-    finally:
-        call.ended_ns = perf_counter_ns()
-        running.call = None
-    return value, None
+def refuse(function: object, coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
+    """Return what to raise about a function that gave a coroutine, which nobody would await."""
+    coroutine.close()
+    return TypeError(
+        f"{name_of(function)}() is a coroutine function: await it, or give it to asyncio.run() in"
+        " a function that the pool runs"
+    )
 
 
 def name_of(function: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -47,8 +48,19 @@ class Results(AsyncIterator[R]):
         await self._calls.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_calls"):  # not so if the items were none
+        if not hasattr(self, "_calls"):  # the items were none
+            return
+        pool = self._calls.pool
+        if pool._loop is None or pool._loop.is_closed():
+            return
+        if threading.get_ident() == pool._thread:
             self._calls.cancel()
+            return
+        # The collector runs in any thread.
+        try:
+            pool._loop.call_soon_threadsafe(self._calls.cancel)
+        except RuntimeError:
+            pass  # closed meanwhile
 
 
 class Calls(Generic[R]):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import abc
 import asyncio
 import os
+import threading
+import warnings
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil.errors import PoolClosedError, PoolError
-from fournil.offload.call import Call
+from fournil.offload.call import Call, name_of, new_call
 
 if TYPE_CHECKING:
     from typing import Self
@@ -24,6 +26,17 @@ R = TypeVar("R")
 A = TypeVar("A")
 B = TypeVar("B")
 Items = Iterable[A] | AsyncIterable[A]
+
+_process = os.getpid()
+
+
+def _forked() -> None:
+    global _process
+    _process = os.getpid()
+
+
+# To ask the kernel for it would cost a tenth of a call.
+os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True)
@@ -73,19 +86,39 @@ class Pool(abc.ABC):
     it is closed at the end of the block: after all its calls, or, when the block is left by an
     exception, by cancelling them.
 
-    A kind of pool provides `_start`, `_submit`, `_cancel`, `_stop` and `_workers`, all of which
-    are called in the loop's thread. It calls `_ended` there for each call that it submitted and
-    that was not dropped, once, with the outcome.
+    A kind of pool provides `_start`, `_submit`, `_cancel`, `_stop` and `_workers`, and, where
+    what is here does not do, `_join` and `_waiting`. It may count on these:
+
+    - All are called in the thread of `self._loop`, while it runs, but for the `_stop` of a pool
+      that was thrown away open: then nothing else uses the pool any more.
+    - `_start` comes first and once, `_submit` never after `_stop`, and `_cancel` at most once a
+      call, of a call that was taken.
+
+    and keeps to these:
+
+    - `call.take()` comes before a worker gets a call, to run it now or later; when it returns
+      False the call was dropped, and is forgotten. Not yet taken, a call that is cancelled is
+      dropped without asking the kind.
+    - Each call that was taken is given back in the loop's thread, once: by `_ended` with its
+      outcome, or by `_drop` when it is cancelled and certain never to run. In between, `_abandon`
+      lets go whoever awaits it; `_ended` still follows when it ends.
+    - Before `_ended`, the call's `worker`, `began_ns` and `ended_ns` are set, and `sent_ns` where
+      calls travel.
 
     Args:
         workers: how many workers there are at most.
     """
 
+    _calls_a_worker = 2
+    """How many calls `map` has in flight for each worker unless told: one runs, one waits."""
+
     def __init__(self, workers: int) -> None:
         if workers < 1:
             raise ValueError(f"a pool needs at least one worker, got workers={workers}")
         self.workers = workers
+        # All of it is the loop's thread's alone.
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0  # in which the loop runs
         self._process = 0
         self._closed = False
         self._in_flight: set[Call[Any]] = set()
@@ -184,7 +217,8 @@ class Pool(abc.ABC):
             items: an iterable or async iterable.
             more: further ones; the shortest ends the iteration, as in `zip`.
             ordered: whether results come in the order of the items, or as they are there.
-            in_flight: how many calls are queued or run at a time; twice the workers unless given.
+            in_flight: how many calls are queued or run at a time, or have results that were not
+                asked for yet; unless given, as many as keep all workers busy.
 
         Raises:
             ValueError: `in_flight` is less than one.
@@ -201,7 +235,7 @@ class Pool(abc.ABC):
         from fournil.offload.mapping import Results
 
         if in_flight is None:
-            in_flight = 2 * self.workers
+            in_flight = self._calls_a_worker * self.workers
         if in_flight < 1:
             raise ValueError(f"map() needs at least one call in flight, got in_flight={in_flight}")
         return Results(self, function, (items, *more), ordered, in_flight)
@@ -222,7 +256,7 @@ class Pool(abc.ABC):
         """Return what the pool did so far, and has to do."""
         workers = self._workers()
         return PoolStatistics(
-            queued=sum(bool(call.ticket) for call in self._in_flight),
+            queued=self._waiting(),
             running=sum(worker.running is not None for worker in workers),
             done=self._done,
             failed=self._failed,
@@ -239,7 +273,8 @@ class Pool(abc.ABC):
     async def close(self) -> None:
         """Take no more calls, and return when all have ended and the workers are told to end.
 
-        Calls that were abandoned are not waited for. To close again does nothing.
+        Calls that were abandoned are not waited for. To close again does nothing. Cancelled, as
+        by a timeout, it cancels the calls that are left and does not wait for them.
         """
         if self._loop is not None and not self._closed:
             self._check_place()
@@ -250,18 +285,38 @@ class Pool(abc.ABC):
                     self._idle = asyncio.get_running_loop().create_future()
                 await asyncio.shield(self._idle)
         finally:
-            # Cancelled, as by a timeout: the calls that are left are told so, and not waited for.
             self.cancel()
-            self._stop()
+            if self._loop is not None:
+                self._stop()
+        if self._loop is not None:
+            await self._join()
+
+    def __del__(self) -> None:
+        # Not all is there after an error in `__init__`.
+        if getattr(self, "_loop", None) is None or self._closed or self._process != _process:
+            return
+        warnings.warn(
+            f"{self!r} was never closed: use 'async with', or await its close()",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+        self._closed = True
+        self._stop()
 
     # What calls of it go through.
 
     def _open(self) -> None:
-        """Begin to belong to the running loop."""
+        """Begin to belong to the running loop; raise if the pool takes no calls here."""
         if self._loop is None and not self._closed:
             self._loop = asyncio.get_running_loop()
-            self._process = os.getpid()
-            self._start()
+            self._thread = threading.get_ident()
+            self._process = _process
+            try:
+                self._start()
+            except BaseException:
+                self._loop = None
+                raise
         self._check_place()
         if self._closed:
             raise PoolClosedError(f"{self!r} is closed: it takes no more calls")
@@ -269,9 +324,9 @@ class Pool(abc.ABC):
     def _check_place(self) -> None:
         if self._loop is None:
             return
-        if self._process != os.getpid():
+        if self._process != _process:
             raise PoolError(
-                f"{self!r} belongs to process {self._process}, of which this one, {os.getpid()},"
+                f"{self!r} belongs to process {self._process}, of which this one, {_process},"
                 " was forked: its workers stayed there; make a new pool here"
             )
         if asyncio.get_running_loop() is not self._loop:
@@ -286,37 +341,61 @@ class Pool(abc.ABC):
         """Submit a call and return it, to be awaited."""
         if not callable(function):
             raise TypeError(f"a pool runs functions, and {function!r} cannot be called")
-        self._open()
-        assert self._loop is not None
-        call = Call(self, function, args, kwargs, self._loop)
+        loop = self._loop
+        if (
+            loop is None
+            or self._closed
+            or self._process != _process
+            or asyncio.get_running_loop() is not loop
+        ):
+            self._open()
+            loop = self._loop
+            assert loop is not None
+        call: Call[R] = new_call(self, function, args, kwargs, loop)
         self._submit(call)
         self._in_flight.add(call)
         return call
 
-    def _dropped(self, call: Call[Any]) -> None:
-        """Count a call that was cancelled before it began."""
+    def _drop(self, call: Call[Any]) -> None:
+        """Cancel a call that will never run."""
         self._cancelled += 1
+        call.let_go()
         self._left(call)
 
-    def _ended(self, call: Call[Any], value: Any, error: BaseException | None) -> None:
-        """Count a call that has ended, and hand on its outcome."""
+    def _ended(
+        self, call: Call[Any], value: Any, error: BaseException | None, received_ns: int
+    ) -> None:
+        """Count a call that has ended, and hand on its outcome.
+
+        Args:
+            call: one that was taken.
+            value: what it returned.
+            error: what it raised, or why it can have no value.
+            received_ns: now, on the clock of the call's timeline.
+        """
+        call.received_ns = received_ns
         if call.abandoned:
+            if error is not None and not isinstance(error, asyncio.CancelledError):
+                self._report(call, error)
             return
-        if call.cancelling:
-            self._cancelled += 1
-        elif error is None:
+        if error is None and not call.cancelling:
             self._done += 1
+            call.set_result(value)
+        elif call.cancelling and (error is None or isinstance(error, asyncio.CancelledError)):
+            self._cancelled += 1
+            call.let_go()
         else:
+            assert error is not None
             self._failed += 1
-        call.settle(value, error)
+            call.set_exception(_as_a_future_takes_it(call, error))
         self._left(call)
 
     def _abandon(self, call: Call[Any]) -> None:
-        """Wait no more for a call that runs."""
+        """Let go whoever awaits a call that runs, and run on."""
         call.abandoned = True
         self._cancelled += 1
         self._abandoned += 1
-        call.abandon(call.message)
+        call.let_go()
         self._left(call)
 
     def _left(self, call: Call[Any]) -> None:
@@ -326,24 +405,54 @@ class Pool(abc.ABC):
                 self._idle.set_result(None)
             self._idle = None
 
+    def _report(self, call: Call[Any], error: BaseException) -> None:
+        assert self._loop is not None
+        self._loop.call_exception_handler(
+            {
+                "message": f"a call of {name_of(call.function)} that was abandoned raised",
+                "exception": error,
+                "future": call,
+            }
+        )
+
     # What a kind of pool provides.
 
     @abc.abstractmethod
     def _start(self) -> None:
-        """Begin to work for `self._loop`."""
+        """Begin to work for `self._loop`; raise if that is impossible, and may be tried again."""
 
     @abc.abstractmethod
     def _submit(self, call: Call[Any]) -> None:
-        """Have a worker run the call, unless it is cancelled before one takes it."""
+        """Have a worker run the call; raise what makes that impossible, and forget the call."""
 
     @abc.abstractmethod
     def _cancel(self, call: Call[Any]) -> None:
-        """Do what can be done about a call that was taken, and is to be cancelled."""
+        """Do what can be done about a call that was taken, and is to be cancelled.
+
+        `call.cancelling` is set. If nothing can be done, nothing need be: whoever awaits the call
+        goes on when it has ended.
+        """
 
     @abc.abstractmethod
     def _stop(self) -> None:
         """End the workers, as soon as each has ended its call; may be called again."""
 
+    async def _join(self) -> None:  # noqa: B027
+        """Wait until what `_stop` ends has ended, where that must be waited for."""
+
+    def _waiting(self) -> int:
+        """Return how many calls have not begun; as long as they are taken when they begin."""
+        return sum(bool(call.ticket) for call in self._in_flight)
+
     @abc.abstractmethod
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         """Return what each worker did so far."""
+
+
+def _as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:
+    if not isinstance(error, StopIteration):
+        return error
+    # It would end the coroutine that awaits.
+    raised = RuntimeError(f"{name_of(call.function)}() raised StopIteration")
+    raised.__cause__ = error
+    return raised

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import queue
 import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from time import perf_counter_ns
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from fournil.errors import PoolError
-from fournil.offload.call import Call, name_of, outcome_of
+from fournil.offload.call import Call, name_of, refuse, runs
 from fournil.offload.pool import Pool, WorkerStatistics
 
 P = ParamSpec("P")
@@ -22,14 +23,18 @@ R = TypeVar("R")
 AT_ONCE = 500
 """So many outcomes are handed on in one step of the loop; then others have their turn."""
 
+LAST = 1 << 32
+"""What a worker is woken with to end: nobody writes to its descriptor after that."""
+
 
 class ThreadPool(Pool):
     """A pool of threads, for calls that wait, and for C code that gives the GIL away.
 
     A thread cannot be stopped. So a call that is cancelled while it runs is awaited out: whoever
-    awaits it gets the cancellation when the function has ended, whose result is dropped. The
-    function may ask by `fournil.cancelled()`, and end early. Or such a call is abandoned: whoever
-    awaits it goes on at once, and the thread is taken until the function ends.
+    awaits it goes on when the function has ended, with the cancellation if it returned, and with
+    its exception if it raised. The function may ask by `fournil.cancelled()`, and end early. Or
+    such a call is abandoned: whoever awaits it goes on at once, and the thread is taken until the
+    function ends; what it then raises goes to the loop's exception handler.
 
     Context variables have the values of the code that called `run` or went on with `map`.
 
@@ -62,26 +67,45 @@ class ThreadPool(Pool):
         # Of the loop's thread alone.
         self._threads: list[Worker] = []
         self._lost = 0  # how many are taken by calls that were abandoned
+        # To wake a worker gives it the GIL, which it keeps until it has nothing to do: a burst of
+        # calls wakes each worker once, and then again at the end of the turn.
+        self._wakes = self.workers
+        self._waking = False
 
     def __repr__(self) -> str:
         return f"<ThreadPool of {self.workers} workers>"
 
     def _start(self) -> None:
         assert self._loop is not None
-        self._shared = Shared(self._loop, self._collect)
+        self._shared = Shared(self._loop, self)
 
     def _submit(self, call: Call[Any]) -> None:
         call.context = contextvars.copy_context()
         threads = len(self._threads)
         if threads < self.workers and len(self._in_flight) + self._lost >= threads:
             self._start_thread()
-        self._shared.calls.put(call)
+        shared = self._shared
+        shared.calls.append(call)
+        if shared.waiting:
+            if self._wakes:
+                self._wakes -= 1
+                shared.wake_worker()
+            elif not self._waking:
+                assert self._loop is not None
+                self._waking = True
+                self._loop.call_soon(self._wake_more)
+
+    def _wake_more(self) -> None:
+        self._waking = False
+        self._wakes = self.workers
+        shared = self._shared
+        for _ in range(min(len(shared.calls), len(shared.waiting))):
+            shared.wake_worker()
 
     def _start_thread(self) -> None:
-        worker = Worker(f"{self.name} {len(self._threads) + 1}", self._shared)
         try:
-            worker.thread.start()
-        except RuntimeError as error:
+            worker = Worker(f"{self.name} {len(self._threads) + 1}", self._shared)
+        except (OSError, RuntimeError) as error:
             if not self._threads:
                 raise PoolError(f"no thread could be started for {self!r}: {error}") from error
         else:
@@ -92,14 +116,17 @@ class ThreadPool(Pool):
         shared = self._shared
         # Before the look: what ends after it wakes the loop again.
         shared.woken = False
-        for _ in range(AT_ONCE):
-            try:
-                call, value, error = shared.ended.popleft()
-            except IndexError:
-                return
+        self._wakes = self.workers
+        count = len(shared.ended)
+        now = perf_counter_ns()
+        for _ in range(min(count, AT_ONCE)):
+            call, value, error = shared.ended.popleft()
             self._lost -= call.abandoned
-            self._ended(call, value, error)
-        shared.wake()
+            self._ended(call, value, error, now)
+        if count > AT_ONCE:
+            assert self._loop is not None
+            shared.woken = True
+            self._loop.call_soon(self._collect)
 
     def _cancel(self, call: Call[Any]) -> None:
         if self.abandon_on_cancel:
@@ -107,8 +134,8 @@ class ThreadPool(Pool):
             self._abandon(call)
 
     def _stop(self) -> None:
-        for _ in self._threads:
-            self._shared.calls.put(None)
+        for worker in self._threads:
+            worker.wake(LAST)
         self._threads.clear()
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
@@ -118,72 +145,187 @@ class ThreadPool(Pool):
 class Shared:
     """What the loop's thread and the workers share.
 
-    `calls` and `ended` may be used by any thread. `woken` is set by workers and cleared by the
-    loop's thread, always before it looks at `ended`: of several calls that end together, the
-    first wakes the loop.
+    Nothing here holds the pool, so that one that was thrown away open can end its workers.
+
+    Attributes:
+        calls: what is to be run; the loop's thread appends, workers take from the left.
+        ended: calls with their outcomes; workers append, the loop's thread takes.
+        waiting: workers that wait for calls. A worker appends itself and then looks at `calls`
+            once more; the loop's thread appends a call and then looks here: so that one of them
+            sees the other. Whoever takes a worker from here wakes it.
+        woken: set by workers and cleared by the loop's thread, always before it looks at `ended`:
+            of several calls that end together, the first wakes the loop.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, collect: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPool) -> None:
         self.loop = loop
-        self.collect = collect
-        self.calls: queue.SimpleQueue[Call[Any] | None] = queue.SimpleQueue()
+        self.pool = weakref.ref(pool)
+        self.calls: deque[Call[Any]] = deque()
         self.ended: deque[tuple[Call[Any], Any, BaseException | None]] = deque()
+        self.waiting: deque[Worker] = deque()
         self.woken = False
 
-    def wake(self) -> None:
-        """Have the loop look at what has ended, if it does not already."""
-        if self.woken:
+    def wake_worker(self) -> None:
+        """Wake the worker that began to wait last, if any waits."""
+        try:
+            worker = self.waiting.pop()
+        except IndexError:
             return
+        worker.wake()
+
+    def wake_loop(self) -> None:
+        """Have the loop look at what has ended."""
         self.woken = True
         try:
             self.loop.call_soon_threadsafe(self.collect)
         except RuntimeError:
-            pass  # the loop is closed: nobody waits for anything any more
+            # The loop is closed: nobody waits for anything any more.
+            self.ended.clear()
+            self.woken = False
+
+    def collect(self) -> None:
+        pool = self.pool()
+        if pool is not None:
+            pool._collect()
 
 
 class Worker:
-    """A thread of a pool; its fields are written by the thread, and read by the loop's."""
+    """A thread of a pool; its fields are written by the thread, and read by the loop's.
+
+    It waits for calls by reading from a descriptor of its own. Python lets go of the GIL to write
+    to one: who is woken, if on the same core, finds it free. A lock is released with the GIL
+    held; the kernel then switches to the woken thread, which waits for the GIL, and back.
+    """
 
     def __init__(self, name: str, shared: Shared) -> None:
         self.call: Call[Any] | None = None
         self.calls = 0
         self.busy_ns = 0
-        # One that runs for ever must not keep the process from ending.
-        self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
+        self.name = name
+        self.wakes = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            # One that runs for ever must not keep the process from ending.
+            self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
+            self.thread.start()
+        except BaseException:
+            os.close(self.wakes)
+            raise
+
+    def wake(self, value: int = 1) -> None:
+        os.eventfd_write(self.wakes, value)
 
     def work(self, shared: Shared) -> None:
-        take = shared.calls.get
-        end = shared.ended.append
-        while (call := take()) is not None:
-            if not call.take():
-                continue
-            self.call = call
-            value, error = outcome_of(call)
-            self.call = None
-            self.calls += 1
-            self.busy_ns += call.ended_ns - call.began_ns
-            end((call, value, error))
-            # A thread that waits for its next call must not keep what the last one was given.
-            del call, value, error
-            if not shared.woken:
-                shared.wake()
+        here = threading.get_ident()
+        runs[here] = self
+        try:
+            while True:
+                try:
+                    call = shared.calls.popleft()
+                except IndexError:
+                    if self.wait(shared):
+                        continue
+                    return
+                if call.take():
+                    self.run(call, shared)
+                # A thread that waits must not keep what its last call was given.
+                del call
+        finally:
+            del runs[here]
+            os.close(self.wakes)
+
+    def wait(self, shared: Shared) -> bool:
+        """Wait until there may be a call; return False when there will be none."""
+        shared.waiting.append(self)
+        if shared.calls:
+            try:
+                shared.waiting.remove(self)
+            except ValueError:
+                pass  # somebody took it, and wakes it
+            else:
+                return True
+        # What came since the last look, in one sum.
+        return os.eventfd_read(self.wakes) < LAST
+
+    def run(self, call: Call[Any], shared: Shared) -> None:
+        value = error = None
+        self.call = call
+        call.worker = self.name
+        context = call.context
+        assert context is not None
+        call.began_ns = perf_counter_ns()
+        try:
+            if call.kwargs:
+                value = context.run(call.function, *call.args, **call.kwargs)
+            else:
+                value = context.run(call.function, *call.args)
+            if type(value) is CoroutineType:
+                raise refuse(call.function, value)
+        except BaseException as raised:
+            # Without this frame, which says nothing to a reader.
+            error = raised.with_traceback(raised.__traceback__ and raised.__traceback__.tb_next)
+        call.ended_ns = perf_counter_ns()
+        self.call = None
+        self.calls += 1
+        self.busy_ns += call.ended_ns - call.began_ns
+        shared.ended.append((call, value, error))
+        # The frames that the error keeps lead back to this one.
+        del call, value, error
+        if not shared.woken:
+            shared.wake_loop()
 
     def statistics(self) -> WorkerStatistics:
         call = self.call
         return WorkerStatistics(
-            name=self.thread.name,
+            name=self.name,
             calls=self.calls,
             busy_s=self.busy_ns / 1e9,
             running=None if call is None else name_of(call.function),
         )
 
 
-# The default pool of each loop: closed by the end of an async generator, which `asyncio.run`
-# ends with the loop (`shutdown_asyncgens`).
+_default_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, DefaultPool] = (
+    weakref.WeakKeyDictionary()
+)
+_ended_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
-_default_pools: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, tuple[ThreadPool, AsyncGenerator[None, None]]
-] = weakref.WeakKeyDictionary()
+
+class DefaultPool(ThreadPool):
+    """The pool of `to_thread` in one loop, which it ends with.
+
+    `asyncio.run` ends the async generators of a loop before it closes it (`shutdown_asyncgens`):
+    one of them closes the pool. What other generators still call then, as in their `finally`, is
+    run by a pool that ends as soon as it has nothing to do.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(name="fournil.to_thread")
+        self._lasts = loop not in _ended_loops
+        if self._lasts:
+            self._lifetime = self._until_the_loop_ends(loop)
+            try:
+                # It gets to its `yield` without waiting for anything.
+                self._lifetime.__anext__().send(None)
+            except StopIteration:
+                pass
+
+    async def _until_the_loop_ends(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            _ended_loops.add(loop)
+            # The pool holds its loop, which would live as long as the entry.
+            _default_pools.pop(loop, None)
+            await self.close()
+
+    def _left(self, call: Call[Any]) -> None:
+        super()._left(call)
+        if not self._lasts and not self._in_flight:
+            assert self._loop is not None
+            _default_pools.pop(self._loop, None)
+            self._closed = True
+            self._stop()
 
 
 def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -204,25 +346,16 @@ def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) ->
         1024
     """
     loop = asyncio.get_running_loop()
-    kept = _default_pools.get(loop)
-    if kept is None or kept[0]._closed:
-        pool = ThreadPool(name="fournil.to_thread")
-        lifetime = _until_the_loop_ends(loop, pool)
-        try:
-            # It gets to its `yield` without waiting for anything.
-            lifetime.__anext__().send(None)
-        except StopIteration:
-            pass
-        kept = _default_pools[loop] = pool, lifetime
-    return kept[0].run(function, *args, **kwargs)
+    pool = _default_pools.get(loop)
+    if pool is None:
+        _end_those_of_closed_loops()
+        pool = _default_pools[loop] = DefaultPool(loop)
+    return pool.run(function, *args, **kwargs)
 
 
-async def _until_the_loop_ends(
-    loop: asyncio.AbstractEventLoop, pool: ThreadPool
-) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        # The pool holds its loop, which would live as long as the entry.
-        _default_pools.pop(loop, None)
-        await pool.close()
+def _end_those_of_closed_loops() -> None:
+    """End the pools of loops that were closed without a word to their async generators."""
+    for loop, pool in list(_default_pools.items()):
+        if loop.is_closed() and _default_pools.pop(loop, None) is pool:
+            pool._closed = True
+            pool._stop()
