@@ -14,6 +14,7 @@ from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from fournil.errors import PoolError
+from fournil.offload.bell import bell_for
 from fournil.offload.call import Call, name_of, refuse, runs
 from fournil.offload.pool import Pool, WorkerStatistics
 
@@ -71,6 +72,7 @@ class ThreadPool(Pool):
         # calls wakes each worker once, and then again at the end of the turn.
         self._wakes = self.workers
         self._waking = False
+        self._stopped = False
 
     def __repr__(self) -> str:
         return f"<ThreadPool of {self.workers} workers>"
@@ -127,6 +129,8 @@ class ThreadPool(Pool):
             assert self._loop is not None
             shared.woken = True
             self._loop.call_soon(self._collect)
+        elif self._stopped:
+            self._leave_the_loop()
 
     def _cancel(self, call: Call[Any]) -> None:
         if self.abandon_on_cancel:
@@ -134,9 +138,16 @@ class ThreadPool(Pool):
             self._abandon(call)
 
     def _stop(self) -> None:
+        self._stopped = True
         for worker in self._threads:
             worker.wake(LAST)
         self._threads.clear()
+        self._leave_the_loop()
+
+    def _leave_the_loop(self) -> None:
+        # Calls that were abandoned, or left when `close` was cancelled, may still end.
+        if not self._in_flight and not self._lost:
+            self._shared.bell.close()
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)
@@ -158,8 +169,8 @@ class Shared:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPool) -> None:
-        self.loop = loop
         self.pool = weakref.ref(pool)
+        self.bell = bell_for(loop, self.collect)
         self.calls: deque[Call[Any]] = deque()
         self.ended: deque[tuple[Call[Any], Any, BaseException | None]] = deque()
         self.waiting: deque[Worker] = deque()
@@ -176,16 +187,16 @@ class Shared:
     def wake_loop(self) -> None:
         """Have the loop look at what has ended."""
         self.woken = True
-        try:
-            self.loop.call_soon_threadsafe(self.collect)
-        except RuntimeError:
+        if not self.bell.ring():
             # The loop is closed: nobody waits for anything any more.
             self.ended.clear()
             self.woken = False
 
     def collect(self) -> None:
         pool = self.pool()
-        if pool is not None:
+        if pool is None:
+            self.bell.close()
+        else:
             pool._collect()
 
 
@@ -203,12 +214,14 @@ class Worker:
         self.busy_ns = 0
         self.name = name
         self.wakes = os.eventfd(0, os.EFD_CLOEXEC)
+        shared.bell.hold()
         try:
             # One that runs for ever must not keep the process from ending.
             self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
             self.thread.start()
         except BaseException:
             os.close(self.wakes)
+            shared.bell.let_go()
             raise
 
     def wake(self, value: int = 1) -> None:
@@ -232,6 +245,7 @@ class Worker:
         finally:
             del runs[here]
             os.close(self.wakes)
+            shared.bell.let_go()
 
     def wait(self, shared: Shared) -> bool:
         """Wait until there may be a call; return False when there will be none."""
