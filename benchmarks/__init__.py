@@ -8,8 +8,9 @@ database server is its own load.
 ```
 cases/     the benchmarks; dropping a file there is all that it takes to add some
 servers/   server programs on asyncio's interfaces, one a file
-load/      what loads them: programs in C of our own, wrk; and the bare epoll server, the floor
+load/      what loads them: programs in C of our own, wrk; and floors: bare epoll and futexes
 backing    database servers that clients are measured with, started by the run
+pools/     benchmarks of pools, which have other contenders, and a command of their own
 loops      the contenders: each event loop, Fournil's with recording on, and the floor
 figures    what is measured of each kind of case, and which way is better (pure)
 inside     measuring a coroutine or a client in a fresh process, which is

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from benchmarks.case import AnyCase
 from benchmarks.figures import Figure, Kind
 from benchmarks.summary import Result, Results, Spread
 
 
+class Measured(Protocol):
+    """A case, as far as a table shows it."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def kind(self) -> Kind: ...
+
+
+M = TypeVar("M", bound=Measured)
+
+
 def tables(
     results: Results,
-    cases: Mapping[str, AnyCase],
+    cases: Mapping[str, Measured],
     baseline: str,
     absent: Mapping[str, Mapping[str, str]],
+    contender: str = "loop",
 ) -> str:
-    """Return a table for each kind of case, with one row for each case and loop.
+    """Return a table for each kind of case, with one row for each case and contender.
 
-    `absent` says, by case and loop, why there is no figure in any round.
+    `absent` says, by case and contender, why there is no figure in any round; `contender` is
+    what the contenders are.
     """
     return "\n\n".join(
-        f"{heading(kind, baseline)}\n{table(results, of_kind(cases, kind), baseline, absent)}"
+        f"{heading(kind, baseline)}\n"
+        f"{table(results, of_kind(cases, kind), baseline, absent, contender)}"
         for kind in dict.fromkeys(case.kind for case in cases.values())
     )
 
 
-def of_kind(cases: Mapping[str, AnyCase], kind: Kind) -> dict[str, AnyCase]:
+def of_kind(cases: Mapping[str, M], kind: Kind) -> dict[str, M]:
     return {name: case for name, case in cases.items() if case.kind == kind}
 
 
@@ -36,9 +52,10 @@ def heading(kind: Kind, baseline: str) -> str:
 
 def table(
     results: Results,
-    cases: Mapping[str, AnyCase],
+    cases: Mapping[str, Measured],
     baseline: str,
     absent: Mapping[str, Mapping[str, str]],
+    contender: str,
 ) -> str:
     """Return the main figure, its ratio to the baseline, what a loop adds; then other figures.
 
@@ -48,7 +65,7 @@ def table(
     added = "%" if kind.added_in_percent else kind.main.title
     rows: list[Sequence[str]] = [
         (
-            *("benchmark", "loop", kind.main.title, f"x {baseline}", "quartiles"),
+            *("benchmark", contender, kind.main.title, f"x {baseline}", "quartiles"),
             *(f"adds {added}", "quartiles"),
             *(title for figure in kind.others for title in titles(figure)),
         )

@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent
 
 BUILT = SOURCES.parents[1] / "build" / "benchmarks"
 
-FLAGS = ("-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=gnu17", "-O2", "-g", "-pthread", "-Wall", "-Wextra", "-Werror")
 
 NO_COMPILER = "gcc is not installed"
 

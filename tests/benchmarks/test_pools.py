@@ -1,0 +1,60 @@
+"""A short run of the benchmarks of pools: every contender measures every case."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pools.contenders import CONTENDERS
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.pools", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_all_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    able = [name for name, contender in CONTENDERS.items() if not contender.missing()]
+    ended = run("--quick", "--rounds", "1", "--pools", ",".join(able), "--json", str(path))
+    assert ended.returncode == 0, ended.stderr
+    stored = json.loads(path.read_text())
+    assert stored["baseline"] == "run_in_executor"
+    hop, burst = stored["results"]["pools-thread-hop"], stored["results"]["pools-thread-burst"]
+    assert list(hop) == able
+    assert list(burst) == [name for name in able if name != "futex-c"]
+    for pool in hop.values():
+        assert pool["us"]["value"]["median"] > 0
+    for pool in burst.values():
+        assert pool["per_second"]["value"]["median"] > 0
+    assert "x run_in_executor" in ended.stdout
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_ratios_to_the_floor(tmp_path: Path) -> None:
+    path = str(tmp_path / "results.json")
+    pools = ("--pools", "fournil,futex-c", "--baseline", "futex-c")
+    ended = run("--quick", "--rounds", "1", "--only", "*-hop", *pools, "--json", path)
+    assert ended.returncode == 0, ended.stderr
+    assert "x futex-c" in ended.stdout
+
+
+def test_what_is_not_there_is_said() -> None:
+    ended = run("--only", "nothing-of-the-kind")
+    assert ended.returncode == 2
+    assert "no benchmark is called nothing-of-the-kind" in ended.stderr
+    ended = run("--pools", "mpire")
+    assert ended.returncode == 2
+    assert "'mpire' is none of run_in_executor" in ended.stderr
+
+
+def test_the_names() -> None:
+    ended = run("--list")
+    assert ended.stdout.split() == ["pools-thread-hop", "pools-thread-burst"]
