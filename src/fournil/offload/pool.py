@@ -192,6 +192,8 @@ class Pool(abc.ABC):
         self,
         function: Callable[..., R],
         items: Items[Any],
+        second: Items[Any],
+        third: Items[Any],
         /,
         *more: Items[Any],
         ordered: bool = True,
