@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from typing import Any
 
 import pytest
 
@@ -75,35 +77,70 @@ USES = [
 ]
 
 
+class Stepped(Coroutine[Any, Any, None]):
+    """A coroutine whose task is cancelled in one of its steps.
+
+    Args:
+        inner: what is run.
+        at: which step.
+        late: whether the task is cancelled when what it waits for is there, but it did not go on
+            yet, and not while it waits.
+    """
+
+    def __init__(self, inner: Coroutine[Any, Any, None], at: int, late: bool) -> None:
+        self.inner = inner
+        self.left = at
+        self.late = late
+        self.task: asyncio.Task[None] | None = None
+
+    def send(self, value: None) -> Any:
+        return self.count(self.inner.send(value))
+
+    def throw(self, *error: Any) -> Any:
+        return self.count(self.inner.throw(*error))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        raise AssertionError("a task awaits nothing")
+
+    def count(self, awaited: Any) -> Any:
+        self.left -= 1
+        if self.left == -1:
+            assert self.task is not None
+            if self.late and awaited is not None:
+                awaited.add_done_callback(lambda _: self.task and self.task.cancel())
+            else:
+                asyncio.get_running_loop().call_soon(self.task.cancel)
+        return awaited
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["while it waits", "as it goes on"])
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
 def test_a_task_is_cancelled_in_each_step(
-    run: Run, make: Make, use: Callable[[fournil.Pool], Awaitable[None]]
+    run: Run,
+    make: Make,
+    use: Callable[[fournil.Pool], Coroutine[Any, Any, None]],
+    late: bool,
 ) -> None:
     """The pool is none the worse for it, and all that it began has come to an end."""
 
-    async def steps(pool: fournil.Pool) -> None:
-        await use(pool)
-
     async def main() -> None:
-        turns = 0
-        completed = 0
         async with make(workers=2) as pool:
-            # How many turns it takes differs from time to time.
-            while completed < 3:
-                task = asyncio.create_task(steps(pool))
-                for _ in range(turns):
+            for step in itertools.count():
+                stepped = Stepped(use(pool), step, late)
+                stepped.task = asyncio.create_task(stepped)
+                await asyncio.wait([stepped.task])
+                if not stepped.task.cancelled():
+                    await stepped.task
+                # Its executor's calls are told by the loop that their future was cancelled.
+                while pool._in_flight:
                     await asyncio.sleep(0)
-                turns += 1
-                cancelled = task.cancel()
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    assert cancelled
-                else:
-                    completed += 1
-                # A future of the executor is cancelled before its call knows.
-                while (statistics := pool.statistics()).queued or statistics.running:
-                    await asyncio.sleep(0)
+                assert pool.statistics().queued == 0
+                if stepped.left >= 0:
+                    break
+            assert step > 0
             assert await pool.run(double, 4) == 8
             assert pool.statistics().failed == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -112,7 +113,54 @@ def test_a_closed_pool(run: Run, make: Make) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:
             executor = pool.executor
-        with pytest.raises(fournil.PoolClosedError):
-            executor.submit(double, 4).result(timeout=60)
+        with pytest.raises(fournil.PoolClosedError, match="is closed: it takes no more calls"):
+            executor.submit(double, 4)
+        executor.shutdown()
+
+    run(main)
+
+
+def test_calls_on_their_way_when_the_pool_is_closed(run: Run, make: Make) -> None:
+    async def main() -> None:
+        pool = make(workers=1)
+        executor = pool.executor
+        submitted: list[concurrent.futures.Future[int]] = []
+
+        def submit() -> None:
+            submitted.extend(executor.submit(double, n) for n in range(3))
+
+        thread = threading.Thread(target=submit)
+        thread.start()
+        thread.join()  # the loop has no turn meanwhile
+        submitted[0].cancel()
+        await pool.close()
+        for future in submitted[1:]:
+            with pytest.raises(fournil.PoolClosedError):
+                future.result(timeout=0)
+        concurrent.futures.wait(submitted)
+        assert pool.statistics().done == 0
+
+    run(main)
+
+
+def test_a_shutdown_cancels_calls_on_their_way(run: Run, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            executor, gate = pool.executor, gates()
+            running = pool.run(gate.wait)
+            await gate.until_reached()
+
+            def use() -> None:
+                futures = [executor.submit(double, n) for n in range(3)]
+                executor.shutdown(cancel_futures=True)
+                assert all(future.cancelled() for future in futures)
+
+            thread = threading.Thread(target=use)
+            thread.start()
+            while thread.is_alive():
+                await asyncio.sleep(0)
+            thread.join()
+            await gate.open()
+            await running
 
     run(main)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from fournil.errors import PoolError
+from fournil.errors import PoolClosedError, PoolError
 from fournil.offload.call import Call
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ class PoolExecutor(concurrent.futures.Executor):
         self._lock = threading.Lock()
         # Under the lock.
         self._futures: set[concurrent.futures.Future[Any]] = set()
+        self._unsent: set[concurrent.futures.Future[Any]] = set()  # of these, not yet the pool's
         self._shut = False
+        self._refuses = False  # since the pool was closed
+        pool._executors.add(self)
 
     def submit(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
@@ -41,12 +44,16 @@ class PoolExecutor(concurrent.futures.Executor):
 
         Raises:
             RuntimeError: the executor was shut down, or the pool's loop is closed.
+            PoolClosedError: the pool is closed.
         """
         future: concurrent.futures.Future[R] = concurrent.futures.Future()
         with self._lock:
             if self._shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            if self._refuses:
+                raise closed(self._pool)
             self._futures.add(future)
+            self._unsent.add(future)
         if threading.get_ident() == self._thread:
             self._begin(future, fn, args, kwargs)
         else:
@@ -65,14 +72,20 @@ class PoolExecutor(concurrent.futures.Executor):
         kwargs: dict[str, Any],
     ) -> None:
         """Submit the call of a future, in the loop's thread."""
+        with self._lock:
+            if future not in self._unsent:
+                return  # refused
+            self._unsent.remove(future)
         if future.cancelled():
             self._forget(future)
+            future.set_running_or_notify_cancel()
             return
         try:
             call = self._pool._call(function, args, kwargs)
         except Exception as error:
             self._forget(future)
-            future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
             return
 
         def ended(call: Call[R]) -> None:
@@ -96,9 +109,21 @@ class PoolExecutor(concurrent.futures.Executor):
         call.add_done_callback(ended)
         future.add_done_callback(cancel)
 
+    def _refuse(self) -> None:
+        """Take no more calls, nor those on their way, for which the loop may have no turn left."""
+        with self._lock:
+            self._refuses = True
+            refused = list(self._unsent)
+            self._unsent.clear()
+        for future in refused:
+            self._forget(future)
+            if future.set_running_or_notify_cancel():
+                future.set_exception(closed(self._pool))
+
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:
             self._futures.discard(future)
+            self._unsent.discard(future)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; wait until all are done.
@@ -122,3 +147,7 @@ class PoolExecutor(concurrent.futures.Executor):
 
     def __exit__(self, *_: object) -> None:
         self.shutdown(wait=threading.get_ident() != self._thread)
+
+
+def closed(pool: Pool) -> PoolClosedError:
+    return PoolClosedError(f"{pool!r} is closed: it takes no more calls")

@@ -7,6 +7,7 @@ import asyncio
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -123,6 +124,7 @@ class Pool(abc.ABC):
         self._closed = False
         self._in_flight: set[Call[Any]] = set()
         self._idle: asyncio.Future[None] | None = None
+        self._executors: weakref.WeakSet[PoolExecutor] = weakref.WeakSet()
         self._done = self._failed = self._cancelled = self._abandoned = 0
 
     # What its user calls.
@@ -281,6 +283,8 @@ class Pool(abc.ABC):
         if self._loop is not None and not self._closed:
             self._check_place()
         self._closed = True
+        for executor in list(self._executors):
+            executor._refuse()
         try:
             while self._in_flight:
                 if self._idle is None:
