@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import fournil
-from tests.offload.kinds import KINDS, LOOPS, Gate, Run
+from tests.offload.kinds import KINDS, LOOPS, Gate, Marks, Run
 
 
 @pytest.fixture(params=LOOPS)
@@ -29,8 +30,15 @@ def make(request: pytest.FixtureRequest) -> Callable[..., fournil.Pool]:
 
 
 @pytest.fixture
-def gates(tmp_path: Path) -> Callable[[], Gate]:
+def gates(tmp_path: Path) -> Iterator[Callable[[], Gate]]:
     """Make gates."""
     folder = tmp_path / "gates"
     folder.mkdir()
-    return lambda: Gate(folder)
+    yield lambda: Gate(folder)
+    while Gate.held:
+        os.close(Gate.held.pop())
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Marks:
+    return Marks(tmp_path / "marks")

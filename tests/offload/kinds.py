@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fournil
 
@@ -51,6 +51,9 @@ class Gate:
         for path in (self.reached, self.opened):
             os.mkfifo(path)
 
+    # Of the test's process alone; closed at the end of the test.
+    held: ClassVar[list[int]] = []
+
     def wait(self, value: Any = None) -> Any:
         """Say that the gate is reached; when it is open, return a value."""
         self.reached.open("wb").close()
@@ -71,8 +74,26 @@ class Gate:
     async def until_reached(self) -> None:
         await in_a_thread(lambda: self.reached.open("rb").close())
 
-    async def open(self) -> None:
-        await in_a_thread(lambda: self.opened.open("wb").close())
+    def open(self) -> None:
+        """Let those that wait go on, and those that will; nobody need wait."""
+        # To write and read it at once waits for nobody, and stands for the other side.
+        self.held.append(os.open(self.opened, os.O_RDWR | os.O_CLOEXEC))
+
+
+class Marks:
+    """Numbers that functions leave, which any kind of worker may run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch()
+
+    def add(self, number: int) -> None:
+        # One write, at the end of the file, wherever that is by then.
+        with self.path.open("a") as file:
+            file.write(f"{number}\n")
+
+    def read(self) -> list[int]:
+        return [int(line) for line in self.path.read_text().split()]
 
 
 async def in_a_thread(function: Callable[[], None]) -> None:

@@ -27,9 +27,8 @@ def test_the_end_of_the_block_waits(run: Run, make: Make, gates: Gates) -> None:
         async with make(workers=1) as pool:
             calls = [pool.run(gate.wait, "last"), pool.run(double, 4)]
             await gate.until_reached()
-            opening = asyncio.create_task(gate.open())
+            gate.open()
         assert [call.result() for call in calls] == ["last", 8]
-        await opening
 
     run(main)
 
@@ -41,11 +40,10 @@ def test_an_exception_cancels(run: Run, make: Make, gates: Gates) -> None:
             async with make(workers=1) as pool:
                 running, queued = pool.run(gate.wait), pool.run(double, 4)
                 await gate.until_reached()
-                opening = asyncio.create_task(gate.open())
+                gate.open()
                 raise LookupError
         assert running.cancelled()
         assert queued.cancelled()
-        await opening
 
     run(main)
 
@@ -61,10 +59,9 @@ def test_a_block_that_is_cancelled(run: Run, make: Make, gates: Gates) -> None:
         task = asyncio.create_task(work())
         await gate.until_reached()
         task.cancel()
-        opening = asyncio.create_task(gate.open())
+        gate.open()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await opening
 
     run(main)
 
@@ -79,7 +76,7 @@ def test_a_close_that_is_cancelled_cancels_what_is_left(run: Run, make: Make, ga
             async with asyncio.timeout(0.01):
                 await pool.close()
         assert queued.cancelled()
-        await gate.open()
+        gate.open()
         with pytest.raises(asyncio.CancelledError):
             await running
 
@@ -122,7 +119,7 @@ def test_several_that_close(run: Run, make: Make, gates: Gates) -> None:
         closing = [asyncio.create_task(pool.close()) for _ in range(3)]
         await asyncio.sleep(0)
         assert not any(each.done() for each in closing)
-        await gate.open()
+        gate.open()
         await asyncio.gather(*closing)
         assert call.done()
 
@@ -176,6 +173,7 @@ def test_a_forked_child(make: Make) -> None:
     assert fournil.run(main()) == 1
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_that_runs_the_same_loop(make: Make) -> None:
     async def begin(pool: fournil.Pool) -> None:
         assert await pool.run(double, 4) == 8
@@ -286,7 +284,7 @@ def test_threads_start_as_they_are_needed(run: Run, gates: Gates) -> None:
             assert len(pool.statistics().workers) == 3
             for gate in waiting:
                 await gate.until_reached()
-                await gate.open()
+                gate.open()
             await asyncio.gather(*calls)
 
     run(main)

@@ -246,7 +246,7 @@ def test_a_pool_is_ended_in_each_state(
         ending = asyncio.ensure_future(end(state.pool))
         await asyncio.sleep(0)
         if state.held:
-            await state.gate.open()
+            state.gate.open()
         await ending
         outcomes = await asyncio.gather(*state.calls, return_exceptions=True)
         for outcome in outcomes:

@@ -60,7 +60,7 @@ def test_cancelled_by_its_future(run: Run, make: Make, gates: Gates) -> None:
             assert queued.cancel()
             while pool.statistics().cancelled < 1:
                 await asyncio.sleep(0)
-            await gate.open()
+            gate.open()
             assert await asyncio.wrap_future(running) is None
             assert pool.statistics().done == 1
 
@@ -79,7 +79,7 @@ def test_cancelled_by_its_awaiter(run: Run, make: Make, gates: Gates) -> None:
                     await loop.run_in_executor(pool.executor, double, 4)
             while pool.statistics().cancelled < 1:
                 await asyncio.sleep(0)
-            await gate.open()
+            gate.open()
             await first
 
     run(main)
@@ -103,7 +103,7 @@ def test_a_shutdown_that_would_wait_for_itself(run: Run, make: Make, gates: Gate
             with pytest.raises(fournil.PoolError, match="would wait for 1 calls"):
                 executor.shutdown()
             executor.shutdown(wait=False, cancel_futures=True)
-            await gate.open()
+            gate.open()
             assert future.cancelled()
 
     run(main)
@@ -160,7 +160,7 @@ def test_a_shutdown_cancels_calls_on_their_way(run: Run, make: Make, gates: Gate
             while thread.is_alive():
                 await asyncio.sleep(0)
             thread.join()
-            await gate.open()
+            gate.open()
             await running
 
     run(main)

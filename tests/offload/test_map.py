@@ -84,11 +84,11 @@ def test_results_come_in_the_order_of_their_items(run: Run, make: Make, gates: G
             first = asyncio.ensure_future(anext(results))
             await one.until_reached()
             await two.until_reached()
-            await two.open()
+            two.open()
             while pool.statistics().done < 1:
                 await asyncio.sleep(0)
             assert not first.done()
-            await one.open()
+            one.open()
             assert await first == 1
             assert [r async for r in results] == [2]
 
@@ -104,9 +104,9 @@ def test_results_come_as_they_are_there(run: Run, make: Make, gates: Gates) -> N
             first = asyncio.ensure_future(anext(results))
             await one.until_reached()
             await two.until_reached()
-            await two.open()
+            two.open()
             assert await first == 2
-            await one.open()
+            one.open()
             assert [r async for r in results] == [1]
 
     run(main)
@@ -139,7 +139,7 @@ def test_results_that_are_let_go_of_in_another_thread(run: Run, gates: Gates) ->
             await in_a_thread(holder.clear)
             while pool.statistics().queued:
                 await asyncio.sleep(0)
-            await gate.open()
+            gate.open()
         assert pool.statistics().cancelled == 9
 
     run(main)
@@ -168,9 +168,8 @@ def test_aclose_waits_for_what_runs(run: Run, gates: Gates) -> None:
             async with contextlib.aclosing(results):
                 assert await anext(results) is None
                 await gate.until_reached()
-                opening = asyncio.create_task(gate.open())
+                gate.open()
             assert pool.statistics().running == 0
-            await opening
             with pytest.raises(StopAsyncIteration):
                 await anext(results)
 
@@ -271,7 +270,7 @@ def test_a_consumer_that_is_cancelled(
             await gate.until_reached()
             task.cancel()
             await asyncio.sleep(0)
-            await gate.open()
+            gate.open()
             with pytest.raises(asyncio.CancelledError):
                 await task
             statistics = pool.statistics()

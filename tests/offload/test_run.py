@@ -128,7 +128,7 @@ def test_the_loop_runs_meanwhile(run: Run, make: Make, gates: Gates) -> None:
             for _ in range(100):
                 await asyncio.sleep(0)
             assert not call.done()
-            await gate.open()
+            gate.open()
             assert await call == "passed"
 
     run(main)
@@ -145,9 +145,9 @@ def test_as_many_as_workers_run_at_a_time(run: Run, make: Make, gates: Gates) ->
             statistics = pool.statistics()
             assert (statistics.running, statistics.queued) == (2, 1)
             assert {worker.running for worker in statistics.workers} == {"Gate.wait"}
-            await first[0].open()
+            first[0].open()
             assert await third == 2
-            await first[1].open()
+            first[1].open()
             await asyncio.gather(*calls)
 
     run(main)
