@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+NO_KWARGS: dict[str, Any] = {}
+"""Those of all calls that have none: thousands of empty ones are work for the collector."""
+
 
 class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     """A call: a future of its result, and, for `create_task` and task groups, a coroutine too.
@@ -49,8 +52,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "queued_ns",
         "received_ns",
         "sent_ns",
-        # A list of one item; whoever pops it, the kind of pool to have a worker run the call or
-        # the loop to drop it, decides what becomes of the call.
+        # One byte, of no interest to the collector; whoever pops it, the kind of pool to have a
+        # worker run the call or the loop to drop it, decides what becomes of the call.
         "ticket",
         "worker",
     )
@@ -61,7 +64,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     kwargs: dict[str, Any]
     context: Context | None
     worker: str | None
-    ticket: list[bool]
+    ticket: bytearray
     cancelling: bool
     abandoned: bool
     message: object
@@ -97,7 +100,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     def take(self) -> bool:
         """Return whether the call is the caller's, to run it or to drop it; any thread may ask."""
         try:
-            # One step of the interpreter: of two threads, one gets the item.
+            # One step of the interpreter: of two threads, one gets the byte.
             self.ticket.pop()
         except IndexError:
             return False
@@ -136,9 +139,9 @@ def new_call(
     call.pool = pool
     call.function = function
     call.args = args
-    call.kwargs = kwargs
+    call.kwargs = kwargs or NO_KWARGS
     call.context = call.worker = call.awaiting = call.message = None
-    call.ticket = [True]
+    call.ticket = bytearray(1)
     call.cancelling = call.abandoned = False
     call.queued_ns = perf_counter_ns()
     call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0
