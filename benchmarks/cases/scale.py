@@ -1,4 +1,8 @@
-"""Many tasks that take turns, and many timers that wait: what one step costs among them."""
+"""Many tasks that take turns, and many timers that wait: what one step costs among them.
+
+A switch takes as many instructions among 50,000 tasks as among 100. It takes more time, on every
+loop: of so many tasks and their frames, each is fetched from memory when its turn comes.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import random
 import resource
 import socket
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -238,3 +239,32 @@ def test_many_collections_of_a_loop_with_all_that_it_can_hold() -> None:
     loop.close()
     one.close()
     other.close()
+
+
+def test_a_busy_loop_looks_at_the_kernel_every_now_and_then() -> None:
+    class Counting(fournil.EventLoop):
+        looks = 0
+
+        def time(self) -> float:
+            # Once a look, to compare it with the timer.
+            self.looks += 1
+            return super().time()
+
+    turns = 20_000
+    counting = Counting()
+    counting.call_later(1000, print)
+
+    def spin(left: int) -> None:
+        if left:
+            counting.call_soon(spin, left - 1)
+        else:
+            counting.stop()
+
+    counting.call_soon(spin, turns)
+    counting.looks = 0
+    began = time.perf_counter()
+    counting.run_forever()
+    took = time.perf_counter() - began
+    counting.close()
+    # However long a turn takes here, 100 us lie between two looks, by the processor's own clock.
+    assert 1 <= counting.looks <= 1.1 * took / 0.000_1 + 2
