@@ -35,20 +35,16 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object)
 
 
-cdef bytes raw_local_address(int fd):
-    """Return the raw address that a socket is bound to; empty when there is none."""
+cdef bytes raw_address(int fd, bint of_peer):
+    """Return the raw address of a socket, or of its other end; empty when there is none."""
     cdef sockaddr_storage address
     cdef socklen_t length = sizeof(address)
-    if getsockname(fd, <sockaddr *> &address, &length) < 0:
-        return b""
-    return (<char *> &address)[: min(<size_t> length, sizeof(address))]
-
-
-cdef bytes raw_peer_address(int fd):
-    """Return the raw address of the other end; empty when there is none."""
-    cdef sockaddr_storage address
-    cdef socklen_t length = sizeof(address)
-    if getpeername(fd, <sockaddr *> &address, &length) < 0:
+    cdef int status
+    if of_peer:
+        status = getpeername(fd, <sockaddr *> &address, &length)
+    else:
+        status = getsockname(fd, <sockaddr *> &address, &length)
+    if status < 0:
         return b""
     return (<char *> &address)[: min(<size_t> length, sizeof(address))]
 

@@ -16,6 +16,7 @@ cdef class Datagrams(Endpoint):
     cdef Py_ssize_t size
 
     cdef int read(self) except -1
+    cdef int refused(self, str what, error) except -1
     cdef object sender_object(self, const sockaddr_storage *raw, socklen_t length)
     cdef int dispatch(self, data, address) except -1
     cdef bint attempt(self, data, address) except -1

@@ -13,7 +13,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fournil._native.addresses cimport address_object, raw_peer_address, write_address
+from fournil._native.addresses cimport address_object, raw_address, write_address
 from fournil._native.calls cimport call_with, call_with_two
 from fournil._native.core cimport LoopCore
 from fournil._native.endpoint cimport os_error
@@ -61,18 +61,22 @@ cdef class Datagrams(Endpoint):
                 if data is None:
                     return 0
                 sender = self.sender_object(&raw, length)
-            except OSError as error:
-                call_with(self.protocol, "error_received", error)
-                return 0
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as error:
-                return self.failed("Fatal read error on datagram transport", error)
+                return self.refused("Fatal read error on datagram transport", error)
             call_with_two(self.protocol, "datagram_received", data, sender)
             self.inbox.take_back(data)
             # The kernel reports what is left again.
             if ticks_now() - began >= self.core.poll_interval or not self.wanted & EPOLLIN:
                 return 0
+
+    cdef int refused(self, str what, error) except -1:
+        """The protocol is told of the kernel's errors; any other ends the transport."""
+        if isinstance(error, OSError):
+            call_with(self.protocol, "error_received", error)
+            return 0
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise error
+        return self.failed(what, error)
 
     cdef object sender_object(self, const sockaddr_storage *raw, socklen_t length):
         if (
@@ -104,13 +108,8 @@ cdef class Datagrams(Endpoint):
         else:
             try:
                 sent = self.attempt(data, address)
-            except OSError as error:
-                call_with(self.protocol, "error_received", error)
-                return 0
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as error:
-                return self.failed("Fatal write error on datagram transport", error)
+                return self.refused("Fatal write error on datagram transport", error)
         if not sent:
             # Its owner may change it as soon as this returns.
             data = bytes(data)
@@ -159,14 +158,9 @@ cdef class Datagrams(Endpoint):
             try:
                 if not self.attempt(data, address):
                     break
-            except OSError as error:
-                self.forget_first()
-                call_with(self.protocol, "error_received", error)
-                return 0
-            except (SystemExit, KeyboardInterrupt):
-                raise
             except BaseException as error:
-                return self.failed("Fatal write error on datagram transport", error)
+                self.forget_first()
+                return self.refused("Fatal write error on datagram transport", error)
             self.forget_first()
         self.tell_resume()  # which may send more
         if self.backlog or self.lost:
@@ -206,7 +200,7 @@ def adopt(LoopCore loop not None, sock, protocol, address=None, waiter=None, ext
     cdef Datagrams datagrams = Datagrams.__new__(Datagrams)
     datagrams.own(loop, loop.poller.fd_of(sock), sock.family, sock.type, sock.proto)
     datagrams.sock = sock
-    datagrams.peer = raw_peer_address(datagrams.fd)
+    datagrams.peer = raw_address(datagrams.fd, True)
     datagrams.address = address or None
     datagrams.backlog = collections.deque()
     datagrams.inbox = loop.inbox

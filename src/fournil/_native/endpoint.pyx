@@ -13,7 +13,7 @@ import sys
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close as close_fd
 
-from fournil._native.addresses cimport address_of, raw_local_address
+from fournil._native.addresses cimport address_of, raw_address
 from fournil._native.calls cimport call
 from fournil._native.layout cimport KIND_READER
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
@@ -107,7 +107,7 @@ cdef class Endpoint(Channel):
         if fd < 0:
             return 0
         if self.local is None:
-            self.local = raw_local_address(fd)
+            self.local = raw_address(fd, False)
         self.poller.detach(self)
         self._cancelled = True
         self.fd = -1
@@ -238,7 +238,7 @@ cdef class Endpoint(Channel):
 
     cdef object local_address(self):
         if self.local is None and self.fd >= 0:
-            self.local = raw_local_address(self.fd)
+            self.local = raw_address(self.fd, False)
         return address_of(self.local)
 
     cdef object peer_address(self):

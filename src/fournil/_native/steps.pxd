@@ -37,6 +37,3 @@ cdef class LoopRecord:
     cdef int name_task(self, Task *slot, object task) except -1
     cdef int64_t born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2
     cdef void close(self) noexcept
-
-
-cdef PyObject *task_of(PyObject *callback) noexcept

@@ -11,7 +11,7 @@ import asyncio.trsock
 import socket
 import warnings
 
-from fournil._native.addresses cimport raw_peer_address
+from fournil._native.addresses cimport raw_address
 from fournil._native.core cimport LoopCore
 from fournil._native.endpoint cimport Endpoint
 from fournil._native.stream cimport Stream, check_data
@@ -255,7 +255,7 @@ def adopt(
     cdef Stream stream = new_stream(loop, loop.poller.fd_of(sock), sock.family, sock.proto)
     stream._context = context
     stream.sock = sock
-    stream.peer = raw_peer_address(stream.fd)
+    stream.peer = raw_address(stream.fd, True)
     begin(stream, protocol, server, None if extra is None else dict(extra))
     if waiter is not None:
         # Behind connection_made, in the order of the queue.
