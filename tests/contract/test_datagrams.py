@@ -5,65 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import fournil
+from tests.contract.datagrams import Endpoint, bound, end, name, unix_pair
 from tests.contract.loops import Loop
 
 SENDS_EMPTY = sys.version_info >= (3, 13)
-
-
-class Endpoint(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.received: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
-        self.errors: asyncio.Queue[Exception] = asyncio.Queue()
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.received.put_nowait((data, addr))
-
-    def error_received(self, exc: Exception) -> None:
-        self.errors.put_nowait(exc)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set_result(None)
-
-
-async def end(*endpoints: Endpoint) -> None:
-    for endpoint in endpoints:
-        endpoint.transport.close()
-        await endpoint.closed
-
-
-async def bound(loop: Loop, make: Callable[[], Endpoint] = Endpoint, **how: Any) -> Endpoint:
-    how.setdefault("local_addr", ("127.0.0.1", 0))
-    return (await loop.create_datagram_endpoint(make, **how))[1]
-
-
-def name(endpoint: Endpoint) -> Any:
-    return endpoint.transport.get_extra_info("sockname")
-
-
-async def unix_pair(
-    loop: Loop, folder: Path, make: Callable[[], Endpoint] = Endpoint
-) -> tuple[Endpoint, Endpoint]:
-    """Return two endpoints that are connected to each other."""
-    paths = [str(folder / "one"), str(folder / "other")]
-    ends = [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in paths]
-    for end, path in zip(ends, paths, strict=True):
-        end.setblocking(False)
-        end.bind(path)
-    for end, path in zip(ends, reversed(paths), strict=True):
-        end.connect(path)
-    one, other = [(await loop.create_datagram_endpoint(make, sock=end))[1] for end in ends]
-    return one, other
 
 
 def test_to_and_fro(loop: Loop) -> None:
@@ -353,108 +303,6 @@ def test_paused_reading(loop: Loop) -> None:
             server.transport.resume_reading()
             assert server.transport.is_reading()
         await end(server, client, other)
-
-    loop.run_until_complete(main())
-
-
-class Flooder(Endpoint):
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[str] = []
-
-    def pause_writing(self) -> None:
-        self.told.append("pause")
-
-    def resume_writing(self) -> None:
-        self.told.append("resume")
-
-
-def flood(one: Endpoint, size: int = 2_000) -> int:
-    """Send until the protocol was told to pause; return how many were sent."""
-    count = 0
-    assert isinstance(one, Flooder)
-    while not one.told:
-        one.transport.sendto(b"%d " % count + bytes(size))
-        count += 1
-    return count
-
-
-def test_a_receiver_that_does_not_keep_up(loop: Loop, tmp_path: Path) -> None:
-    async def main() -> None:
-        one, other = await unix_pair(loop, tmp_path, Flooder)
-        other.transport.pause_reading()
-        count = flood(one)
-        _, high = one.transport.get_write_buffer_limits()
-        assert one.transport.get_write_buffer_size() > high
-        other.transport.resume_reading()
-        for number in range(count):
-            assert (await other.received.get())[0].startswith(b"%d " % number)
-        assert isinstance(one, Flooder)
-        assert one.told == ["pause", "resume"]
-        # Since CPython 3.13 asyncio's counts what it sent in part as waiting.
-        if isinstance(loop, fournil.EventLoop) or sys.version_info < (3, 13):
-            assert one.transport.get_write_buffer_size() == 0
-        one.transport.sendto(b"more")
-        assert (await other.received.get())[0] == b"more"
-        await end(one, other)
-
-    loop.run_until_complete(main())
-
-
-def test_what_waits_is_the_bytes_that_were_given(loop: Loop, tmp_path: Path) -> None:
-    async def main() -> None:
-        one, other = await unix_pair(loop, tmp_path, Flooder)
-        other.transport.pause_reading()
-        count = flood(one)
-        data = bytearray(b"before")
-        one.transport.sendto(data)
-        data[:] = b"after"
-        other.transport.resume_reading()
-        for _ in range(count):
-            await other.received.get()
-        assert (await other.received.get())[0] == b"before"
-        await end(one, other)
-
-    loop.run_until_complete(main())
-
-
-def test_closed_while_some_wait(loop: Loop, tmp_path: Path) -> None:
-    async def main() -> None:
-        one, other = await unix_pair(loop, tmp_path, Flooder)
-        other.transport.pause_reading()
-        count = flood(one)
-        one.transport.close()
-        other.transport.resume_reading()
-        for number in range(count):
-            assert (await other.received.get())[0].startswith(b"%d " % number)
-        await one.closed
-        await end(other)
-
-    loop.run_until_complete(main())
-
-
-def test_aborted_while_some_wait(loop: Loop, tmp_path: Path) -> None:
-    async def main() -> None:
-        one, other = await unix_pair(loop, tmp_path, Flooder)
-        other.transport.pause_reading()
-        flood(one)
-        one.transport.abort()
-        await one.closed
-        await end(other)
-
-    loop.run_until_complete(main())
-
-
-def test_the_peer_is_gone_while_some_wait(loop: Loop, tmp_path: Path) -> None:
-    async def main() -> None:
-        one, other = await unix_pair(loop, tmp_path, Flooder)
-        other.transport.pause_reading()
-        count = flood(one)
-        other.transport.abort()
-        await other.closed
-        assert isinstance(await one.errors.get(), OSError)
-        assert one.transport.get_write_buffer_size() < count * 2_000
-        await end(one)
 
     loop.run_until_complete(main())
 

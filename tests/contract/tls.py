@@ -238,3 +238,37 @@ def server_by_hand(
         await handler(peer)
 
     return handle
+
+
+def some(size: int) -> bytes:
+    """Return bytes in which each place is told from the next."""
+    return (b"".join(n.to_bytes(4, "big") for n in range(size // 4 + 1)))[:size]
+
+
+class Buffered(asyncio.BufferedProtocol):
+    """Receives into a buffer of a size that the test chooses."""
+
+    size = 0
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.buffer = bytearray(self.size)
+        self.wanted = 0
+        self.done = asyncio.Event()
+        self.lost = asyncio.get_running_loop().create_future()
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self.buffer)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        assert 0 < nbytes <= len(self.buffer)
+        self.data += self.buffer[:nbytes]
+        if len(self.data) >= self.wanted:
+            self.done.set()
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self.lost.set_result(error)

@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,6 +79,16 @@ class Gate:
         """Let those that wait go on, and those that will; nobody need wait."""
         # To write and read it at once waits for nobody, and stands for the other side.
         self.held.append(os.open(self.opened, os.O_RDWR | os.O_CLOEXEC))
+
+
+@asynccontextmanager
+async def busy(pool: fournil.Pool, gate: Gate) -> AsyncIterator[asyncio.Future[None]]:
+    """Keep one worker of a pool busy during the block; yield its call."""
+    call = pool.run(gate.wait)
+    await gate.until_reached()
+    yield call
+    gate.open()
+    await call
 
 
 class Marks:

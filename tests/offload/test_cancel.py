@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Marks, Run, double
+from tests.offload.kinds import Gate, Marks, Run, busy, double
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
@@ -21,15 +21,11 @@ def test_a_call_that_has_not_begun_never_runs(
 ) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:
-            gate = gates()
-            first = pool.run(gate.wait)
-            await gate.until_reached()
-            calls = [pool.run(marks.add, n) for n in range(10)]
-            for call in calls[::2]:
-                assert call.cancel()
-                assert call.cancelled()
-            gate.open()
-            await first
+            async with busy(pool, gates()):
+                calls = [pool.run(marks.add, n) for n in range(10)]
+                for call in calls[::2]:
+                    assert call.cancel()
+                    assert call.cancelled()
             await asyncio.gather(*calls, return_exceptions=True)
             statistics = pool.statistics()
             assert (statistics.done, statistics.cancelled) == (6, 5)
@@ -41,21 +37,17 @@ def test_a_call_that_has_not_begun_never_runs(
 def test_a_task_that_waits_for_its_turn(run: Run, make: Make, gates: Gates) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:
-            gate = gates()
-            first = pool.run(gate.wait)
-            await gate.until_reached()
+            async with busy(pool, gates()) as first:
 
-            async def wait() -> None:
-                await pool.run(double, 1)
+                async def wait() -> None:
+                    await pool.run(double, 1)
 
-            task = asyncio.create_task(wait())
-            await asyncio.sleep(0)
-            task.cancel("enough")
-            with pytest.raises(asyncio.CancelledError, match="enough"):
-                await task
-            assert not first.done()
-            gate.open()
-            await first
+                task = asyncio.create_task(wait())
+                await asyncio.sleep(0)
+                task.cancel("enough")
+                with pytest.raises(asyncio.CancelledError, match="enough"):
+                    await task
+                assert not first.done()
 
     run(main)
 
@@ -63,15 +55,11 @@ def test_a_task_that_waits_for_its_turn(run: Run, make: Make, gates: Gates) -> N
 def test_a_timeout_before_it_begins(run: Run, make: Make, gates: Gates) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:
-            gate = gates()
-            first = pool.run(gate.wait)
-            await gate.until_reached()
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.001):
-                    await pool.run(double, 1)
-            assert not first.done()
-            gate.open()
-            await first
+            async with busy(pool, gates()) as first:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.001):
+                        await pool.run(double, 1)
+                assert not first.done()
 
     run(main)
 
@@ -235,18 +223,14 @@ def test_a_call_that_is_done(run: Run, make: Make) -> None:
 def test_the_others_of_a_group(run: Run, make: Make, gates: Gates) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:
-            gate = gates()
-            first = pool.run(gate.wait)
-            await gate.until_reached()
-            with pytest.raises(ExceptionGroup):
-                async with asyncio.TaskGroup() as group:
-                    for n in range(5):
-                        group.create_task(pool.run(double, n))
-                    await asyncio.sleep(0)
-                    raise LookupError
-            assert pool.statistics().cancelled == 5
-            gate.open()
-            await first
+            async with busy(pool, gates()):
+                with pytest.raises(ExceptionGroup):
+                    async with asyncio.TaskGroup() as group:
+                        for n in range(5):
+                            group.create_task(pool.run(double, n))
+                        await asyncio.sleep(0)
+                        raise LookupError
+                assert pool.statistics().cancelled == 5
 
     run(main)
 

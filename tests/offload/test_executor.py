@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Run, double, fail
+from tests.offload.kinds import Gate, Run, busy, double, fail
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
@@ -71,16 +71,12 @@ def test_cancelled_by_its_awaiter(run: Run, make: Make, gates: Gates) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         async with make(workers=1) as pool:
-            gate = gates()
-            first = pool.run(gate.wait)
-            await gate.until_reached()
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.001):
-                    await loop.run_in_executor(pool.executor, double, 4)
-            while pool.statistics().cancelled < 1:
-                await asyncio.sleep(0)
-            gate.open()
-            await first
+            async with busy(pool, gates()):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.001):
+                        await loop.run_in_executor(pool.executor, double, 4)
+                while pool.statistics().cancelled < 1:
+                    await asyncio.sleep(0)
 
     run(main)
 
