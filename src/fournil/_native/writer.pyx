@@ -68,7 +68,9 @@ cdef int write_natively(writer) except -1:
     if type(writer) is not AsyncioWriter or type(writer._reader) is not StreamReader:
         return 0
     direct = Direct.__new__(Direct)
-    direct.endpoint = getattr(writer._transport, "_endpoint", None)
+    endpoint = getattr(writer._transport, "_endpoint", None)
+    if isinstance(endpoint, Endpoint):
+        direct.endpoint = endpoint
     direct.protocol = writer._protocol
     direct.reader = writer._reader
     direct.state = writer._reader._state
