@@ -346,7 +346,10 @@ class Pool(abc.ABC):
     ) -> Call[R]:
         """Submit a call and return it, to be awaited."""
         if not callable(function):
-            raise TypeError(f"a pool runs functions, and {function!r} cannot be called")
+            raise TypeError(
+                f"a pool runs functions, and {function!r} cannot be called: give it the function,"
+                " then its arguments, as in run(function, argument)"
+            )
         loop = self._loop
         if (
             loop is None
