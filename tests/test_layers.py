@@ -21,7 +21,7 @@ NOTHING: frozenset[str] = frozenset()
 LAYERS: dict[str, frozenset[str] | str] = {
     "errors": NOTHING,
     "record": NOTHING,
-    "_worker": NOTHING,
+    "_worker": frozenset({"errors", "cloudpickle"}),
     "timing": frozenset({"errors"}),
     "_native": frozenset({"errors", "record"}),
     "loop": frozenset({"_native", "errors"}),

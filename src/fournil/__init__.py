@@ -7,10 +7,11 @@ cli            the `fournil` command                              any
 launch         runs a program so that all its loops are ours      loop, recorder, errors
 observe        reads a recording; says what to do about it        record, errors
 recorder       records what runs while it is entered              _native, record, errors
-offload        pools: functions that run elsewhere, awaited       errors, record
+offload        pools: functions that run elsewhere, awaited       _worker, errors, record
 loop           EventLoop, run, Runner                             _native, errors
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 timing         the `timed` decorator                              errors
+_worker        the child's side of a pool of processes            errors
 record         the recording's format, shared by writer, readers  -
 errors         what can go wrong                                  -
 ```
@@ -22,13 +23,24 @@ code that only needs `timed` loads no native module.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+# Not typing's, which takes longer to import than all else that a worker process needs of it.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from fournil.errors import FournilError, PoolClosedError, PoolError, RecordingError
+    from fournil._worker.running import cancelled, check_cancelled, worker_state
+    from fournil.errors import (
+        CannotTravelError,
+        FournilError,
+        PoolClosedError,
+        PoolError,
+        RecordingError,
+        RemoteError,
+        WorkerDied,
+    )
     from fournil.loop import EventLoop, Runner, new_event_loop, run
-    from fournil.offload.call import cancelled, check_cancelled
     from fournil.offload.pool import Pool
+    from fournil.offload.processes import ProcessPool, to_process
+    from fournil.offload.shared import share
     from fournil.offload.threads import ThreadPool, to_thread
     from fournil.recorder import Recorder
     from fournil.timing import timed
@@ -36,39 +48,53 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CannotTravelError",
     "EventLoop",
     "FournilError",
     "Pool",
     "PoolClosedError",
     "PoolError",
+    "ProcessPool",
     "Recorder",
     "RecordingError",
+    "RemoteError",
     "Runner",
     "ThreadPool",
+    "WorkerDied",
     "cancelled",
     "check_cancelled",
     "new_event_loop",
     "run",
+    "share",
     "timed",
+    "to_process",
     "to_thread",
+    "worker_state",
 ]
 
 _HOMES = {
+    "CannotTravelError": "fournil.errors",
     "EventLoop": "fournil.loop",
     "FournilError": "fournil.errors",
     "Pool": "fournil.offload.pool",
     "PoolClosedError": "fournil.errors",
     "PoolError": "fournil.errors",
+    "ProcessPool": "fournil.offload.processes",
     "Recorder": "fournil.recorder",
     "RecordingError": "fournil.errors",
+    "RemoteError": "fournil.errors",
     "Runner": "fournil.loop",
     "ThreadPool": "fournil.offload.threads",
-    "cancelled": "fournil.offload.call",
-    "check_cancelled": "fournil.offload.call",
+    "WorkerDied": "fournil.errors",
+    "cancelled": "fournil._worker.running",
+    "check_cancelled": "fournil._worker.running",
     "new_event_loop": "fournil.loop",
     "run": "fournil.loop",
+    "share": "fournil.offload.shared",
     "timed": "fournil.timing",
+    "to_process": "fournil.offload.processes",
     "to_thread": "fournil.offload.threads",
+    "worker_state": "fournil._worker.running",
 }
 
 

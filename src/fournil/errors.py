@@ -3,7 +3,10 @@
 ```
 FournilError
 ├── PoolError                    a pool cannot do what it is asked
-│   └── PoolClosedError          it was closed before
+│   ├── PoolClosedError          it was closed before
+│   ├── CannotTravelError        an object cannot go to another process, or not come back
+│   ├── RemoteError              stands for an exception of a worker that cannot
+│   └── WorkerDied               a worker died, and the call that it ran with it
 └── RecordingError               a recording cannot be read
     ├── RecordingFormatError     the file is something else
     ├── RecordingVersionError    it was written by a version that keeps another format
@@ -26,6 +29,26 @@ class PoolError(FournilError):
 
 class PoolClosedError(PoolError):
     """A closed pool was given a call."""
+
+
+class CannotTravelError(PoolError):
+    """An object cannot be pickled, or not unpickled on the other side."""
+
+
+class RemoteError(PoolError):
+    """Stands for an exception raised in a worker that cannot travel; its text is the same."""
+
+
+class WorkerDied(PoolError):  # noqa: N818
+    """A worker died while it ran the call; other calls are not touched by it.
+
+    Attributes:
+        exit_code: what the process ended with; None: it was killed, or nobody knows.
+        signal: the number of the signal that killed it; None: it ended by itself, or nobody knows.
+    """
+
+    exit_code: int | None = None
+    signal: int | None = None
 
 
 class RecordingError(FournilError):

@@ -15,6 +15,7 @@ import fournil
 
 KINDS: dict[str, Callable[..., fournil.Pool]] = {
     "threads": fournil.ThreadPool,
+    "processes": fournil.ProcessPool,
 }
 
 

@@ -6,7 +6,17 @@ call        Call: one function call on its way to a worker and back
 mapping     what `pool.map` returns: the results of many calls, a bounded number in flight
 executor    a pool as an executor of `concurrent.futures`
 bell        how workers in other threads have a loop look at what they ended
+lifetime    pools of a loop's own, which end with it
 threads     ThreadPool, to_thread: workers that are threads
+processes   ProcessPool, to_process: workers that are processes
+process     one worker process, as its pool sees it
+dispatch    which call goes to which worker, what a death or a cancel does (pure)
+functions   which functions workers know
+template    the process that workers are forked from, as its parent sees it
+channel     records over a socket pair: the parent's side of one worker
+loads       what is big, on its way through shared memory
+shared      share: objects placed in shared memory once, for many calls
+deaths      what a worker died of
 ```
 
 Only asyncio's public interface is used: pools work on any asyncio loop.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Generator
 from time import perf_counter_ns
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from contextvars import Context
 
+    from fournil._worker.variables import Values
     from fournil.offload.pool import Pool
 
 R = TypeVar("R")
@@ -30,7 +29,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     Attributes:
         pool: where it runs.
         function, args, kwargs: what is called.
-        context: what it runs in, where a pool carries context variables.
+        context: what it runs in, where that is in this process.
+        values: of context variables, to be set where it runs, where that is another process.
         worker: which worker took it, by the name in the pool's statistics; None before.
         queued_ns, sent_ns, began_ns, ended_ns, received_ns: its timeline, on the clock of
             `time.perf_counter_ns`; 0 where it has not come so far, and `sent_ns` where calls do
@@ -55,6 +55,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         # One byte, of no interest to the collector; whoever pops it, the kind of pool to have a
         # worker run the call or the loop to drop it, decides what becomes of the call.
         "ticket",
+        "values",
         "worker",
     )
 
@@ -63,6 +64,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     context: Context | None
+    values: Values | None
     worker: str | None
     ticket: bytearray
     cancelling: bool
@@ -140,65 +142,9 @@ def new_call(
     call.function = function
     call.args = args
     call.kwargs = kwargs or NO_KWARGS
-    call.context = call.worker = call.awaiting = call.message = None
+    call.context = call.values = call.worker = call.awaiting = call.message = None
     call.ticket = bytearray(1)
     call.cancelling = call.abandoned = False
     call.queued_ns = perf_counter_ns()
     call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0
     return call
-
-
-class Runs(Protocol):
-    """What runs calls, one at a time."""
-
-    call: Call[Any] | None
-
-
-runs: dict[int, Runs] = {}
-"""What runs calls in a thread, by the thread's identifier; each writes its own entry alone."""
-
-
-def cancelled() -> bool:
-    """Return whether the call of a pool that this code runs in was cancelled.
-
-    A thread cannot be stopped from outside: a function that takes long asks this now and then.
-
-    Raises:
-        RuntimeError: no pool runs this code.
-
-    Example:
-        def search(pages):
-            for page in pages:
-                if fournil.cancelled():
-                    return None
-                ...
-    """
-    here = runs.get(threading.get_ident())
-    if here is None or here.call is None:
-        raise RuntimeError("cancelled() is for functions that a pool runs: nobody can cancel this")
-    return here.call.cancelling
-
-
-def check_cancelled() -> None:
-    """Raise `asyncio.CancelledError` if the call that this code runs in was cancelled.
-
-    Raises:
-        asyncio.CancelledError: it was.
-        RuntimeError: no pool runs this code.
-    """
-    if cancelled():
-        raise asyncio.CancelledError
-
-
-def refuse(function: object, coroutine: CoroutineType[Any, Any, Any]) -> TypeError:
-    """Return what to raise about a function that gave a coroutine, which nobody would await."""
-    coroutine.close()
-    return TypeError(
-        f"{name_of(function)}() is a coroutine function: await it, or give it to asyncio.run() in"
-        " a function that the pool runs"
-    )
-
-
-def name_of(function: object) -> str:
-    """Return how messages name a function."""
-    return getattr(function, "__qualname__", None) or repr(function)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from fournil._worker.running import name_of
 from fournil.errors import PoolClosedError, PoolError
-from fournil.offload.call import Call, name_of, new_call
+from fournil.offload.call import Call, new_call
 
 if TYPE_CHECKING:
     from typing import Self

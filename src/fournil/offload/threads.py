@@ -8,14 +8,16 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from time import perf_counter_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
+from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.bell import bell_for
-from fournil.offload.call import Call, name_of, refuse, runs
+from fournil.offload.call import Call
+from fournil.offload.lifetime import EndsWithItsLoop
 from fournil.offload.pool import Pool, WorkerStatistics
 
 P = ParamSpec("P")
@@ -297,49 +299,12 @@ class Worker:
         )
 
 
-_default_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, DefaultPool] = (
-    weakref.WeakKeyDictionary()
-)
-_ended_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
-
-
-class DefaultPool(ThreadPool):
-    """The pool of `to_thread` in one loop, which it ends with.
-
-    `asyncio.run` ends the async generators of a loop before it closes it (`shutdown_asyncgens`):
-    one of them closes the pool. What other generators still call then, as in their `finally`, is
-    run by a pool that ends as soon as it has nothing to do.
-    """
+class DefaultThreads(EndsWithItsLoop, ThreadPool):
+    """The pool of `to_thread` in one loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(name="fournil.to_thread")
-        self._lasts = loop not in _ended_loops
-        if self._lasts:
-            self._lifetime = self._until_the_loop_ends(loop)
-            try:
-                # It gets to its `yield` without waiting for anything.
-                self._lifetime.__anext__().send(None)
-            except StopIteration:
-                pass
-
-    async def _until_the_loop_ends(
-        self, loop: asyncio.AbstractEventLoop
-    ) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            _ended_loops.add(loop)
-            # The pool holds its loop, which would live as long as the entry.
-            _default_pools.pop(loop, None)
-            await self.close()
-
-    def _left(self, call: Call[Any]) -> None:
-        super()._left(call)
-        if not self._lasts and not self._in_flight:
-            assert self._loop is not None
-            _default_pools.pop(self._loop, None)
-            self._closed = True
-            self._stop()
+        ThreadPool.__init__(self, name="fournil.to_thread")
+        self._begin_with(loop)
 
 
 def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -359,17 +324,5 @@ def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) ->
         >>> asyncio.run(main())
         1024
     """
-    loop = asyncio.get_running_loop()
-    pool = _default_pools.get(loop)
-    if pool is None:
-        _end_those_of_closed_loops()
-        pool = _default_pools[loop] = DefaultPool(loop)
+    pool = DefaultThreads.of(asyncio.get_running_loop())
     return pool.run(function, *args, **kwargs)
-
-
-def _end_those_of_closed_loops() -> None:
-    """End the pools of loops that were closed without a word to their async generators."""
-    for loop, pool in list(_default_pools.items()):
-        if loop.is_closed() and _default_pools.pop(loop, None) is pool:
-            pool._closed = True
-            pool._stop()

@@ -1,0 +1,21 @@
+"""The child's side of a process pool, and what both sides share.
+
+```
+template    the process that workers are forked from: it starts them, and says how they ended
+worker      what a worker does: it reads calls, runs them, and answers
+running     which call runs in this thread, whoever runs it
+wire        the records that calls and answers travel as
+ledger      what a worker says in memory that outlives it: what it began, what it answered
+packing     an object as bytes and buffers, and back
+by_value    what pickle refuses, pickled by what it is made of
+places      what is packed, put into shared memory
+memory      memory that both sides see: who lends it, who borrows it, when it is free again
+failure     an exception with its traceback as bytes, and back
+variables   context variables as what both sides know them by
+imports     what is to be done when a module is imported
+logs        log records on their way to the parent
+```
+
+Only the standard library is imported, so that a worker starts in milliseconds, and only what it
+needs: cloudpickle when something needs it, logging when a function uses it.
+"""

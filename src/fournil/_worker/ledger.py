@@ -1,0 +1,87 @@
+"""What a worker says in memory that outlives it.
+
+A worker that is killed tells nobody what it had begun, and takes with it the answers that it had
+not sent. Here both stand in memory that its parent sees: so that a death costs the call that ran
+and no other, no call runs twice, and calls that a worker has but did not begin can be taken back
+while it is busy, whatever it does.
+
+Who writes what, each word in one store:
+
+- The worker: BEGAN, BEGAN_NS, TAIL and the journal. An answer is written, then TAIL says so, then
+  the next call is begun: what BEGAN names and no answer tells of was running.
+- The parent: INTERRUPT, and `revoked`, one byte for each call that a worker may have. The worker
+  writes BEGAN first and then looks whether the call was revoked, and if so says that it skipped it;
+  the parent revokes it, waits for `SETTLED_S`, then looks at BEGAN: so that one of them sees the
+  other. A store is seen by other
+  processors within nanoseconds, though none says so by a fence: a millisecond is for ever. For
+  the same reason the parent reads of the journal, while its worker lives, only what TAIL counted
+  one look before.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+BEGAN, BEGAN_NS, TAIL, INTERRUPT = range(4)
+
+SLOTS = 1024
+"""How many calls can be with a worker, taken back ones that it has not passed included."""
+
+SETTLED_S = 0.001
+
+REVOKED_AT = 1024
+JOURNAL_AT = 4096
+JOURNAL = 1 << 18
+LENGTH = JOURNAL_AT + JOURNAL
+
+
+class Ledger:
+    """The memory of one worker.
+
+    Attributes:
+        descriptor: of the memory; closed by `close_descriptor` when nobody needs to map it.
+        words: the words above.
+        revoked: by a call's number, modulo `SLOTS`: 1, it is not to be begun.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        if descriptor is None:
+            descriptor = os.memfd_create("fournil-ledger", os.MFD_CLOEXEC)
+            try:
+                os.posix_fallocate(descriptor, 0, LENGTH)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        self.descriptor = descriptor
+        self.memory = mmap.mmap(descriptor, LENGTH)
+        view = memoryview(self.memory)
+        self.words = view[:REVOKED_AT].cast("Q")
+        self.revoked = view[REVOKED_AT : REVOKED_AT + SLOTS]
+        self.journal = view[JOURNAL_AT:]
+
+    def close_descriptor(self) -> None:
+        os.close(self.descriptor)
+
+    def write(self, position: int, data: bytes) -> int:
+        """Append to the journal what stands at a position of the worker's answers."""
+        at = position % JOURNAL
+        end = at + len(data)
+        if end <= JOURNAL:
+            self.journal[at:end] = data
+        else:
+            cut = JOURNAL - at
+            self.journal[at:] = data[:cut]
+            self.journal[: end - JOURNAL] = data[cut:]
+        position += len(data)
+        self.words[TAIL] = position
+        return position
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Return what the journal has between two positions, of which it must still have both."""
+        at, stop = begin % JOURNAL, end % JOURNAL
+        if begin == end:
+            return b""
+        if at < stop:
+            return bytes(self.journal[at:stop])
+        return bytes(self.journal[at:]) + bytes(self.journal[:stop])

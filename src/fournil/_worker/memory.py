@@ -1,0 +1,242 @@
+"""Memory that both sides see: who lends it, who borrows it, when it is free again.
+
+Each side lends memory of its own to the other and fills it; the other maps it once, and gives it
+back when the last view of what it held is gone. So it is reused, its pages warm. All of it is
+memory files without a name: when the processes that hold them are dead, however they died, the
+kernel has the memory back.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from collections.abc import Callable
+from ctypes import (
+    Structure,
+    addressof,
+    byref,
+    c_char,
+    c_char_p,
+    c_int,
+    c_ssize_t,
+    c_void_p,
+    memmove,
+    py_object,
+    pythonapi,
+)
+from itertools import count
+
+ALIGNED = 64
+"""To so many bytes each buffer is aligned, as numpy's own are for vector instructions."""
+
+PAGE = mmap.PAGESIZE
+
+
+class Segment:
+    """Memory that is lent, mapped in the process that made it."""
+
+    __slots__ = ("descriptor", "memory", "number", "period", "size")
+
+    def __init__(self, number: int, size: int) -> None:
+        """Make it; raise OSError or ValueError where there is no memory for it."""
+        self.number = number
+        self.period = 0  # of its lender, when it was lent last
+        self.size = -(-size // PAGE) * PAGE
+        self.descriptor = os.memfd_create("fournil", os.MFD_CLOEXEC)
+        try:
+            # Now and not when it is written to: there is no error then, but a signal that kills.
+            os.posix_fallocate(self.descriptor, 0, self.size)
+            self.memory = mmap.mmap(self.descriptor, self.size)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+
+    def close_descriptor(self) -> None:
+        """Let go of the descriptor, once the other side has it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def close(self) -> None:
+        self.close_descriptor()
+        self.memory.close()
+
+
+class Lender:
+    """Memory that one process lends to one other.
+
+    Of one thread; what `take` returned may be filled in another before it is sent.
+
+    Attributes:
+        free: what is not lent; last: what was given back last.
+        lent: what the other side has, by number.
+        free_size: of all that is free, in bytes.
+    """
+
+    def __init__(self) -> None:
+        self.free: list[Segment] = []
+        self.lent: dict[int, Segment] = {}
+        self.free_size = 0
+        self._period = 0
+        self._numbers = count(1)
+
+    def take(self, size: int) -> Segment | None:
+        """Return what was made before, is free and fits, or None."""
+        best = None
+        for segment in self.free:
+            # Not much more than is needed: what is big is kept for what is big.
+            fits = size <= segment.size <= 4 * size + PAGE
+            if fits and (best is None or segment.size <= best.size):
+                best = segment
+        if best is not None:
+            self.free.remove(best)
+            self.free_size -= best.size
+            best.period = self._period
+            self.lent[best.number] = best
+        return best
+
+    def number(self) -> int:
+        return next(self._numbers)
+
+    def make(self, size: int) -> Segment:
+        segment = Segment(self.number(), size)
+        self.add(segment)
+        return segment
+
+    def add(self, segment: Segment) -> None:
+        """Have what was made elsewhere, and is lent now."""
+        segment.period = self._period
+        self.lent[segment.number] = segment
+
+    def returned(self, number: int) -> None:
+        segment = self.lent.pop(number, None)
+        if segment is not None:
+            self.free.append(segment)
+            self.free_size += segment.size
+
+    def trim(self) -> list[int]:
+        """Let go of what was not lent since this was called last.
+
+        Returns:
+            the numbers, for the other side to forget.
+        """
+        period, self._period = self._period, self._period + 1
+        return self._let_go([segment for segment in self.free if segment.period < period])
+
+    def shrink(self, most: int) -> list[int]:
+        """Let go of free memory until there is no more than so many bytes; return as `trim`."""
+        gone = []
+        left = self.free_size
+        for segment in self.free:
+            if left <= most:
+                break
+            left -= segment.size
+            gone.append(segment)
+        return self._let_go(gone)
+
+    def _let_go(self, segments: list[Segment]) -> list[int]:
+        for segment in segments:
+            self.free.remove(segment)
+            self.free_size -= segment.size
+            segment.close()
+        return [segment.number for segment in segments]
+
+    def close(self) -> None:
+        """Let go of all, when there is no other side any more."""
+        for segment in self.lent.values():
+            segment.close()
+        self.lent.clear()
+        self.shrink(0)
+
+
+class Borrower:
+    """Memory that the other side lends.
+
+    Args:
+        give_back: called with the number of what has no view any more, in any thread, also in the
+            midst of a collection of garbage.
+    """
+
+    def __init__(self, give_back: Callable[[int], None]) -> None:
+        self._give_back = give_back
+        self._mapped: dict[int, mmap.mmap] = {}
+
+    def add(self, number: int, descriptor: int, size: int, read_only: bool = False) -> None:
+        """Map what is lent from now on, and close its descriptor."""
+        access = mmap.ACCESS_READ if read_only else mmap.ACCESS_WRITE
+        try:
+            self._mapped[number] = mmap.mmap(descriptor, size, access=access)
+        finally:
+            os.close(descriptor)
+
+    def withdrawn(self, number: int) -> None:
+        # Views that are left keep the mapping.
+        self._mapped.pop(number, None)
+
+    def views(self, number: int, places: list[tuple[int, int]], lasts: bool) -> list[memoryview]:
+        """Return views of what stands at these offsets, of these lengths.
+
+        When they and all that was made of them are gone the memory is given back, unless it lasts.
+        """
+        memory = self._mapped[number]
+        if lasts:
+            view = memoryview(memory)
+            return [view[offset : offset + length] for offset, length in places]
+        # An object of ctypes, unlike a view, can be watched: views of views keep it too.
+        whole = (c_char * len(memory)).from_buffer(memory)
+        weakref.finalize(whole, self._give_back, number).atexit = False
+        view = memoryview(whole).cast("B")
+        return [view[offset : offset + length] for offset, length in places]
+
+
+class _Buffer(Structure):
+    """CPython's Py_buffer."""
+
+    _fields_ = (
+        ("buf", c_void_p),
+        ("obj", c_void_p),
+        ("len", c_ssize_t),
+        ("itemsize", c_ssize_t),
+        ("readonly", c_int),
+        ("ndim", c_int),
+        ("format", c_char_p),
+        ("shape", c_void_p),
+        ("strides", c_void_p),
+        ("suboffsets", c_void_p),
+        ("internal", c_void_p),
+    )
+
+
+_get_buffer = pythonapi.PyObject_GetBuffer
+_get_buffer.argtypes = (py_object, c_void_p, c_int)
+_release_buffer = pythonapi.PyBuffer_Release
+_release_buffer.argtypes = (c_void_p,)
+_release_buffer.restype = None
+
+
+def address(buffer: object) -> int:
+    """Return where the bytes of a contiguous buffer stand, read-only ones too."""
+    got = _Buffer()
+    _get_buffer(buffer, byref(got), 0)
+    try:
+        return got.buf or 0
+    finally:
+        _release_buffer(byref(got))
+
+
+def aligned(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
+
+
+def fill(segment: Segment, buffers: list[memoryview]) -> None:
+    """Copy buffers into memory, one after the other, each aligned; the GIL is free meanwhile."""
+    target = c_char.from_buffer(segment.memory)
+    try:
+        offset = 0
+        for buffer in buffers:
+            memmove(addressof(target) + offset, address(buffer), buffer.nbytes)
+            offset += aligned(buffer.nbytes)
+    finally:
+        # It keeps the memory from being closed.
+        del target

@@ -1,0 +1,75 @@
+"""What a worker died of, as far as the kernel tells."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from fournil._worker.running import name_of
+from fournil.errors import WorkerDied
+
+if TYPE_CHECKING:
+    from fournil.offload.call import Call
+    from fournil.offload.process import Process
+
+
+def kills_by_the_kernel() -> int | None:
+    """Return how many processes the kernel killed for lack of memory; None: it does not tell."""
+    try:
+        with open("/proc/vmstat", "rb") as file:
+            for line in file:
+                if line.startswith(b"oom_kill "):
+                    return int(line.split()[1])
+    except OSError:
+        pass
+    return None
+
+
+def death_of(process: Process, call: Call[Any] | None, status: int | None) -> WorkerDied:
+    """Return what to raise about a worker that died.
+
+    Args:
+        process: the worker.
+        call: the call that it ran; None: it was not ready for calls.
+        status: as `os.wait` returns it; None: nobody knows.
+    """
+    while_what = (
+        "before it was ready for calls"
+        if call is None
+        else f"while it ran {name_of(call.function)}"
+    )
+    who = f"{process.name} (process {process.process})"
+    if status is None:
+        return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        error = WorkerDied(
+            f"{who} ended itself with exit code {code} {while_what}: something there calls"
+            " os._exit, or ends the process in C"
+        )
+        error.exit_code = code
+        return error
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(process, -code)}")
+    error.signal = -code
+    return error
+
+
+def _reason(process: Process, number: int) -> str:
+    if number == signal.SIGKILL:
+        now = kills_by_the_kernel()
+        if now is not None and process.kernel_kills is not None and now > process.kernel_kills:
+            return (
+                ": most likely by the kernel, for lack of memory (it has killed"
+                f" {now - process.kernel_kills} since); use fewer workers, or smaller pieces"
+            )
+    if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE):
+        return (
+            ": C code there is at fault; `import faulthandler; faulthandler.enable()` in the"
+            " pool's initializer shows where"
+        )
+    return ""

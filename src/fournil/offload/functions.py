@@ -1,0 +1,148 @@
+"""Which functions workers know: each is sent to a worker once, and called by its number."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from fournil._worker.packing import pack, refusal
+
+MOST = 1000
+"""So many functions are remembered; lambdas that are made for one call must not pile up."""
+
+CONSTANT = (int, float, complex, str, bytes, bool, type(None), ModuleType, BuiltinFunctionType)
+
+_missing = object()
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """A function as it was packed.
+
+    Attributes:
+        number: what it is called by.
+        body, buffers: it, packed.
+        function: it; kept, so that its identity is that of no other.
+        found: what it found outside of itself when it was packed: where, under which name, what.
+        lasts: whether it would be packed the same as long as it finds the same.
+    """
+
+    number: int
+    body: bytes
+    buffers: list[memoryview]
+    function: object
+    found: list[tuple[Any, Any, object]]
+    lasts: bool
+
+    def is_current(self) -> bool:
+        """Return whether the function would be packed the same now."""
+        if not self.found:
+            return self.lasts
+        return self.lasts and all(_look_up(where, name) is what for where, name, what in self.found)
+
+
+class Functions:
+    """The functions of one pool."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, Sent] = OrderedDict()
+        self._by_body: dict[bytes, Sent] = {}
+        self._numbers = count(1)
+        self.forgotten: list[int] = []
+        """Numbers of functions that workers need know no more."""
+
+    def get(self, function: Callable[..., Any]) -> Sent:
+        """Return a function, packed.
+
+        Raises:
+            CannotTravelError: it cannot be.
+        """
+        known = self._known.get(id(function))
+        if known is not None and known.is_current():
+            return known
+        try:
+            body, buffers = pack(function)
+        except Exception as why:
+            raise refusal("the function", function, why) from why
+        same = None if buffers else self._by_body.get(body)
+        if same is not None:
+            # Equal bytes are equal functions, such as a lambda that is made anew for each call.
+            number = same.number
+        else:
+            number = next(self._numbers)
+        found: list[tuple[Any, Any, object]] = []
+        lasts = _is_a_name(function, body) or _lasts(function, found, set())
+        sent = Sent(number, body, buffers, function, found, lasts)
+        self._remember(sent)
+        return sent
+
+    def _remember(self, sent: Sent) -> None:
+        self._known[id(sent.function)] = sent
+        self._known.move_to_end(id(sent.function))
+        self._by_body[sent.body] = sent
+        while len(self._known) > MOST:
+            _, oldest = self._known.popitem(last=False)
+            if self._by_body.get(oldest.body) is oldest:
+                del self._by_body[oldest.body]
+                self.forgotten.append(oldest.number)
+
+
+def _is_a_name(function: object, body: bytes) -> bool:
+    """Return whether a function was packed as the name under which a module has it."""
+    if isinstance(function, BuiltinFunctionType):
+        return isinstance(function.__self__, ModuleType)
+    return isinstance(function, FunctionType | type) and b"cloudpickle" not in body
+
+
+def _lasts(value: object, found: list[tuple[Any, Any, object]], seen: set[int]) -> bool:
+    """Return whether an object is constant, if all that it finds outside of itself stays the same.
+
+    A list or an object may have changed by the next call: a function that finds one, or is one's
+    method, is packed for each call.
+
+    Args:
+        value: the object.
+        found: gets what it finds: where, under which name, and what.
+        seen: what was looked at already.
+    """
+    if isinstance(value, CONSTANT) or id(value) in seen:
+        return True
+    seen.add(id(value))
+    if isinstance(value, tuple | frozenset):
+        return all(_lasts(part, found, seen) for part in value)
+    if isinstance(value, type):
+        # Whoever changes a class while calls of it are on their way is on their own.
+        return True
+    if not isinstance(value, FunctionType) or value.__kwdefaults__ or value.__dict__:
+        return False
+    found += [(value, name, _look_up(value, name)) for name in ("__code__", "__defaults__")]
+    found += [(cell, "value", _look_up(cell, "value")) for cell in value.__closure__ or ()]
+    names = [name for name in _names_in(value.__code__) if name in value.__globals__]
+    found += [(value.__globals__, name, value.__globals__[name]) for name in names]
+    return all(
+        what is _missing or _lasts(what, found, seen)
+        for _, name, what in list(found)
+        if name != "__code__"
+    )
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _look_up(where: Any, name: Any) -> object:
+    if isinstance(where, dict):
+        return where.get(name, _missing)
+    if isinstance(where, FunctionType):
+        return getattr(where, name)
+    try:
+        return where.cell_contents
+    except ValueError:
+        return _missing

@@ -1,0 +1,332 @@
+"""One worker process, as its pool sees it."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import weakref
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from fournil._worker.failure import unpack_error
+from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
+from fournil._worker.packing import pack, refusal, unpack
+from fournil._worker.running import name_of
+from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
+from fournil._worker.worker import INTERRUPTS
+from fournil.errors import CannotTravelError, PoolError
+from fournil.offload.call import Call
+from fournil.offload.channel import Channel
+from fournil.offload.deaths import kills_by_the_kernel
+from fournil.offload.dispatch import Desk
+from fournil.offload.functions import Sent
+from fournil.offload.loads import Loads
+from fournil.offload.pool import WorkerStatistics
+
+if TYPE_CHECKING:
+    from fournil.offload.processes import ProcessPool
+
+VALUE = int(Answer.VALUE)
+CALL = int(Ask.CALL)
+NONE = pack(None)[0]
+
+
+class Process:
+    """One worker of a pool, seen from the loop's thread, to which all of it belongs.
+
+    It holds its pool by the pool's calls alone, so that one that is thrown away open ends.
+    """
+
+    def __init__(self, pool: ProcessPool, number: int) -> None:
+        assert pool._loop is not None
+        self._pool = weakref.ref(pool)
+        self.grace = pool.grace
+        self.number = number
+        self.loop = pool._loop
+        self.name = f"{pool.name} {number}"
+        self.channel = Channel(self.loop, self.answered, self.read, self.stream_ended)
+        self.desk: Desk[Call[Any]] = pool._dispatch.add_worker(number)
+        self.words = self.channel.ledger.words
+        self.known: set[int] = set()  # functions
+        self.loads = Loads(self)
+        self.process: int | None = None
+        self.handle: int | None = None  # a descriptor of the process
+        self.ready = False
+        self.killed = False  # by us
+        self.kernel_kills = kills_by_the_kernel()
+        self.revoked: list[int] = []  # to be settled at the next look
+        self.calls = 0
+        self.busy_ns = 0
+        self.idle_since = perf_counter_ns()
+
+    @property
+    def pool(self) -> ProcessPool:
+        pool = self._pool()
+        assert pool is not None, "the pool is gone, and its workers with it"
+        return pool
+
+    # To the worker.
+
+    def send_start(self, body: bytes, big: list[memoryview]) -> None:
+        """Have it call the initializer."""
+        records: list[bytes] = []
+        flags, buffers, body = self.loads.now(body, big, records)
+        records.append(ASK.pack(Ask.START, flags, buffers, 0, 0, len(body)) + body)
+        self.channel.write(b"".join(records))
+
+    def encode(self, call: Call[Any], records: list[bytes]) -> None:
+        """Append what has the worker run a call, or end the call if that cannot be."""
+        if not call.take() and (call.done() or call.cancelling):
+            if not call.done():
+                self.pool._drop(call)
+            return
+        try:
+            function = self.pool._functions.get(call.function)
+            if call.kwargs or call.values:
+                flags = KEYWORDS
+                given: Any = (call.args, call.kwargs, call.values or [])
+            else:
+                flags = 0
+                given = call.args
+            try:
+                body, big = pack(given)
+            except Exception as why:
+                raise _refused(call, why) from why
+        except Exception as error:
+            self.loop.call_soon(self.pool._ended, call, None, error, perf_counter_ns())
+            return
+        if big or len(body) > LARGEST:
+            self.loads.send(call, function, flags, body, big, records)
+        else:
+            self.append(call, function, flags, 0, body, records)
+
+    def append(
+        self,
+        call: Call[Any],
+        function: Sent,
+        flags: int,
+        buffers: int,
+        body: bytes,
+        records: list[bytes],
+    ) -> int:
+        """Append the records of a call; return its number."""
+        number = self.pool._dispatch.send(self.desk, call)
+        self.channel.ledger.revoked[number % SLOTS] = 0
+        if function.number not in self.known:
+            self.know(function, records)
+        call.sent_ns = perf_counter_ns()
+        records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
+        return number
+
+    def know(self, function: Sent, records: list[bytes]) -> None:
+        """Append what tells the worker a function, and which others to forget."""
+        forgotten = self.pool._functions.forgotten
+        for number in [number for number in self.known if number in forgotten]:
+            self.known.discard(number)
+            records.append(ASK.pack(Ask.FORGET, 0, 0, number, 0, 0))
+        self.known.add(function.number)
+        flags, buffers, body = self.loads.now(function.body, function.buffers, records)
+        records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
+
+    def stop_call(self, number: int) -> None:
+        """Keep a call from beginning, or interrupt it."""
+        if self.words[BEGAN] == number:
+            self.interrupt(number)
+        elif self.words[BEGAN] < number:
+            self.pool._dispatch.revoke(self.desk, number)
+            self.revoke([number])
+
+    def revoke(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.channel.ledger.revoked[number % SLOTS] = 1
+        self.revoked += numbers
+
+    def interrupt(self, number: int) -> None:
+        self.words[INTERRUPT] = number
+        self.signal(INTERRUPTS)
+        if self.grace < math.inf:
+            self.loop.call_later(self.grace, self.kill_if_at, number)
+
+    def kill_if_at(self, number: int) -> None:
+        if number in self.desk.sent:
+            self.kill()
+
+    def kill(self) -> None:
+        self.killed = True
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        if self.handle is None:
+            return
+        try:
+            signal.pidfd_send_signal(self.handle, number)
+        except ProcessLookupError:
+            pass  # it is dead, as will be told
+
+    def let_end(self) -> None:
+        """Give it no more calls; it ends after those that it has."""
+        self.desk.open = False
+        self.channel.end()
+
+    # From the worker.
+
+    def answered(
+        self,
+        kind: int,
+        flags: int,
+        buffers: int,
+        number: int,
+        body: memoryview,
+        began: int,
+        ended: int,
+    ) -> None:
+        pool = self._pool()
+        if pool is None:
+            return  # thrown away, with nobody who waits for anything
+        if kind == VALUE:
+            call = pool._dispatch.ended(self.desk, number, ended - began)
+            if call is None:
+                return
+            error: BaseException | None = None
+            value = None
+            try:
+                if buffers:
+                    body, views = self.loads.views(flags, buffers, body)
+                    value = unpack(body, views)
+                elif body != NONE:
+                    value = unpack(body, [])
+            except Exception as why:
+                error = _cannot_come_back(call, why)
+            self.hand_on(call, value, error, began, ended)
+            return
+        match kind:
+            case Answer.ERROR:
+                call = pool._dispatch.ended(self.desk, number, ended - began)
+                if call is not None:
+                    error = self.error_of(flags, buffers, body)
+                    self.hand_on(call, None, error, began, ended)
+            case Answer.SKIPPED:
+                self.loads.skipped(number)
+                call = pool._dispatch.skipped(self.desk, number)
+                if call is not None:
+                    pool._drop(call)
+            case Answer.READY:
+                self.ready = True
+                pool._failed_starts = 0
+            case Answer.BROKEN:
+                self.desk.open = False
+                self.ready = True  # as far as it will be: not to be tried again
+                raised = bytes(body)
+                if buffers:
+                    raised = bytes(self.loads.views(flags, buffers, body)[0])
+                pool._break(lambda: unpack_error(raised))
+            case Answer.RETIRING:
+                self.desk.open = False
+            case Answer.LOG:
+                _log(unpack(body, []))
+            case _:
+                self.loads.told(kind, number, body)
+
+    def error_of(self, flags: int, buffers: int, body: memoryview) -> BaseException:
+        try:
+            if buffers:
+                body, _ = self.loads.views(flags, buffers, body)
+            return unpack_error(body)
+        except Exception as why:
+            return PoolError(f"what a call raised could not be unpickled: {why!r}")
+
+    def hand_on(
+        self, call: Call[Any], value: Any, error: BaseException | None, began: int, ended: int
+    ) -> None:
+        call.worker = self.name
+        call.began_ns = began
+        call.ended_ns = ended
+        self.calls += 1
+        self.busy_ns += ended - began
+        self.pool._ended(call, value, error, perf_counter_ns())
+
+    def read(self) -> None:
+        pool = self._pool()
+        if pool is not None:
+            pool._answers_read(self)
+
+    def stream_ended(self) -> None:
+        """The worker closed its side: it is dead, or will be; how is told by its template."""
+        pool = self._pool()
+        if pool is not None and pool._template is None:
+            pool._gone_process(self.number, None)
+
+    def look(self) -> bool:
+        """Look at what the worker is at; return whether to look again."""
+        pool = self.pool
+        self.channel.look()
+        if self.revoked:
+            numbers, self.revoked = self.revoked, []
+            began = self.words[BEGAN]
+            taken_back = [n for n in numbers if n > began and n in self.desk.revoked]
+            dropped, begun = pool._dispatch.settle(self.desk, numbers, began)
+            for number in taken_back:
+                self.loads.skipped(number)
+            for call in dropped:
+                pool._drop(call)
+            for number, _ in begun:
+                if number == began:
+                    self.interrupt(number)
+        self.revoke(pool._dispatch.held_up(self.desk, self.words[BEGAN]))
+        return bool(self.revoked) or len(self.desk.sent) > 1
+
+    # As a process.
+
+    def has_started(self, process: int, handle: int) -> None:
+        self.process = process
+        self.handle = handle
+
+    def statistics(self) -> WorkerStatistics:
+        running = self.desk.sent.get(self.words[BEGAN])
+        return WorkerStatistics(
+            name=self.name,
+            calls=self.calls,
+            busy_s=self.busy_ns / 1e9,
+            running=None if running is None else name_of(running.function),
+        )
+
+    def close(self) -> None:
+        self.loads.close()
+        self.channel.close()
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
+
+def _refused(call: Call[Any], why: Exception) -> CannotTravelError:
+    """Return what to raise about arguments that cannot travel."""
+    function = name_of(call.function)
+    for index, value in enumerate(call.args):
+        try:
+            pack(value)
+        except Exception as error:
+            return refusal(f"argument {index + 1} of {function}", value, error)
+    for name, value in call.kwargs.items():
+        try:
+            pack(value)
+        except Exception as error:
+            return refusal(f"argument {name} of {function}", value, error)
+    return refusal(f"the context variables of {function}", call.values, why)
+
+
+def _cannot_come_back(call: Call[Any], why: Exception) -> CannotTravelError:
+    error = CannotTravelError(
+        f"what {name_of(call.function)} returned cannot be unpickled here"
+        f" ({type(why).__name__}: {why})"
+    )
+    error.__cause__ = why
+    return error
+
+
+def _log(fields: dict[str, Any]) -> None:
+    import logging
+
+    logger = logging.getLogger(fields["name"])
+    if logger.isEnabledFor(fields["levelno"]):
+        logger.handle(logging.makeLogRecord(fields))

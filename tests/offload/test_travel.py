@@ -1,0 +1,407 @@
+"""What goes to another process, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fournil
+from tests.offload.kinds import Run, add, double
+from tests.offload.travellers import OWN_NAME, Oven, TooManyArgumentsError, refuse_outside
+
+
+def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
+    """Run a coroutine function with a pool of one worker."""
+
+    async def entered() -> Any:
+        async with fournil.ProcessPool(1, **options) as pool:
+            return await main(pool)
+
+    return fournil.run(entered())
+
+
+def test_what_pickle_refuses() -> None:
+    class Loaf:
+        def __init__(self, flour: int) -> None:
+            self.flour = flour
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(lambda: 3) == 3
+        water = 5
+        assert await pool.run(lambda salt: water + salt, 1) == 6
+        loaf = await pool.run(Loaf, 500)
+        assert type(loaf) is Loaf
+        assert loaf.flour == 500
+        assert await pool.run(lambda it: it.flour, loaf) == 500
+
+    use(main)
+
+
+def test_a_function_that_finds_something_else_the_next_time() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        water = 1
+        weights = [1]
+
+        def both() -> tuple[int, int]:
+            return water, sum(weights)
+
+        assert await pool.run(both) == (1, 1)
+        water = 2
+        assert await pool.run(both) == (2, 1)
+        weights.append(2)
+        assert await pool.run(both) == (2, 3)
+
+        def only_water() -> int:
+            return water
+
+        assert [await pool.run(only_water) for _ in range(3)] == [2, 2, 2]
+        water = 7
+        assert await pool.run(only_water) == 7
+
+        oven = Oven()
+        read = oven.read
+        assert await pool.run(read) == 200
+        oven.degrees = 180
+        assert await pool.run(read) == 180
+
+    use(main)
+
+
+def returns(number: int) -> Callable[[], int]:
+    return lambda: number
+
+
+def test_many_functions_made_for_one_call() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        for number in range(1500):
+            assert await pool.run(returns(number)) == number
+        assert len(pool._functions._known) <= 1000
+        process = next(iter(pool._processes.values()))
+        assert len(process.known) <= 1001
+
+    use(main)
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+def test_arrays(size: int, run: Run) -> None:
+    async def main() -> None:
+        array = np.arange(size, dtype=np.float64)
+        async with fournil.ProcessPool(1) as pool:
+            for _ in range(3):
+                back = await pool.run(np.add, array, 1)
+                assert np.array_equal(back, array + 1)
+                assert back.flags.writeable
+                back[0] = 7  # it is the caller's own
+            frozen = array.copy()
+            frozen.flags.writeable = False
+            flags = await pool.run(lambda a: (a.flags.writeable, float(a[0])), frozen)
+            assert flags == (False, 0.0)
+            kept = [await pool.run(np.full, size, float(n)) for n in range(4)]
+            assert [float(a[-1]) for a in kept] == [0.0, 1.0, 2.0, 3.0]
+            kept[0] = kept[1] = np.empty(0)
+            assert float((await pool.run(np.full, size, 9.0))[-1]) == 9.0
+            assert [float(a[-1]) for a in kept[2:]] == [2.0, 3.0]
+        assert [float(a[-1]) for a in kept[2:]] == [2.0, 3.0]
+
+    run(main)
+
+
+def test_an_array_that_a_worker_keeps() -> None:
+    def keep(array: Any) -> float:
+        import builtins
+
+        kept = builtins.__dict__.setdefault("kept", [])
+        kept.append(array)
+        return float(sum(a[0] for a in kept))
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(keep, np.full(100_000, 1.0)) == 1.0
+        assert await pool.run(keep, np.full(100_000, 2.0)) == 3.0
+        assert await pool.run(keep, np.full(100_000, 4.0)) == 7.0
+
+    use(main)
+
+
+def test_memory_is_reused() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        array = np.zeros(1_000_000)
+        for _ in range(20):
+            await pool.run(np.add, array, 1)
+        lender = next(iter(pool._processes.values())).loads._lender
+        assert len(lender.free) + len(lender.lent) <= 2
+
+    use(main)
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 20_000_000])
+def test_long_bytes(size: int) -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        data = os.urandom(10) * (size // 10)
+        assert await pool.run(lambda data: data + b"!", data) == data + b"!"
+
+    use(main)
+
+
+def test_share() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        table = np.random.default_rng(0).random((1000, 200))
+        given: dict[str, Any] = {"table": table, "name": "flour"}
+        shared = fournil.share(given)
+        assert shared["name"] == "flour"
+        assert np.array_equal(shared["table"], table)
+        with pytest.raises(ValueError, match="read-only"):
+            shared["table"][0] = 1
+        assert await pool.run(lambda it: float(it["table"].sum()), shared) == pytest.approx(
+            table.sum()
+        )
+        part = shared["table"][10:20]
+        assert await pool.run(np.sum, part) == pytest.approx(part.sum())
+        assert not await pool.run(lambda a: a.flags.writeable, part)
+        loads = next(iter(pool._processes.values())).loads
+        assert not loads._lender.lent, "it was copied"
+        assert not loads._lender.free, "it was copied"
+        del shared, part
+        await asyncio.sleep(0)  # the step that goes on here holds what woke it
+        gc.collect()
+        from fournil.offload import shared as home
+
+        assert not home._shared
+        while loads._known:
+            await asyncio.sleep(0)
+
+    use(main)
+
+
+def test_what_is_small_is_shared_as_it_is() -> None:
+    small = [1, 2]
+    assert fournil.share(small) is small
+
+
+def test_what_cannot_travel_is_named() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        lock = threading.Lock()
+        with pytest.raises(
+            fournil.CannotTravelError,
+            match=r"argument 2 of add\['locks'\]\[1\] cannot travel to another process:"
+            r" <unlocked _thread.lock .* of type lock",
+        ):
+            await pool.run(add, 1, {"locks": [1, lock]})  # type: ignore[arg-type]
+        with pytest.raises(fournil.CannotTravelError, match="argument more of add cannot"):
+            await pool.run(add, 1, more=lock)  # type: ignore[arg-type]
+        with pytest.raises(fournil.CannotTravelError, match="the function's variable lock"):
+            await pool.run(lambda: lock)
+        with pytest.raises(fournil.CannotTravelError, match="the result cannot travel"):
+            await pool.run(threading.Lock)
+        calls = [pool.run(double, 2), pool.run(double, lock), pool.run(double, 4)]  # type: ignore[arg-type]
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [done[0], done[2]] == [4, 8]
+        assert isinstance(done[1], fournil.CannotTravelError)
+        with pytest.raises(fournil.CannotTravelError):
+            fournil.share(lock)
+
+    use(main)
+
+
+def test_what_cannot_be_unpickled_there_or_here() -> None:
+    class Bad:
+        def __init__(self, where: int) -> None:
+            self.where = where
+
+        def __reduce__(self) -> Any:
+            return refuse_outside, (self.where, os.getpid())
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        with pytest.raises(LookupError, match="not in this process"):
+            await pool.run(double, Bad(os.getpid()))  # type: ignore[arg-type]
+        with pytest.raises(fournil.CannotTravelError, match="returned cannot be unpickled here"):
+            await pool.run(lambda: Bad(0))
+        assert await pool.run(double, 2) == 4
+
+    use(main)
+
+
+def test_exceptions() -> None:
+    def mix() -> None:
+        try:
+            bake()
+        except ValueError as error:
+            raise LookupError("no dough") from error
+
+    def bake() -> None:
+        raise ValueError("too hot")
+
+    def own() -> None:
+        raise TooManyArgumentsError(1, 2)
+
+    def locked() -> None:
+        error = RuntimeError("with a lock")
+        error.lock = threading.Lock()  # type: ignore[attr-defined]
+        raise error
+
+    def group() -> None:
+        raise ExceptionGroup("both", [ValueError(1), OSError("no")])
+
+    def deep(n: int) -> None:
+        deep(n + 1)
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        with pytest.raises(LookupError, match="no dough") as caught:
+            await pool.run(mix)
+        text = "".join(traceback.format_exception(caught.value))
+        # The worker's lines, with their source, where Python shows lines.
+        assert 'raise ValueError("too hot")' in text
+        assert 'raise LookupError("no dough") from error' in text
+        assert f'File "{__file__}"' in text
+        assert "was the direct cause of" in text
+        assert "(raised in fournil process 1, process " in text
+        assert "_worker" not in text
+        line = traceback.extract_tb(caught.value.__traceback__)[-1]
+        assert (line.filename, line.name) == (__file__, "mix")
+        with pytest.raises(fournil.RemoteError, match="TooManyArgumentsError: 1 and 2"):
+            await pool.run(own)
+        with pytest.raises(fournil.RemoteError, match="RuntimeError: with a lock"):
+            await pool.run(locked)
+        with pytest.raises(ExceptionGroup) as caught_group:
+            await pool.run(group)
+        assert [type(part) for part in caught_group.value.exceptions] == [ValueError, OSError]
+        with pytest.raises(RecursionError):
+            await pool.run(deep, 0)
+        with pytest.raises(ValueError, match="x" * 100):
+            await pool.run(lambda: (_ for _ in ()).throw(ValueError("x" * 200_000)))
+        with pytest.raises(SystemExit):
+            await pool.run(sys.exit, 3)
+        assert await pool.run(double, 2) == 4
+
+    use(main)
+
+
+def test_context_variables(run: Run) -> None:
+    own: ContextVar[int] = ContextVar("own", default=0)
+    unset: ContextVar[int] = ContextVar("unset")
+
+    def read() -> tuple[str, int, int]:
+        return OWN_NAME.get(), own.get(), unset.get(7)
+
+    async def main() -> None:
+        async with fournil.ProcessPool(1, context_vars=[OWN_NAME, own, unset]) as pool:
+            OWN_NAME.set("Ann")
+            own.set(3)
+            one = pool.run(read)
+            OWN_NAME.set("Ben")
+            assert await one == ("Ann", 3, 7)
+            assert await pool.run(read) == ("Ben", 3, 7)
+        async with fournil.ProcessPool(1) as pool:
+            assert await pool.run(read) == ("nobody", 0, 7)
+
+    run(main)
+
+
+def test_logs(caplog: pytest.LogCaptureFixture) -> None:
+    def bake(degrees: int) -> None:
+        import logging as of_the_worker
+
+        logger = of_the_worker.getLogger("bakery")
+        logger.info("at %d degrees", degrees)
+        logger.debug("not wanted")
+        try:
+            raise ValueError("burnt")
+        except ValueError:
+            logger.exception("failed")
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        for degrees in (180, 200):
+            await pool.run(bake, degrees)
+
+    caplog.set_level(logging.INFO)
+    use(main)
+    records = [record for record in caplog.records if record.name == "bakery"]
+    assert [record.getMessage() for record in records] == [
+        "at 180 degrees",
+        "failed",
+        "at 200 degrees",
+        "failed",
+    ]
+    assert "burnt" in (records[1].exc_text or "")
+    assert records[0].process != os.getpid()
+    assert records[0].funcName == "bake"
+
+
+def test_print_keeps_whole_lines(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import asyncio
+import fournil
+
+def talk(who):
+    for n in range(100):
+        print(who, *range(200), n)
+
+async def main():
+    async with fournil.ProcessPool(3) as pool:
+        async for _ in pool.map(talk, range(9)):
+            pass
+
+asyncio.run(main())
+"""
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 900
+    assert {len(line.split()) for line in lines} == {202}
+    assert done.stderr == ""
+
+
+def test_a_class_of_a_script_comes_back(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+import dataclasses, fournil
+
+@dataclasses.dataclass
+class Loaf:
+    flour: int
+    def bake(self):
+        return Loaf(self.flour - SALT)
+
+SALT = 5
+
+async def main():
+    async with fournil.ProcessPool(2) as pool:
+        loaf = await pool.run(Loaf(500).bake)
+        assert type(loaf) is Loaf, type(loaf)
+        print(loaf)
+
+fournil.run(main())
+"""
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "Loaf(flour=495)\n"
+
+
+def test_no_call_waits_behind_a_long_one(run: Run) -> None:
+    async def main() -> None:
+        async with fournil.ProcessPool(2) as pool:
+            # They are known to be short: many are sent ahead.
+            await asyncio.gather(*(pool.run(double, n) for n in range(2000)))
+            long = pool.run(time.sleep, 60)
+            calls = [pool.run(double, n) for n in range(500)]
+            assert await asyncio.gather(*calls) == [2 * n for n in range(500)]
+            assert not long.done()
+            long.cancel()
+
+    run(main)

@@ -1,0 +1,50 @@
+"""What goes to other processes by its name: a worker must find it there."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+from contextvars import ContextVar
+
+from tests.offload.kinds import Gate
+
+OWN_NAME: ContextVar[str] = ContextVar("OWN_NAME", default="nobody")
+
+
+class Oven:
+    def __init__(self) -> None:
+        self.degrees = 200
+
+    def read(self) -> int:
+        return self.degrees
+
+
+def refuse_outside(where: int, made: int) -> int:
+    if os.getpid() != made:
+        raise LookupError("not in this process")
+    return where
+
+
+class TooManyArgumentsError(Exception):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def abort() -> None:
+    os.kill(os.getpid(), signal.SIGABRT)
+
+
+def ignore_interrupts(gate: Gate) -> None:
+    gate.reached.open("wb").close()
+    while True:
+        try:
+            time.sleep(60)
+        except asyncio.CancelledError:
+            pass
