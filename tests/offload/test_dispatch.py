@@ -109,7 +109,9 @@ class Pool(RuleBasedStateMachine):
         dropped, begun = self.dispatch.settle(worker.desk, numbers, worker.began)
         self.dropped.update(dropped)
         assert all(number <= worker.began for number, _ in begun)
-        numbers = self.dispatch.held_up(worker.desk, worker.began)
+        # What the parent reads may be old: the worker goes on meanwhile.
+        read = data.draw(st.integers(worker.desk.began, worker.began))
+        numbers = self.dispatch.held_up(worker.desk, read)
         worker.revoked.update(numbers)
         worker.settling += numbers
 
@@ -117,7 +119,7 @@ class Pool(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         worker = self.some(data)
-        waiting = [n for n in worker.desk.sent if n > worker.began]
+        waiting = [n for n in worker.desk.sent if n > worker.desk.began]
         if waiting:
             number = data.draw(st.sampled_from(waiting))
             call = worker.desk.sent[number]
