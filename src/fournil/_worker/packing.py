@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SMALL = 1 << 15
 """Buffers below so many bytes are pickled with the rest: shared memory would cost more."""
 
+PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
+"""Types whose objects hold no others: there is nothing to look for in them."""
+
+NOTHING = pickle.dumps((), 5)
+
 DEEPEST = 8
 """So many steps into an object it is looked for the part that cannot travel."""
 
@@ -51,6 +56,16 @@ def pack(value: object) -> tuple[bytes, list[memoryview]]:
     from fournil._worker.by_value import dumps
 
     return dumps(value, keep), buffers
+
+
+def pack_args(args: tuple[object, ...]) -> tuple[bytes, list[memoryview]]:
+    """Return what `pack` returns of a tuple; in half the time where all in it is plain."""
+    if not args:
+        return NOTHING, []
+    for value in args:
+        if type(value) not in PLAIN:
+            return pack(args)
+    return pickle.dumps(args, 5), []
 
 
 def unpack(body: bytes | memoryview, buffers: list[memoryview]) -> Any:

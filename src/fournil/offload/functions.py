@@ -52,8 +52,13 @@ class Functions:
         self._known: OrderedDict[int, Sent] = OrderedDict()
         self._by_body: dict[bytes, Sent] = {}
         self._numbers = count(1)
+        self._last: Sent | None = None  # asked for in this turn
         self.forgotten: list[int] = []
         """Numbers of functions that workers need know no more."""
+
+    def begin_turn(self) -> None:
+        """Look again whether functions are what they were; many calls in a turn are of one."""
+        self._last = None
 
     def get(self, function: Callable[..., Any]) -> Sent:
         """Return a function, packed.
@@ -61,6 +66,13 @@ class Functions:
         Raises:
             CannotTravelError: it cannot be.
         """
+        last = self._last
+        if last is not None and last.function is function:
+            return last
+        self._last = sent = self._get(function)
+        return sent
+
+    def _get(self, function: Callable[..., Any]) -> Sent:
         known = self._known.get(id(function))
         if known is not None and known.is_current():
             return known

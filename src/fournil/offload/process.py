@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fournil._worker.failure import unpack_error
 from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
-from fournil._worker.packing import pack, refusal, unpack
+from fournil._worker.packing import pack, pack_args, refusal, unpack
 from fournil._worker.running import name_of
 from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
@@ -83,14 +83,13 @@ class Process:
             return
         try:
             function = self.pool._functions.get(call.function)
-            if call.kwargs or call.values:
-                flags = KEYWORDS
-                given: Any = (call.args, call.kwargs, call.values or [])
-            else:
-                flags = 0
-                given = call.args
             try:
-                body, big = pack(given)
+                if call.kwargs or call.values:
+                    flags = KEYWORDS
+                    body, big = pack((call.args, call.kwargs, call.values or []))
+                else:
+                    flags = 0
+                    body, big = pack_args(call.args)
             except Exception as why:
                 raise _refused(call, why) from why
         except Exception as error:

@@ -386,6 +386,7 @@ class ProcessPool(Pool):
         """Send calls to workers, as many as they are to have."""
         dispatch = self._dispatch
         queue = dispatch.queue
+        self._functions.begin_turn()
         while queue:
             desk = dispatch.next_desk()
             if desk is None:
