@@ -16,13 +16,13 @@ from benchmarks.figures import Measurement
 from benchmarks.niceness import niceness
 from benchmarks.plan import plan
 from benchmarks.pools.cases import CASES
-from benchmarks.pools.contenders import BASELINE, CONTENDERS
+from benchmarks.pools.contenders import BASELINES, CONTENDERS
 from benchmarks.pools.worker import measure
 from benchmarks.report import tables
 from benchmarks.run import show_progress
-from benchmarks.summary import summarize
+from benchmarks.summary import Results, summarize
 
-FORMAT = 1
+FORMAT = 2
 
 Measured = dict[str, dict[str, dict[int, Measurement]]]
 
@@ -48,19 +48,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nothing to measure", file=sys.stderr)
         return 2
     contenders = {
-        name: [pool for pool in pools if case.floor or CONTENDERS[pool].opened]
+        name: [
+            pool
+            for pool in pools
+            if CONTENDERS[pool].workers == case.workers and (case.floor or CONTENDERS[pool].opened)
+        ]
         for name, case in chosen.items()
     }
-    baseline = options.baseline if options.baseline in pools else pools[0]
+    contenders = {name: able for name, able in contenders.items() if able}
+    if not contenders:
+        print("none of these pools takes part in these benchmarks", file=sys.stderr)
+        return 2
     rounds = options.rounds or (3 if options.quick else 15)
     seed = random.SystemRandom().getrandbits(32)
     before = environment()
     with niceness(options.nice):
         measured, failures = measure_all(contenders, rounds, seed, 0.05 if options.quick else 0.5)
-    results = summarize(
-        measured, {name: case.kind for name, case in chosen.items()}, baseline, {}, rounds
-    )
-    print(tables(results, chosen, baseline, {}, "pool"), flush=True)
+    results: Results = {}
+    baselines: dict[str, str] = {}
+    for workers, usual in BASELINES.items():
+        cases = {
+            name: case
+            for name, case in chosen.items()
+            if case.workers == workers and name in contenders
+        }
+        if not cases:
+            continue
+        pools = list(dict.fromkeys(pool for name in cases for pool in contenders[name]))
+        wanted = options.baseline if options.baseline in pools else usual
+        baseline = baselines[workers] = wanted if wanted in pools else pools[0]
+        of_these = summarize(
+            {name: measured[name] for name in cases},
+            {name: case.kind for name, case in cases.items()},
+            baseline,
+            {},
+            rounds,
+        )
+        print(tables(of_these, cases, baseline, {}, "pool"), end="\n\n", flush=True)
+        results = {**results, **of_these}
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     stored = store(
@@ -69,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "format": FORMAT,
             "environment": before,
             "settings": {"rounds": rounds, "seed": seed, "nice": options.nice},
-            "baseline": baseline,
+            "baselines": baselines,
             "missing": missing,
             "failures": failures,
             "results": results,
@@ -119,9 +144,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--baseline",
         choices=CONTENDERS,
-        default=BASELINE,
         metavar="POOL",
-        help=f"what ratios are to (default {BASELINE})",
+        help=f"what ratios are to (default {' or '.join(BASELINES.values())})",
     )
     made.add_argument(
         "--pools",

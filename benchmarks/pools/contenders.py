@@ -1,4 +1,4 @@
-"""The pools of threads, each on a loop, and the floor."""
+"""The pools, each on a loop, and the floors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import concurrent.futures
 import functools
 import importlib.util
+import multiprocessing
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.load.compiled import why_not_compiled
 from benchmarks.loops import LOOPS, LoopFactory
-from benchmarks.pools.cases import WORKERS, Submit
-
-FLOOR = "futex_hop"
+from benchmarks.pools.cases import WORKERS, Submit, Workers
 
 
 @asynccontextmanager
@@ -55,28 +55,87 @@ async def executor_of_ours() -> AsyncIterator[Submit]:
         yield functools.partial(loop.run_in_executor, pool.executor)
 
 
+@asynccontextmanager
+async def our_processes() -> AsyncIterator[Submit]:
+    import fournil
+
+    async with fournil.ProcessPool(WORKERS) as pool:
+        yield pool.run
+
+
+@asynccontextmanager
+async def in_processes(executor: concurrent.futures.Executor) -> AsyncIterator[Submit]:
+    loop = asyncio.get_running_loop()
+    with executor:
+        yield functools.partial(loop.run_in_executor, executor)
+
+
+def process_pool_executor() -> AbstractAsyncContextManager[Submit]:
+    context = multiprocessing.get_context("forkserver")
+    return in_processes(concurrent.futures.ProcessPoolExecutor(WORKERS, context))
+
+
+def forked_executor() -> AbstractAsyncContextManager[Submit]:
+    context = multiprocessing.get_context("fork")
+    return in_processes(concurrent.futures.ProcessPoolExecutor(WORKERS, context))
+
+
+def loky_executor() -> AbstractAsyncContextManager[Submit]:
+    import loky
+
+    return in_processes(loky.ProcessPoolExecutor(WORKERS))
+
+
+@asynccontextmanager
+async def anyio_to_process() -> AsyncIterator[Submit]:
+    import anyio.to_process
+
+    yield functools.partial(anyio.to_process.run_sync, limiter=anyio.CapacityLimiter(WORKERS))
+
+
+@asynccontextmanager
+async def multiprocessing_pool() -> AsyncIterator[Submit]:
+    loop = asyncio.get_running_loop()
+    with multiprocessing.get_context("forkserver").Pool(WORKERS) as pool:
+
+        def submit(function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+            future = loop.create_future()
+
+            def ended(value: Any) -> None:
+                loop.call_soon_threadsafe(future.set_result, value)
+
+            pool.apply_async(function, args, callback=ended)
+            return future
+
+        yield submit
+
+
 @dataclass(frozen=True)
 class Contender:
     """One pool on one loop.
 
     Attributes:
         name: as given to --pools and as stored.
+        workers: what runs the functions.
         opened: opens the pool; None: the floor, a program.
+        program: the floor.
         loop: one of the loops that are benchmarked.
         package: what is imported to have the pool.
         default: whether it is measured when --pools does not name it.
     """
 
     name: str
+    workers: Workers
     opened: Callable[[], AbstractAsyncContextManager[Submit]] | None
     loop: str = "asyncio"
     package: str = ""
     default: bool = True
+    program: str = ""
 
     def missing(self) -> str | None:
         """Return why this one cannot be measured here; None: it can."""
         if self.opened is None:
-            return why_not_compiled(FLOOR)
+            return why_not_compiled(self.program)
         if self.package and importlib.util.find_spec(self.package) is None:
             return f"{self.package} is not installed"
         return LOOPS[self.loop].missing()
@@ -88,17 +147,29 @@ class Contender:
 CONTENDERS = {
     contender.name: contender
     for contender in (
-        Contender("run_in_executor", run_in_executor),
-        Contender("asyncio.to_thread", asyncio_to_thread),
-        Contender("anyio", anyio_to_thread, package="anyio"),
-        Contender("fournil", ours),
-        Contender("run_in_executor on uvloop", run_in_executor, "uvloop"),
-        Contender("fournil on uvloop", ours, "uvloop"),
-        Contender("run_in_executor on fournil", run_in_executor, "fournil"),
-        Contender("fournil on fournil", ours, "fournil"),
-        Contender("fournil as an executor", executor_of_ours, default=False),
-        Contender("futex-c", None),
+        Contender("run_in_executor", "threads", run_in_executor),
+        Contender("asyncio.to_thread", "threads", asyncio_to_thread),
+        Contender("anyio", "threads", anyio_to_thread, package="anyio"),
+        Contender("fournil", "threads", ours),
+        Contender("run_in_executor on uvloop", "threads", run_in_executor, "uvloop"),
+        Contender("fournil on uvloop", "threads", ours, "uvloop"),
+        Contender("run_in_executor on fournil", "threads", run_in_executor, "fournil"),
+        Contender("fournil on fournil", "threads", ours, "fournil"),
+        Contender("fournil as an executor", "threads", executor_of_ours, default=False),
+        Contender("futex-c", "threads", None, program="futex_hop"),
+        Contender("ProcessPoolExecutor", "processes", process_pool_executor),
+        Contender("ProcessPoolExecutor by fork", "processes", forked_executor, default=False),
+        Contender("anyio.to_process", "processes", anyio_to_process, package="anyio"),
+        Contender("multiprocessing.Pool", "processes", multiprocessing_pool),
+        Contender("loky", "processes", loky_executor, package="loky"),
+        Contender("fournil processes", "processes", our_processes),
+        Contender("fournil processes on uvloop", "processes", our_processes, "uvloop"),
+        Contender("fournil processes on fournil", "processes", our_processes, "fournil"),
+        Contender("socket-c", "processes", None, program="socket_hop"),
     )
 }
 
-BASELINE = "run_in_executor"
+BASELINES: dict[Workers, str] = {
+    "threads": "run_in_executor",
+    "processes": "ProcessPoolExecutor",
+}

@@ -18,7 +18,7 @@ from benchmarks.figures import Measurement
 from benchmarks.load.compiled import compiled
 from benchmarks.load.output import output
 from benchmarks.pools.cases import CASES, PoolCase
-from benchmarks.pools.contenders import CONTENDERS, FLOOR, Contender
+from benchmarks.pools.contenders import CONTENDERS, Contender
 from benchmarks.reason import reason
 
 A_MEASUREMENT_S = 120
@@ -32,7 +32,7 @@ def measure(case: str, contender: str, seconds: float) -> Measurement:
         MeasurementError: it failed.
     """
     if CONTENDERS[contender].opened is None:
-        return of_the_floor(seconds)
+        return of_the_floor(CONTENDERS[contender].program, seconds)
     command = [sys.executable, "-m", "benchmarks.pools.worker", case, contender, str(seconds)]
     try:
         run = subprocess.run(
@@ -52,9 +52,9 @@ def measure(case: str, contender: str, seconds: float) -> Measurement:
     return figures
 
 
-def of_the_floor(seconds: float) -> Measurement:
+def of_the_floor(program: str, seconds: float) -> Measurement:
     cores = sorted(os.sched_getaffinity(0))
-    command = [str(compiled(FLOOR)), str(cores[0]), str(cores[-1]), str(seconds)]
+    command = [str(compiled(program)), str(cores[0]), str(cores[-1]), str(seconds)]
     ns, cpu_ns = map(float, output(command, A_MEASUREMENT_S).split())
     return {"us": ns / 1e3, "cpu_us": cpu_ns / 1e3}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pools.cases import CASES
 from benchmarks.pools.contenders import CONTENDERS
 
 ROOT = Path(__file__).parents[2]
@@ -23,24 +24,41 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_all_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     able = [name for name, contender in CONTENDERS.items() if not contender.missing()]
-    ended = run("--quick", "--rounds", "1", "--pools", ",".join(able), "--json", str(path))
+    short = ("--only", "*-hop", "--only", "*-burst", "--quick", "--rounds", "1")
+    ended = run(*short, "--pools", ",".join(able), "--json", str(path))
     assert ended.returncode == 0, ended.stderr
     stored = json.loads(path.read_text())
-    assert stored["baseline"] == "run_in_executor"
-    hop, burst = stored["results"]["pools-thread-hop"], stored["results"]["pools-thread-burst"]
-    assert list(hop) == able
-    assert list(burst) == [name for name in able if name != "futex-c"]
-    for pool in hop.values():
-        assert pool["us"]["value"]["median"] > 0
-    for pool in burst.values():
-        assert pool["per_second"]["value"]["median"] > 0
+    assert stored["baselines"] == {
+        "threads": "run_in_executor",
+        "processes": "ProcessPoolExecutor",
+    }
+    for name, pools in stored["results"].items():
+        case = CASES[name]
+        assert list(pools) == [
+            pool
+            for pool in able
+            if CONTENDERS[pool].workers == case.workers and (case.floor or CONTENDERS[pool].opened)
+        ]
+        for pool in pools.values():
+            assert pool[case.kind.main.name]["value"]["median"] > 0
     assert "x run_in_executor" in ended.stdout
+    assert "x ProcessPoolExecutor" in ended.stdout
+
+
+def test_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    ours = ("--pools", "fournil processes on fournil")
+    ended = run("--quick", "--rounds", "1", "--only", "*-array", *ours, "--json", str(path))
+    assert ended.returncode == 0, ended.stderr
+    (measured,) = json.loads(path.read_text())["results"]["pools-process-array"].values()
+    assert measured["there_ms"]["value"]["median"] > 0
+    assert measured["back_ms"]["value"]["median"] > 0
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_ratios_to_the_floor(tmp_path: Path) -> None:
     path = str(tmp_path / "results.json")
-    pools = ("--pools", "fournil,futex-c", "--baseline", "futex-c")
+    pools = ("--pools", "fournil,futex-c,socket-c", "--baseline", "futex-c")
     ended = run("--quick", "--rounds", "1", "--only", "*-hop", *pools, "--json", path)
     assert ended.returncode == 0, ended.stderr
     assert "x futex-c" in ended.stdout
@@ -57,4 +75,4 @@ def test_what_is_not_there_is_said() -> None:
 
 def test_the_names() -> None:
     ended = run("--list")
-    assert ended.stdout.split() == ["pools-thread-hop", "pools-thread-burst"]
+    assert ended.stdout.split() == list(CASES)
