@@ -28,6 +28,7 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "recorder": frozenset({"_native", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "recorder"}),
     "offload": frozenset({"errors", "record", "_worker"}),
+    "progress_bar": frozenset({"rich"}),
     "observe": frozenset({"record", "errors", "rich"}),
     "console": frozenset({"observe", "rich"}),
     "cli": ANY,

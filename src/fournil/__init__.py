@@ -10,6 +10,7 @@ recorder       records what runs while it is entered              _native, recor
 offload        pools: functions that run elsewhere, awaited       _worker, errors, record
 loop           EventLoop, run, Runner                             _native, errors
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
+progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors
 _worker        the child's side of a pool of processes            errors
 record         the recording's format, shared by writer, readers  -
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from fournil.offload.processes import ProcessPool, to_process
     from fournil.offload.shared import share
     from fournil.offload.threads import ThreadPool, to_thread
+    from fournil.progress_bar import progress
     from fournil.recorder import Recorder
     from fournil.timing import timed
 
@@ -64,6 +66,7 @@ __all__ = [
     "cancelled",
     "check_cancelled",
     "new_event_loop",
+    "progress",
     "run",
     "share",
     "timed",
@@ -89,6 +92,7 @@ _HOMES = {
     "cancelled": "fournil._worker.running",
     "check_cancelled": "fournil._worker.running",
     "new_event_loop": "fournil.loop",
+    "progress": "fournil.progress_bar",
     "run": "fournil.loop",
     "share": "fournil.offload.shared",
     "timed": "fournil.timing",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from fournil.offload.call import Call
 
@@ -21,6 +21,9 @@ class Results(AsyncIterator[R]):
 
     Left early, by `break` or an exception, the calls in flight are cancelled: at once when the
     iterator is let go of, as by the end of the `async for`; `aclose` also waits for them.
+
+    Attributes:
+        total: how many results there will be, where that is known.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Results(AsyncIterator[R]):
         ordered: bool,
         in_flight: int,
     ) -> None:
+        self.total = _shortest(sources)
         self._calls: Calls[R] = Calls(pool, function, zipped(sources), ordered, in_flight)
 
     def __aiter__(self) -> AsyncIterator[R]:
@@ -177,6 +181,12 @@ class Calls(Generic[R]):
             left.append(self.feeder)
         self.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _shortest(sources: tuple[Iterable[Any] | AsyncIterable[Any], ...]) -> int | None:
+    if all(isinstance(source, Sized) for source in sources):
+        return min(len(cast("Sized", source)) for source in sources)
+    return None
 
 
 def zipped(
