@@ -156,6 +156,10 @@ def test_long_bytes(size: int) -> None:
     use(main)
 
 
+def sum_of(array: Any) -> Callable[[], float]:
+    return lambda: float(array.sum())
+
+
 def test_share() -> None:
     async def main(pool: fournil.ProcessPool) -> None:
         table = np.random.default_rng(0).random((1000, 200))
@@ -171,6 +175,8 @@ def test_share() -> None:
         part = shared["table"][10:20]
         assert await pool.run(np.sum, part) == pytest.approx(part.sum())
         assert not await pool.run(lambda a: a.flags.writeable, part)
+        total = await pool.run(sum_of(part))
+        assert total == pytest.approx(part.sum())
         loads = next(iter(pool._processes.values())).loads
         assert not loads._lender.lent, "it was copied"
         assert not loads._lender.free, "it was copied"

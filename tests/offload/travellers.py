@@ -42,9 +42,12 @@ def abort() -> None:
 
 
 def ignore_interrupts(gate: Gate) -> None:
-    gate.reached.open("wb").close()
+    reached = False
     while True:
         try:
+            if not reached:
+                reached = True
+                gate.reached.open("wb").close()
             time.sleep(60)
         except asyncio.CancelledError:
             pass

@@ -46,19 +46,25 @@ class Sent:
 
 
 class Functions:
-    """The functions of one pool."""
+    """The functions of one pool.
 
-    def __init__(self) -> None:
+    Args:
+        forget: called with the number of a function that workers need know no more.
+    """
+
+    def __init__(self, forget: Callable[[int], None]) -> None:
+        self._forget = forget
         self._known: OrderedDict[int, Sent] = OrderedDict()
-        self._by_body: dict[bytes, Sent] = {}
+        self._by_body: OrderedDict[bytes, int] = OrderedDict()
         self._numbers = count(1)
         self._last: Sent | None = None  # asked for in this turn
-        self.forgotten: list[int] = []
-        """Numbers of functions that workers need know no more."""
 
     def begin_turn(self) -> None:
         """Look again whether functions are what they were; many calls in a turn are of one."""
-        self._last = None
+        last, self._last = self._last, None
+        if last is not None and last.buffers:
+            # What it holds is big, and may be memory that its user wants back.
+            self._forget(last.number)
 
     def get(self, function: Callable[..., Any]) -> Sent:
         """Return a function, packed.
@@ -69,6 +75,7 @@ class Functions:
         last = self._last
         if last is not None and last.function is function:
             return last
+        self.begin_turn()
         self._last = sent = self._get(function)
         return sent
 
@@ -80,27 +87,29 @@ class Functions:
             body, buffers = pack(function)
         except Exception as why:
             raise refusal("the function", function, why) from why
-        same = None if buffers else self._by_body.get(body)
-        if same is not None:
-            # Equal bytes are equal functions, such as a lambda that is made anew for each call.
-            number = same.number
-        else:
+        # Equal bytes are equal functions, such as a lambda that is made anew for each call.
+        number = None if buffers else self._by_body.get(body)
+        if number is None:
             number = next(self._numbers)
         found: list[tuple[Any, Any, object]] = []
         lasts = _is_a_name(function, body) or _lasts(function, found, set())
         sent = Sent(number, body, buffers, function, found, lasts)
-        self._remember(sent)
+        if not buffers:
+            self._remember(sent)
         return sent
 
     def _remember(self, sent: Sent) -> None:
-        self._known[id(sent.function)] = sent
-        self._known.move_to_end(id(sent.function))
-        self._by_body[sent.body] = sent
-        while len(self._known) > MOST:
-            _, oldest = self._known.popitem(last=False)
-            if self._by_body.get(oldest.body) is oldest:
-                del self._by_body[oldest.body]
-                self.forgotten.append(oldest.number)
+        self._by_body[sent.body] = sent.number
+        self._by_body.move_to_end(sent.body)
+        if len(self._by_body) > MOST:
+            _, number = self._by_body.popitem(last=False)
+            self._forget(number)
+        if sent.lasts:
+            # No other: it is packed for each call, and holds what its user may want back.
+            self._known[id(sent.function)] = sent
+            self._known.move_to_end(id(sent.function))
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
 
 
 def _is_a_name(function: object, body: bytes) -> bool:

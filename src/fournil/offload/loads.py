@@ -61,13 +61,23 @@ class Loads:
         if not big and len(body) <= LARGEST:
             return 0, 0, body
         flags, parts = parts_of(body, big)
-        size = size_of(parts)
-        try:
-            segment = self._lender.take(size) or self._new(size, records)
-        except (OSError, ValueError) as error:
-            raise _no_memory(size, error) from error
-        fill(segment, parts)
-        return flags, len(parts), record_of(body, flags, places_in(segment, parts))
+        places, copied = self._split(parts, records)
+        if copied:
+            size = size_of(copied)
+            try:
+                segment = self._lender.take(size) or self._new(size, records)
+            except (OSError, ValueError) as error:
+                raise _no_memory(size, error) from error
+            fill(segment, copied)
+            places = _joined(places, segment, copied)
+        return flags, len(parts), record_of(body, flags, _all(places))
+
+    def _split(
+        self, parts: list[memoryview], records: list[bytes]
+    ) -> tuple[list[bytes | None], list[memoryview]]:
+        """Return where each part stands in shared memory, or None; and those that do not."""
+        places = [self._shared_place(part, records) for part in parts]
+        return places, [part for part, place in zip(parts, places, strict=True) if place is None]
 
     def _new(self, size: int, records: list[bytes]) -> Segment:
         segment = self._lender.make(size)
@@ -93,13 +103,7 @@ class Loads:
         """Have a worker run a call with big arguments: now, or when they are copied."""
         more, parts = parts_of(body, big)
         flags |= more
-        places: list[bytes | None] = []
-        copied = []
-        for part in parts:
-            place = self._shared_place(part, records)
-            places.append(place)
-            if place is None:
-                copied.append(part)
+        places, copied = self._split(parts, records)
         load = Load(call, function, flags, body, places, copied, size_of(copied))
         if not copied:
             self._append(load, None, records)
@@ -177,9 +181,8 @@ class Loads:
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
         places = load.places
         if segment is not None:
-            own = iter(places_in(segment, load.copied))
-            places = [next(own) if place is None else place for place in places]
-        body = record_of(load.body, load.flags, [place for place in places if place is not None])
+            places = _joined(places, segment, load.copied)
+        body = record_of(load.body, load.flags, _all(places))
         number = self._process.append(
             load.call, load.function, load.flags, len(places), body, records
         )
@@ -276,6 +279,18 @@ class Load:
         self.places = places  # None: to be copied
         self.copied = copied
         self.size = size
+
+
+def _joined(
+    places: list[bytes | None], segment: Segment, copied: list[memoryview]
+) -> list[bytes | None]:
+    """Return where each part stands, now that those that had no place fill memory."""
+    own = iter(places_in(segment, copied))
+    return [next(own) if place is None else place for place in places]
+
+
+def _all(places: list[bytes | None]) -> list[bytes]:
+    return [place for place in places if place is not None]
 
 
 def _filled(segment: Segment | None, number: int, size: int, parts: list[memoryview]) -> Segment:

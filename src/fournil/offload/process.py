@@ -49,6 +49,7 @@ class Process:
         self.desk: Desk[Call[Any]] = pool._dispatch.add_worker(number)
         self.words = self.channel.ledger.words
         self.known: set[int] = set()  # functions
+        self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.loads = Loads(self)
         self.process: int | None = None
         self.handle: int | None = None  # a descriptor of the process
@@ -120,13 +121,17 @@ class Process:
 
     def know(self, function: Sent, records: list[bytes]) -> None:
         """Append what tells the worker a function, and which others to forget."""
-        forgotten = self.pool._functions.forgotten
-        for number in [number for number in self.known if number in forgotten]:
-            self.known.discard(number)
-            records.append(ASK.pack(Ask.FORGET, 0, 0, number, 0, 0))
+        records += [ASK.pack(Ask.FORGET, 0, 0, number, 0, 0) for number in self.forgotten]
+        self.forgotten.clear()
         self.known.add(function.number)
         flags, buffers, body = self.loads.now(function.body, function.buffers, records)
         records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
+
+    def forget(self, number: int) -> None:
+        """Have the worker forget a function, when it is told another."""
+        if number in self.known:
+            self.known.remove(number)
+            self.forgotten.append(number)
 
     def stop_call(self, number: int) -> None:
         """Keep a call from beginning, or interrupt it."""

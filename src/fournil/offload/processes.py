@@ -119,7 +119,7 @@ class ProcessPool(Pool):
         self.name = name
         # All of it is the loop's thread's alone.
         self._dispatch: Dispatch[Call[Any]] = Dispatch(SLOTS, max_tasks_per_child)
-        self._functions = Functions()
+        self._functions = Functions(partial(_forget, weakref.ref(self)))
         self._processes: dict[int, Process] = {}
         self._template: Template | None = None
         self._started = 0  # workers, ever
@@ -400,6 +400,7 @@ class ProcessPool(Pool):
                 process.encode(queue.popleft(), records)
             if records:
                 process.channel.write(b"".join(records))
+        self._functions.begin_turn()
         if queue and len(self._processes) < self.workers:
             self._replace()
         for desk in dispatch.desks.values():
@@ -460,6 +461,13 @@ def _look(held: weakref.ref[ProcessPool]) -> None:
     pool = held()
     if pool is not None:
         pool._look()
+
+
+def _forget(held: weakref.ref[ProcessPool], number: int) -> None:
+    pool = held()
+    if pool is not None:
+        for process in pool._processes.values():
+            process.forget(number)
 
 
 def _shrink(held: weakref.ref[ProcessPool]) -> None:
