@@ -147,6 +147,41 @@ def test_memory_is_reused() -> None:
     use(main)
 
 
+def test_many_arrays_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with fournil.ProcessPool(2) as pool:
+            await asyncio.gather(*(pool.run(double, n) for n in range(1000)))
+            sums = await asyncio.gather(
+                *(pool.run(np.sum, np.full(20_000, float(n))) for n in range(200))
+            )
+            assert [float(value) for value in sums] == [20_000.0 * n for n in range(200)]
+            for process in pool._processes.values():
+                lender = process.loads._lender
+                assert len(lender.free) + len(lender.lent) <= 8, "each had memory of its own"
+                assert process.desk.heavy == 0
+
+    run(main)
+
+
+def test_more_buffers_than_a_record_tells_of() -> None:
+    def halves(arrays: list[Any]) -> list[Any]:
+        return [array / 2 for array in arrays]
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        for count in (900, 1100):
+            arrays = [np.full(5000, float(n)) for n in range(count)]
+            assert all(
+                float(half[-1]) == n / 2 for n, half in enumerate(await pool.run(halves, arrays))
+            )
+        # A body and places that are nearly as long as they can be.
+        mixed = ["x" * 64_000, *(np.zeros(5000) for _ in range(999))]
+        back = await pool.run(lambda it: it, mixed)
+        assert back[0] == mixed[0]
+        assert len(back) == 1000
+
+    use(main)
+
+
 @pytest.mark.parametrize("size", [10, 70_000, 20_000_000])
 def test_long_bytes(size: int) -> None:
     async def main(pool: fournil.ProcessPool) -> None:

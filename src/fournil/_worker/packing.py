@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 
+from fournil._worker.wire import BUFFERS
 from fournil.errors import CannotTravelError
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
@@ -39,7 +40,7 @@ def pack(value: object) -> tuple[bytes, list[memoryview]]:
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
-        if raw.nbytes < SMALL:
+        if raw.nbytes < SMALL or len(buffers) == BUFFERS:
             return True
         buffers.append(raw)
         return False

@@ -10,7 +10,13 @@ from enum import IntEnum
 from struct import Struct
 
 LARGEST = 1 << 16
-"""The most bytes that a body has; longer ones go to shared memory."""
+"""The most bytes that are packed into a body; longer ones go to shared memory."""
+
+BUFFERS = 1000
+"""The most buffers of one object that go to shared memory; more are packed with the rest."""
+
+LONGEST = LARGEST + (1 << 15)
+"""The most bytes that a record has, with its head, and with the places of its buffers."""
 
 
 class Ask(IntEnum):

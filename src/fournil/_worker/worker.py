@@ -18,7 +18,7 @@ from fournil._worker.imports import after_import
 from fournil._worker.ledger import BEGAN, BEGAN_NS, INTERRUPT, JOURNAL, SLOTS, Ledger
 from fournil._worker.packing import pack, refusal, unpack
 from fournil._worker.variables import set_values
-from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, SIZE, Answer, Ask
+from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, SIZE, Answer, Ask
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Worker:
             self.flush()
             if begin == end:
                 begin = end = 0
-            elif len(buffer) - begin < size_of_head + LARGEST:
+            elif len(buffer) - begin < LONGEST:
                 left = bytes(view[begin:end])
                 view[: len(left)] = left
                 begin, end = 0, len(left)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from fournil._worker.ledger import JOURNAL, TAIL, Ledger
-from fournil._worker.wire import ANSWER, LARGEST
+from fournil._worker.wire import ANSWER, LONGEST
 
 READ = 1 << 14
 """So many bytes are read in one step of the loop; then others have their turn."""
@@ -40,16 +41,19 @@ class Channel:
         self._answered = answered
         self._read = read
         self._ended = ended
-        self.ledger = Ledger()
-        self.stream, self._their_stream = socket.socketpair()
-        self.side, self._their_side = socket.socketpair()
+        # Descriptors may run out in between.
+        with ExitStack() as opened:
+            ends = [opened.enter_context(end) for _ in range(2) for end in socket.socketpair()]
+            self.ledger = Ledger()
+            opened.pop_all()
+        self.stream, self._their_stream, self.side, self._their_side = ends
         self.stream.setblocking(False)
         self._descriptor = self.stream.fileno()
         self._backlog: list[bytes] = []  # not taken by the socket so far
         self._arrived = 0  # bytes that came by the socket
         self._taken = 0  # bytes that came, by the socket or the ledger
         self._tail = 0  # what the ledger counted when it was looked at last
-        self._buffer = bytearray(READ + LARGEST + ANSWER.size)
+        self._buffer = bytearray(READ + LONGEST)
         self._view = memoryview(self._buffer)
         self._held = 0  # bytes of an answer that is not complete, at the buffer's beginning
         self._reads = True
@@ -163,7 +167,7 @@ class Channel:
         tail, self._tail = self._tail, self.ledger.words[TAIL]
         while self._taken < tail:
             noted = self.ledger.read(self._taken, min(tail, self._taken + READ))
-            if self.ledger.words[TAIL] - self._taken > JOURNAL - LARGEST - ANSWER.size:
+            if self.ledger.words[TAIL] - self._taken > JOURNAL - LONGEST:
                 return  # it was sent, and is being overwritten
             self._take(noted)
         if self._taken > self._arrived:

@@ -22,6 +22,9 @@ AHEAD_NS = 2_000_000
 MOST = 256
 """The most calls that are with a worker."""
 
+HEAVY = 2
+"""The most calls with big arguments that are with a worker: each has memory of its own."""
+
 LONG_NS = 10_000_000
 """Calls that take so long are not sent ahead: the wait for the next message is nothing to them."""
 
@@ -36,6 +39,7 @@ class Desk(Generic[C]):
         revoked: of these, those that it is told not to begin, until that is settled.
         unwanted: of the revoked, those that nobody wants to be run elsewhere.
         loading: calls on their way to it, for which memory is being filled.
+        heavy: calls for which memory was or is being filled, and that are not answered.
         last: number of the call that was sent last.
         began: what the worker had begun when it was looked at last.
         calls: how many it was sent.
@@ -47,6 +51,7 @@ class Desk(Generic[C]):
     revoked: set[int] = field(default_factory=set)
     unwanted: set[int] = field(default_factory=set)
     loading: int = 0
+    heavy: int = 0
     last: int = 0
     began: int = 0
     calls: int = 0
@@ -112,7 +117,7 @@ class Dispatch(Generic[C]):
 
     def room(self, desk: Desk[C]) -> int:
         """Return how many more calls the worker may get now."""
-        if not desk.open:
+        if not desk.open or desk.heavy >= HEAVY:
             return 0
         room = self.ahead() - len(desk.sent) - desk.loading
         # A number must not mean two calls, one of which was taken back and not yet passed.

@@ -43,7 +43,7 @@ class Loads:
         self._process = process
         self._lender = Lender()
         self._borrower: Borrower | None = None
-        self._of_calls: dict[int, Segment] = {}  # what was filled for a call, until it is back
+        self._of_calls: dict[int, Segment] = {}  # what was filled, until the call is answered
         self._known: set[int] = set()  # shared memory that the worker has
         self._trims = False
         self._closed = False
@@ -108,6 +108,7 @@ class Loads:
         if not copied:
             self._append(load, None, records)
             return
+        self._process.desk.heavy += 1
         segment = self._lender.take(load.size)
         if segment is not None and load.size <= AT_ONCE:
             fill(segment, copied)
@@ -173,6 +174,7 @@ class Loads:
         else:
             # The worker died meanwhile: another is to have the call.
             pool._dispatch.queue.appendleft(call)
+        process.desk.heavy -= 1
         if segment is not None and not self._closed:
             self._lender.returned(segment.number)
         pool._replace()
@@ -189,10 +191,16 @@ class Loads:
         if segment is not None:
             self._of_calls[number] = segment
 
+    def answered(self, number: int) -> None:
+        """Note that a call has ended; the worker gives the memory back when it needs it no more."""
+        if self._of_calls.pop(number, None) is not None:
+            self._process.desk.heavy -= 1
+
     def skipped(self, number: int) -> None:
         """Have back what was filled for a call that the worker never looks at."""
         segment = self._of_calls.pop(number, None)
         if segment is not None:
+            self._process.desk.heavy -= 1
             self._returned(segment.number)
 
     # Back.

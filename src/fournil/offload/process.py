@@ -190,6 +190,8 @@ class Process:
             return  # thrown away, with nobody who waits for anything
         if kind == VALUE:
             call = pool._dispatch.ended(self.desk, number, ended - began)
+            if self.desk.heavy:
+                self.loads.answered(number)
             if call is None:
                 return
             error: BaseException | None = None
@@ -207,6 +209,7 @@ class Process:
         match kind:
             case Answer.ERROR:
                 call = pool._dispatch.ended(self.desk, number, ended - began)
+                self.loads.answered(number)
                 if call is not None:
                     error = self.error_of(flags, buffers, body)
                     self.hand_on(call, None, error, began, ended)

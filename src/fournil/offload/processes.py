@@ -21,7 +21,7 @@ from fournil._worker.wire import ASK, Ask
 from fournil.errors import PoolError
 from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
-from fournil.offload.dispatch import Dispatch
+from fournil.offload.dispatch import HEAVY, Dispatch
 from fournil.offload.functions import Functions
 from fournil.offload.lifetime import EndsWithItsLoop
 from fournil.offload.pool import Pool, WorkerStatistics
@@ -395,7 +395,7 @@ class ProcessPool(Pool):
             share = -(-len(queue) // len(dispatch.desks))
             records: list[bytes] = []
             for _ in range(min(dispatch.room(desk), share)):
-                if not queue:
+                if not queue or desk.heavy >= HEAVY:
                     break
                 process.encode(queue.popleft(), records)
             if records:

@@ -83,10 +83,14 @@ class Template:
 
     def request(self, number: int, descriptors: Sequence[int]) -> None:
         """Ask for a worker, that has these descriptors."""
+        # It does nothing but read, so this waits for nothing but its imports.
+        self._control.setblocking(True)
         try:
             socket.send_fds(self._control, [REQUEST.pack(number)], descriptors)
         except ConnectionError:
             pass  # it is gone, as will be told
+        finally:
+            self._control.setblocking(False)
 
     def _readable(self) -> None:
         try:
