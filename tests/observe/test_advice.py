@@ -148,7 +148,7 @@ CASES = [
     (WAITING, "dns", "socket.getaddrinfo(h, 80)", "await", "loop.getaddrinfo"),
     (WAITING, "", "data = conn.recv(10)", "await", "loop.sock_recv"),
     (WAITING, "connect", "socket.create_connection(a)", "await", "asyncio.open_connection"),
-    (WAITING, "pool", "pool.map(f, items)", "process", "run_in_executor(pool, "),
+    (WAITING, "pool", "pool.map(f, items)", "process", "fournil.to_process("),
     (WAITING, "", "cursor.execute(query)", "thread", "to_thread(cursor.execute, ...)"),
     (WAITING, "pymysql", "run(query)", "thread", "A database is waited for"),
     (WAITING, "sqlalchemy", "c.execute(q)", "await", "create_async_engine"),
@@ -164,13 +164,19 @@ CASES = [
     (NATIVE, "", "hashlib.sha256(data)", "thread", "to_thread(hashlib.sha256, ...)"),
     (NATIVE, "", "print(len(zlib.compress(x)))", "thread", "to_thread(zlib.compress, ...)"),
     (NATIVE_GIL, "re", "re.match(p, text)", "process", "nested repeats"),
-    (NATIVE_GIL, "re", "m = re.match(p, text)", "process", "(pool, find_groups, ...)"),
+    (NATIVE_GIL, "re", "m = re.match(p, text)", "process", "to_process(find_groups, ...)"),
     (NATIVE_GIL, "", "PATTERN.search(text)", "process", "have `find_groups` return what is"),
-    (NATIVE_GIL, "", "all = re.finditer(p, text)", "process", "(pool, find_groups, ...)"),
-    (NATIVE_GIL, "", "words = PATTERN.findall(text)", "process", "(pool, PATTERN.findall, ...)"),
-    (NATIVE_GIL, "", "text = re.sub(p, '', text)", "process", "(pool, re.sub, ...)"),
+    (NATIVE_GIL, "", "all = re.finditer(p, text)", "process", "to_process(find_groups, ...)"),
+    (
+        NATIVE_GIL,
+        "",
+        "words = PATTERN.findall(text)",
+        "process",
+        "to_process(PATTERN.findall, ...)",
+    ),
+    (NATIVE_GIL, "", "text = re.sub(p, '', text)", "process", "to_process(re.sub, ...)"),
     (NATIVE_GIL, "", "x = sorted(data)", "process", "sort smaller pieces"),
-    (NATIVE_GIL, "", "data.sort()", "process", "(pool, sorted, ...)"),
+    (NATIVE_GIL, "", "data.sort()", "process", "to_process(sorted, ...)"),
     (NATIVE_GIL, "json", "json.dumps(orders)", "process", "give it smaller pieces"),
     (NATIVE_GIL, "", "pickle.dumps(orders)", "process", "give it smaller pieces"),
     (NATIVE_GIL, "", "n = 7 ** huge", "process", "a thread would not help"),
@@ -210,7 +216,7 @@ class TestRules:
         source = Sources({APP: "def find(text):\n    return P.match(text)\n\n\n    m = find(t)\n"})
         advice = advise(group_of(NATIVE_GIL, frames, own=1), empty(), source)
         assert advice is not None
-        assert "(pool, find, ...)" in advice.text
+        assert "to_process(find, ...)" in advice.text
         assert "have `find` return what is needed of it" in advice.text
 
     def test_matches_cannot_be_sent_and_what_the_other_calls_return_can(self) -> None:

@@ -17,9 +17,9 @@ WAITING, PYTHON = Blocker.WAITING, Blocker.PYTHON
 NATIVE, NATIVE_GIL = Blocker.NATIVE, Blocker.NATIVE_GIL
 
 THREAD = "`await asyncio.to_thread({call}, ...)`"
-PROCESS = "`await loop.run_in_executor(pool, {call}, ...)` with a `ProcessPoolExecutor`"
+PROCESS = "`await fournil.to_process({call}, ...)`"
 CALLBACK_THREAD = "`loop.run_in_executor(None, {call}, ...)`"
-CALLBACK_PROCESS = "`loop.run_in_executor(pool, {call}, ...)` with a `ProcessPoolExecutor`"
+CALLBACK_PROCESS = "`fournil.to_process({call}, ...)`"
 
 NESTED = (
     "A pattern of nested repeats, as `(a+)+`, takes twice as long with each character: write it "
@@ -49,7 +49,7 @@ RULES = (
         (WAITING,),
         "process",
         "It waited for the GIL, which {holder} held: move that work to a process, as "
-        "`ProcessPoolExecutor` does.",
+        "`fournil.to_process` does.",
         gil=True,
     ),
     Rule(
