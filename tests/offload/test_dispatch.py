@@ -22,6 +22,16 @@ class Worker:
         self.answers: list[tuple[str, int]] = []  # not read by the parent
         self.settling: list[int] = []
 
+    def begin(self) -> int | None:
+        """Begin the next call, and return it; skip it if it was revoked."""
+        number, call = self.mailbox.pop(0)
+        self.began = number
+        if number in self.revoked:
+            self.answers.append(("skipped", number))
+            return None
+        self.runs = call
+        return call
+
 
 class Pool(RuleBasedStateMachine):
     """Nothing is lost, nothing runs twice, nothing that was dropped runs."""
@@ -68,13 +78,12 @@ class Pool(RuleBasedStateMachine):
     def begin(self, data: st.DataObject) -> None:
         worker = self.some(data)
         if worker.runs is None and worker.mailbox:
-            number, call = worker.mailbox.pop(0)
-            worker.began = number
-            if number in worker.revoked:
-                worker.answers.append(("skipped", number))
-            else:
-                worker.runs = call
-                self.ran.append(call)
+            self.begin_at(worker)
+
+    def begin_at(self, worker: Worker) -> None:
+        call = worker.begin()
+        if call is not None:
+            self.ran.append(call)
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -169,13 +178,7 @@ class Pool(RuleBasedStateMachine):
                     worker.runs = None
                     worker.answers.append(("value", worker.began))
                 elif worker.mailbox:
-                    number, call = worker.mailbox.pop(0)
-                    worker.began = number
-                    if number in worker.revoked:
-                        worker.answers.append(("skipped", number))
-                    else:
-                        worker.runs = call
-                        self.ran.append(call)
+                    self.begin_at(worker)
                 while worker.answers:
                     self.answer(worker, *worker.answers.pop(0), 1)
                 if not worker.desk.open and worker.desk.is_idle:

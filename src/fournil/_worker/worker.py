@@ -64,7 +64,7 @@ class Worker:
         self.words = ledger.words
         self.position = 0  # of what was answered, since the beginning
         self.sent = 0  # of that
-        self.sent_ns = 0
+        self.flushed_ns = 0
         self.functions: dict[int, Any] = {}
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
@@ -137,7 +137,7 @@ class Worker:
             if not count:
                 return
             end += count
-            self.sent_ns = perf_counter_ns()
+            self.flushed_ns = perf_counter_ns()
 
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
@@ -186,7 +186,7 @@ class Worker:
                 self.answer_packed(Answer.VALUE, number, packed, big, began, ended)
         if self.most_memory is not None and not self.retiring:
             self.retire_if_big(self.most_memory)
-        if ended - self.sent_ns > PROMPT_NS:
+        if ended - self.flushed_ns > PROMPT_NS:
             self.flush()
 
     def unpack(self, flags: int, buffers: int, body: memoryview) -> Any:
@@ -306,7 +306,7 @@ class Worker:
                 )
             except ConnectionError:
                 os._exit(1)  # no parent, nobody to tell
-        self.sent_ns = perf_counter_ns()
+        self.flushed_ns = perf_counter_ns()
 
     # Beside the calls.
 

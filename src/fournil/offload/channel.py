@@ -27,7 +27,6 @@ class Channel:
         loop: the loop in whose thread all of this is used.
         answered: called with each answer; the body is valid until it returns.
         read: called after some were read.
-        ended: called once, when the worker has closed its side.
     """
 
     def __init__(
@@ -35,12 +34,10 @@ class Channel:
         loop: asyncio.AbstractEventLoop,
         answered: Answered,
         read: Callable[[], None],
-        ended: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._answered = answered
         self._read = read
-        self._ended = ended
         # Descriptors may run out in between.
         with ExitStack() as opened:
             ends = [opened.enter_context(end) for _ in range(2) for end in socket.socketpair()]
@@ -119,18 +116,23 @@ class Channel:
     # From the worker.
 
     def _readable(self) -> None:
+        if self._receive():
+            self._read()
+
+    def _receive(self) -> bool:
+        """Take what the socket has; return False if it has nothing."""
         view = self._view
         held = self._held
         try:
             count = self.stream.recv_into(view[held : held + READ])
         except BlockingIOError:
-            return
+            return False
         except OSError:
             count = 0
         if not count:
+            # The worker is dead, or will be; that and how is told by its template.
             self._stop_reading()
-            self._ended()
-            return
+            return False
         known = self._taken - self._arrived
         self._arrived += count
         if known:
@@ -140,7 +142,7 @@ class Channel:
             count -= known
         self._taken += count
         self._parse(held + count)
-        self._read()
+        return True
 
     def _parse(self, end: int) -> None:
         """Hand on the answers that are complete, and keep the rest."""
@@ -175,19 +177,13 @@ class Channel:
 
     def drain(self) -> None:
         """Read all that a dead worker sent and noted."""
-        while self._reads:
-            self._readable_all()
+        # Not until the end of the stream: a child that the worker forked may hold it open.
+        while self._reads and self._receive():
+            pass
+        self._stop_reading()
         while self._taken < self.ledger.words[TAIL]:
             end = min(self.ledger.words[TAIL], self._taken + READ)
             self._take(self.ledger.read(self._taken, end))
-
-    def _readable_all(self) -> None:
-        read, self._read = self._read, _nothing
-        ended, self._ended = self._ended, _nothing
-        try:
-            self._readable()
-        finally:
-            self._read, self._ended = read, ended
 
     def _take(self, data: bytes) -> None:
         self._taken += len(data)
@@ -214,7 +210,3 @@ class Channel:
     def handed_over_if_not(self) -> None:
         if self._their_stream.fileno() >= 0:
             self.handed_over()
-
-
-def _nothing() -> None:
-    pass

@@ -39,7 +39,7 @@ def death_of(process: Process, call: Call[Any] | None, status: int | None) -> Wo
         if call is None
         else f"while it ran {name_of(call.function)}"
     )
-    who = f"{process.name} (process {process.process})"
+    who = f"{process.name} (process {process.pid})"
     if status is None:
         return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
     code = os.waitstatus_to_exitcode(status)

@@ -59,8 +59,8 @@ class Functions:
         self._numbers = count(1)
         self._last: Sent | None = None  # asked for in this turn
 
-    def begin_turn(self) -> None:
-        """Look again whether functions are what they were; many calls in a turn are of one."""
+    def end_turn(self) -> None:
+        """Look again at the next call whether its function is what it was."""
         last, self._last = self._last, None
         if last is not None and last.buffers:
             # What it holds is big, and may be memory that its user wants back.
@@ -75,7 +75,7 @@ class Functions:
         last = self._last
         if last is not None and last.function is function:
             return last
-        self.begin_turn()
+        self.end_turn()
         self._last = sent = self._get(function)
         return sent
 

@@ -4,76 +4,87 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, TypeVar
 
 from fournil.offload.call import Call
 from fournil.offload.pool import Pool
 
-if TYPE_CHECKING:
-    from typing import Self
+R = TypeVar("R")
 
 _ended_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
 
-class EndsWithItsLoop(Pool):
-    """A pool that nobody closes; each kind has one a loop.
+class OwnPools:
+    """One pool for each loop, that nobody closes.
 
     `asyncio.run` ends the async generators of a loop before it closes it (`shutdown_asyncgens`):
     one of them closes the pool. What other generators still call then, as in their `finally`, is
     run by a pool that ends as soon as it has nothing to do.
+
+    Args:
+        make: makes a pool.
     """
 
-    _pools: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any]]
+    def __init__(self, make: Callable[[], Pool]) -> None:
+        self._make = make
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = (
+            weakref.WeakKeyDictionary()
+        )
+        # Of the pools' lives; a loop holds its generators weakly.
+        self._lives: weakref.WeakKeyDictionary[Pool, AsyncGenerator[None, None]] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def __init_subclass__(cls) -> None:
-        cls._pools = weakref.WeakKeyDictionary()
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        raise NotImplementedError("a kind makes itself, then calls _begin_with")
-
-    @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop) -> Self:
-        """Return the pool of a loop that runs in this thread."""
-        pool: Self | None = cls._pools.get(loop)
+    def run(
+        self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call[R]:
+        """Have the pool of the running loop call a function."""
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
         if pool is None:
-            cls._end_those_of_closed_loops()
-            pool = cls._pools[loop] = cls(loop)
-        return pool
+            self._end_those_of_closed_loops()
+            pool = self._pools[loop] = self._make()
+            if loop not in _ended_loops:
+                self._end_with_loop(pool, loop)
+        call = pool._call(function, args, kwargs)
+        if loop in _ended_loops:
+            # Before whoever awaits it goes on, perhaps for the last time.
+            call.add_done_callback(self._end_if_idle)
+        return call
 
-    def _begin_with(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._lasts = loop not in _ended_loops
-        if self._lasts:
-            self._lifetime = self._until_the_loop_ends(loop)
-            try:
-                # It gets to its `yield` without waiting for anything.
-                self._lifetime.__anext__().send(None)
-            except StopIteration:
-                pass
+    def _end_with_loop(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        life = self._lives[pool] = self._life(weakref.ref(pool), loop)
+        try:
+            # It gets to its `yield` without waiting for anything.
+            life.__anext__().send(None)
+        except StopIteration:
+            pass
 
-    async def _until_the_loop_ends(
-        self, loop: asyncio.AbstractEventLoop
+    async def _life(
+        self, held: weakref.ref[Pool], loop: asyncio.AbstractEventLoop
     ) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
             _ended_loops.add(loop)
-            # The pool holds its loop, which would live as long as the entry.
+            pool = held()
+            # It holds its loop, which would live as long as the entry.
             self._pools.pop(loop, None)
-            await self.close()
+            if pool is not None:
+                await pool.close()
 
-    def _left(self, call: Call[Any]) -> None:
-        super()._left(call)
-        if not self._lasts and not self._in_flight:
-            assert self._loop is not None
-            self._pools.pop(self._loop, None)
-            self._closed = True
-            self._stop()
+    def _end_if_idle(self, call: Call[Any]) -> None:
+        pool = call.pool
+        if not pool._in_flight and not pool._closed:
+            assert pool._loop is not None
+            self._pools.pop(pool._loop, None)
+            pool._closed = True
+            pool._stop()
 
-    @classmethod
-    def _end_those_of_closed_loops(cls) -> None:
+    def _end_those_of_closed_loops(self) -> None:
         """End the pools of loops that were closed without a word to their async generators."""
-        for loop, pool in list(cls._pools.items()):
-            if loop.is_closed() and cls._pools.pop(loop, None) is pool:
+        for loop, pool in list(self._pools.items()):
+            if loop.is_closed() and self._pools.pop(loop, None) is pool:
                 pool._closed = True
                 pool._stop()

@@ -177,7 +177,7 @@ class Loads:
         process.desk.heavy -= 1
         if segment is not None and not self._closed:
             self._lender.returned(segment.number)
-        pool._replace()
+        pool._go_on()
         pool._answers_read(process)
 
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import operator
 import os
 import threading
 import warnings
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil._worker.running import name_of
 from fournil.errors import PoolClosedError, PoolError
-from fournil.offload.call import Call, new_call
+from fournil.offload.call import NO_KWARGS, Call, new_call
 
 if TYPE_CHECKING:
     from typing import Self
@@ -115,7 +116,7 @@ class Pool(abc.ABC):
     """How many calls `map` has in flight for each worker unless told: one runs, one waits."""
 
     def __init__(self, workers: int) -> None:
-        if workers < 1:
+        if whole("workers", workers) < 1:
             raise ValueError(f"a pool needs at least one worker, got workers={workers}")
         self.workers = workers
         # All of it is the loop's thread's alone.
@@ -368,6 +369,8 @@ class Pool(abc.ABC):
 
     def _drop(self, call: Call[Any]) -> None:
         """Cancel a call that will never run."""
+        # It may stand in a queue until a worker comes to it.
+        call.args, call.kwargs = (), NO_KWARGS
         self._cancelled += 1
         call.let_go()
         self._left(call)
@@ -457,6 +460,14 @@ class Pool(abc.ABC):
     @abc.abstractmethod
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         """Return what each worker did so far."""
+
+
+def whole(what: str, number: object) -> int:
+    """Return a whole number that somebody gave; raise TypeError if it is none."""
+    try:
+        return operator.index(number)  # type: ignore[arg-type]  # that is what is found out
+    except TypeError:
+        raise TypeError(f"{what} is a whole number, got {number!r}") from None
 
 
 def _as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:

@@ -45,16 +45,16 @@ class Process:
         self.number = number
         self.loop = pool._loop
         self.name = f"{pool.name} {number}"
-        self.channel = Channel(self.loop, self.answered, self.read, self.stream_ended)
+        self.channel = Channel(self.loop, self.answered, self.read)
         self.desk: Desk[Call[Any]] = pool._dispatch.add_worker(number)
         self.words = self.channel.ledger.words
         self.known: set[int] = set()  # functions
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.loads = Loads(self)
-        self.process: int | None = None
+        self.pid: int | None = None
         self.handle: int | None = None  # a descriptor of the process
         self.ready = False
-        self.killed = False  # by us
+        self.is_watched = False  # its template is gone, and nobody else tells when it ends
         self.kernel_kills = kills_by_the_kernel()
         self.revoked: list[int] = []  # to be settled at the next look
         self.calls = 0
@@ -78,10 +78,9 @@ class Process:
 
     def encode(self, call: Call[Any], records: list[bytes]) -> None:
         """Append what has the worker run a call, or end the call if that cannot be."""
-        if not call.take() and (call.done() or call.cancelling):
-            if not call.done():
-                self.pool._drop(call)
-            return
+        if call.done():
+            return  # cancelled, while it was in the queue
+        call.take()
         try:
             function = self.pool._functions.get(call.function)
             try:
@@ -156,8 +155,20 @@ class Process:
         if number in self.desk.sent:
             self.kill()
 
+    def watch(self) -> None:
+        """Have the pool take it away when it has ended."""
+        if self.handle is None:
+            self.pool._take_away(self.number, None)  # it never began
+        else:
+            self.is_watched = True
+            self.loop.add_reader(self.handle, self.has_ended)
+
+    def has_ended(self) -> None:
+        pool = self._pool()
+        if pool is not None:
+            pool._take_away(self.number, None)
+
     def kill(self) -> None:
-        self.killed = True
         self.signal(signal.SIGKILL)
 
     def signal(self, number: int) -> None:
@@ -258,12 +269,6 @@ class Process:
         if pool is not None:
             pool._answers_read(self)
 
-    def stream_ended(self) -> None:
-        """The worker closed its side: it is dead, or will be; how is told by its template."""
-        pool = self._pool()
-        if pool is not None and pool._template is None:
-            pool._gone_process(self.number, None)
-
     def look(self) -> bool:
         """Look at what the worker is at; return whether to look again."""
         pool = self.pool
@@ -285,10 +290,6 @@ class Process:
 
     # As a process.
 
-    def has_started(self, process: int, handle: int) -> None:
-        self.process = process
-        self.handle = handle
-
     def statistics(self) -> WorkerStatistics:
         running = self.desk.sent.get(self.words[BEGAN])
         return WorkerStatistics(
@@ -302,6 +303,8 @@ class Process:
         self.loads.close()
         self.channel.close()
         if self.handle is not None:
+            if self.is_watched and not self.loop.is_closed():
+                self.loop.remove_reader(self.handle)
             os.close(self.handle)
             self.handle = None
 

@@ -17,14 +17,13 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from fournil._worker.ledger import BEGAN, SETTLED_S, SLOTS
 from fournil._worker.packing import pack, refusal
 from fournil._worker.variables import values_of
-from fournil._worker.wire import ASK, Ask
 from fournil.errors import PoolError
 from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
 from fournil.offload.dispatch import HEAVY, Dispatch
 from fournil.offload.functions import Functions
-from fournil.offload.lifetime import EndsWithItsLoop
-from fournil.offload.pool import Pool, WorkerStatistics
+from fournil.offload.lifetime import OwnPools
+from fournil.offload.pool import Pool, WorkerStatistics, whole
 from fournil.offload.process import Process
 from fournil.offload.template import Template
 
@@ -99,10 +98,14 @@ class ProcessPool(Pool):
             ("max_tasks_per_child", max_tasks_per_child),
             ("max_memory_per_child", max_memory_per_child),
         ):
-            if number is not None and number < 1:
+            if number is not None and whole(what, number) < 1:
                 raise ValueError(f"{what} is at least one, or None, got {number}")
         for what, seconds in (("grace", grace), ("idle_timeout", idle_timeout)):
-            if seconds is not None and not seconds >= 0:
+            if seconds is None and what == "idle_timeout":
+                continue
+            if not isinstance(seconds, int | float):
+                raise TypeError(f"{what} is a number of seconds, got {seconds!r}")
+            if not seconds >= 0:
                 raise ValueError(f"{what} is a number of seconds, got {seconds}")
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer is a function, got {initializer!r}")
@@ -137,15 +140,11 @@ class ProcessPool(Pool):
     # As a kind of pool.
 
     def _start(self) -> None:
-        if self.initializer is None:
-            self._start_record = ASK.pack(Ask.START, 0, 0, 0, 0, 0)
-        else:
-            try:
-                body, big = pack((self.initializer, self.initargs))
-            except Exception as why:
-                given = (self.initializer, self.initargs)
-                raise refusal("the initializer", given, why) from why
-            self._start_body = body, big
+        given = (self.initializer, self.initargs)
+        try:
+            self._first = pack(given) if self.initializer is not None else (b"", [])
+        except Exception as why:
+            raise refusal("the initializer", given, why) from why
         self._start_template()
 
     def _submit(self, call: Call[Any]) -> None:
@@ -268,10 +267,7 @@ class ProcessPool(Pool):
         self._processes[number] = process
         self._template.request(number, process.channel.their_descriptors())
         process.channel.handed_over()
-        if self.initializer is None:
-            process.channel.write(self._start_record)
-        else:
-            process.send_start(*self._start_body)
+        process.send_start(*self._first)
 
     def _replace(self) -> None:
         """Start workers for what waits, in place of those that ended."""
@@ -295,79 +291,77 @@ class ProcessPool(Pool):
         if found is None:
             os.close(handle)
         else:
-            found.has_started(process, handle)
+            found.pid, found.handle = process, handle
 
     def not_started(self, number: int, error: OSError) -> None:
         text = f"no process could be started for {self!r}: {error.strerror or error}"
-        self._failed_starts = FAILED_STARTS
-        self._gone_process(number, lambda: PoolError(text))
+        if len(self._processes) == 1:
+            self._break(partial(PoolError, text))
+        self._take_away(number, None)
 
     def ended(self, number: int, status: int) -> None:
-        self._gone_process(number, None, status)
+        self._take_away(number, status)
 
     def template_failed(self, text: str) -> None:
-        self._break(lambda: PoolError(f"what {self!r} preloads cannot be imported: {text}"))
+        self._break(partial(PoolError, f"what {self!r} preloads cannot be imported: {text}"))
 
     def template_ended(self) -> None:
         self._template = None
-        # Its workers are killed with it, and nobody will tell how they ended.
-        for number, process in list(self._processes.items()):
-            process.kill()
-            if process.handle is None:
-                self._gone_process(number, None)
-        if self._broken is None and not self._processes:
+        if not self._processes:
             self._failed_starts += 1
+        for process in list(self._processes.values()):
+            process.kill()
+            process.watch()
         self._end_if_all_ended()
 
-    def _gone_process(
-        self,
-        number: int,
-        broken: Callable[[], BaseException] | None,
-        status: int | None = None,
-    ) -> None:
+    def _take_away(self, number: int, status: int | None) -> None:
         """Take a worker away that is dead, and see what becomes of its calls."""
         process = self._processes.pop(number, None)
         if process is None:
             return
         process.channel.drain()
-        began = process.channel.ledger.words[BEGAN]
-        death = self._dispatch.died(process.desk, began)
+        death = self._dispatch.died(process.desk, process.words[BEGAN])
         for call in death.unwanted:
             self._drop(call)
-        died: Callable[[], BaseException] | None = broken
         if death.lost is not None:
             call = death.lost
             call.worker = process.name
-            if call.cancelling:
-                self._ended(call, None, asyncio.CancelledError(), perf_counter_ns())
-            else:
-                self._ended(call, None, death_of(process, call, status), perf_counter_ns())
-        if not process.ready and not self._stopped and self._broken is None:
+            error = asyncio.CancelledError() if call.cancelling else death_of(process, call, status)
+            self._ended(call, None, error, perf_counter_ns())
+        process.close()
+        if not process.ready and not self._stopped:
             self._failed_starts += 1
             if self._failed_starts >= FAILED_STARTS:
-                if died is None:
-                    died = lambda: death_of(process, None, status)  # noqa: E731
-                self._break(died)
-        process.close()
-        if self._broken is not None:
-            self._break(self._broken)
-        self._replace()
-        self._pump()
+                self._break(partial(death_of, process, None, status))
+        self._go_on()
         self._end_if_all_ended()
 
+    def _go_on(self) -> None:
+        """See to what is in the queue again."""
+        if self._broken is not None:
+            self._refuse_all(self._broken)
+        self._replace()
+        self._pump()
+
     def _break(self, error: Callable[[], BaseException]) -> None:
-        """Take no more calls, and end those that have not begun, since no worker can be had."""
+        """Take no more calls, since no worker can be had; the first reason is the one that is told.
+
+        Args:
+            error: makes an exception; each call has its own, since who raises one adds to its
+                traceback.
+        """
         if self._broken is None:
             self._broken = error
-        now = perf_counter_ns()
-        queue = self._dispatch.queue
-        while queue:
-            call = queue.popleft()
-            # Each has an exception of its own: who raises one adds to its traceback.
+        self._refuse_all(self._broken)
+
+    def _refuse_all(self, error: Callable[[], BaseException]) -> None:
+        while self._dispatch.queue:
+            call = self._dispatch.queue.popleft()
             if call.cancelling:
                 self._drop(call)
-            elif call.take() or not call.done():
-                self._ended(call, None, self._broken(), now)
+            elif not call.done():
+                call.take()
+                self._ended(call, None, error(), perf_counter_ns())
 
     def _end_if_all_ended(self) -> None:
         if not self._stopped or self._processes:
@@ -386,7 +380,6 @@ class ProcessPool(Pool):
         """Send calls to workers, as many as they are to have."""
         dispatch = self._dispatch
         queue = dispatch.queue
-        self._functions.begin_turn()
         while queue:
             desk = dispatch.next_desk()
             if desk is None:
@@ -395,18 +388,17 @@ class ProcessPool(Pool):
             share = -(-len(queue) // len(dispatch.desks))
             records: list[bytes] = []
             for _ in range(min(dispatch.room(desk), share)):
-                if not queue or desk.heavy >= HEAVY:
+                if desk.heavy >= HEAVY:
                     break
                 process.encode(queue.popleft(), records)
             if records:
                 process.channel.write(b"".join(records))
-        self._functions.begin_turn()
+        # Until the next time a function may find something else than it did.
+        self._functions.end_turn()
         if queue and len(self._processes) < self.workers:
             self._replace()
-        for desk in dispatch.desks.values():
-            if len(desk.sent) > 1:
-                self._look_soon()
-                break
+        if any(len(desk.sent) > 1 for desk in dispatch.desks.values()):
+            self._look_soon()
 
     def _answers_read(self, process: Process) -> None:
         desk = process.desk
@@ -490,12 +482,7 @@ def _levels() -> dict[str, int]:
     return levels()
 
 
-class DefaultProcesses(EndsWithItsLoop, ProcessPool):
-    """The pool of `to_process` in one loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        ProcessPool.__init__(self, name="fournil.to_process", idle_timeout=IDLE_S)
-        self._begin_with(loop)
+_own = OwnPools(lambda: ProcessPool(name="fournil.to_process", idle_timeout=IDLE_S))
 
 
 def to_process(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -515,5 +502,4 @@ def to_process(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -
         >>> asyncio.run(main())
         1024
     """
-    pool = DefaultProcesses.of(asyncio.get_running_loop())
-    return pool.run(function, *args, **kwargs)
+    return _own.run(function, args, kwargs)

@@ -17,7 +17,7 @@ from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.bell import bell_for
 from fournil.offload.call import Call
-from fournil.offload.lifetime import EndsWithItsLoop
+from fournil.offload.lifetime import OwnPools
 from fournil.offload.pool import Pool, WorkerStatistics
 
 P = ParamSpec("P")
@@ -299,12 +299,7 @@ class Worker:
         )
 
 
-class DefaultThreads(EndsWithItsLoop, ThreadPool):
-    """The pool of `to_thread` in one loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        ThreadPool.__init__(self, name="fournil.to_thread")
-        self._begin_with(loop)
+_own = OwnPools(lambda: ThreadPool(name="fournil.to_thread"))
 
 
 def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -324,5 +319,4 @@ def to_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) ->
         >>> asyncio.run(main())
         1024
     """
-    pool = DefaultThreads.of(asyncio.get_running_loop())
-    return pool.run(function, *args, **kwargs)
+    return _own.run(function, args, kwargs)
