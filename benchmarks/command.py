@@ -97,30 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("--quick", action="store_true", help="three short rounds: a smoke test")
+    add_common_options(made, example="tcp-*-1KiB-50", rounds=9)
     made.add_argument("--all", action="store_true", help="also what is not measured by default")
-    made.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="benchmarks whose name matches, as in 'tcp-*-1KiB-50' (repeatable)",
-    )
     made.add_argument(
         "--instructions",
         action="store_true",
         help="count the instructions of echo servers, in place of times",
     )
-    made.add_argument("--list", action="store_true", help="print the names and measure nothing")
-    made.add_argument("--rounds", type=positive, help="how many rounds (default 9)")
-    made.add_argument(
-        "--nice",
-        type=int,
-        default=0,
-        metavar="N",
-        help="the niceness of what is measured; negative (as root) where others use the machine",
-    )
-    made.add_argument("--json", type=Path, metavar="FILE", help="where to store the results")
     made.add_argument(
         "--loops",
         type=loop_names,
@@ -129,6 +112,34 @@ def parser() -> argparse.ArgumentParser:
         help=f"these of {', '.join(LOOPS)}",
     )
     return made
+
+
+def add_common_options(parser: argparse.ArgumentParser, *, example: str, rounds: int) -> None:
+    """Add what all benchmarks can be told.
+
+    Args:
+        parser: of the command line.
+        example: a pattern of names of these benchmarks.
+        rounds: how many there are unless given.
+    """
+    parser.add_argument("--quick", action="store_true", help="three short rounds: a smoke test")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help=f"benchmarks whose name matches, as in '{example}' (repeatable)",
+    )
+    parser.add_argument("--list", action="store_true", help="print the names and measure nothing")
+    parser.add_argument("--rounds", type=positive, help=f"how many rounds (default {rounds})")
+    parser.add_argument(
+        "--nice",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the niceness of what is measured; negative (as root) where others use the machine",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to store the results")
 
 
 def positive(text: str) -> int:

@@ -27,18 +27,23 @@ def measure(case: Case | Client, loop: Loop, settings: Settings) -> Measurement:
         MeasurementError: it failed.
         UnableError: the loop does not have what the case needs.
     """
+    given = json.dumps(dataclasses.asdict(settings))
     if isinstance(case, Case):
-        return {"ns": min(printed("worker", case.name, loop, settings)) * 1e9}
-    figures: Measurement = printed("ask", case.name, loop, settings)
+        return {"ns": min(printed("worker", case.name, loop.name, given)) * 1e9}
+    figures: Measurement = printed("ask", case.name, loop.name, given)
     return figures
 
 
-def printed(module: str, case: str, loop: Loop, settings: Settings) -> Any:
-    """Return the JSON that a module of ours prints for a case and a loop."""
-    command = [sys.executable, "-m", f"benchmarks.{module}", case, loop.name]
+def printed(module: str, *arguments: str) -> Any:
+    """Return the JSON that a module of ours prints in a fresh process.
+
+    Raises:
+        MeasurementError: it failed.
+        UnableError: what is measured does not have what is needed.
+    """
     try:
         run = subprocess.run(
-            [*command, json.dumps(dataclasses.asdict(settings))],
+            [sys.executable, "-m", f"benchmarks.{module}", *arguments],
             cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,

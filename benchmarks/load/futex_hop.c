@@ -9,36 +9,18 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "failure.h"
+#include "hop.h"
 
 enum { WARM_UP = 200 };
 
 static _Atomic uint32_t there, back;
 static atomic_bool ended;
-
-static double now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void keep_to(int core)
-{
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    CPU_SET(core, &cores);
-    if (sched_setaffinity(0, sizeof cores, &cores))
-        fail(errno, "sched_setaffinity to core %d", core);
-}
 
 static void wait_for(_Atomic uint32_t *word)
 {

@@ -8,32 +8,14 @@
 
 #define _GNU_SOURCE
 
-#include <sched.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "failure.h"
+#include "hop.h"
 
 enum { WARM_UP = 200, SIZE = 64 };
-
-static double now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void keep_to(int core)
-{
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    CPU_SET(core, &cores);
-    if (sched_setaffinity(0, sizeof cores, &cores))
-        fail(errno, "sched_setaffinity to core %d", core);
-}
 
 static void answer(int socket)
 {

@@ -7,9 +7,8 @@ import fnmatch
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from benchmarks.command import RESULTS, positive, result_name, store
+from benchmarks.command import RESULTS, add_common_options, result_name, store
 from benchmarks.environment import environment
 from benchmarks.errors import NoMeasurement
 from benchmarks.figures import Measurement
@@ -123,24 +122,7 @@ def measure_all(
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks.pools", description=__doc__)
-    made.add_argument("--quick", action="store_true", help="three short rounds: a smoke test")
-    made.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="benchmarks whose name matches, as in 'pools-*-hop' (repeatable)",
-    )
-    made.add_argument("--list", action="store_true", help="print the names and measure nothing")
-    made.add_argument("--rounds", type=positive, help="how many rounds (default 15)")
-    made.add_argument(
-        "--nice",
-        type=int,
-        default=0,
-        metavar="N",
-        help="the niceness of what is measured; negative (as root) where others use the machine",
-    )
-    made.add_argument("--json", type=Path, metavar="FILE", help="where to store the results")
+    add_common_options(made, example="pools-*-hop", rounds=15)
     made.add_argument(
         "--baseline",
         choices=CONTENDERS,

@@ -9,20 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 
-from benchmarks.errors import MeasurementError
 from benchmarks.figures import Measurement
+from benchmarks.inside import A_MEASUREMENT_S, printed
 from benchmarks.load.compiled import compiled
 from benchmarks.load.output import output
 from benchmarks.pools.cases import CASES, PoolCase
 from benchmarks.pools.contenders import CONTENDERS, Contender
-from benchmarks.reason import reason
-
-A_MEASUREMENT_S = 120
-"""After this long, a measurement has failed."""
 
 
 def measure(case: str, contender: str, seconds: float) -> Measurement:
@@ -33,22 +27,7 @@ def measure(case: str, contender: str, seconds: float) -> Measurement:
     """
     if CONTENDERS[contender].opened is None:
         return of_the_floor(CONTENDERS[contender].program, seconds)
-    command = [sys.executable, "-m", "benchmarks.pools.worker", case, contender, str(seconds)]
-    try:
-        run = subprocess.run(
-            command,
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            timeout=A_MEASUREMENT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"no result after {A_MEASUREMENT_S} s") from error
-    if run.returncode != 0:
-        why = reason(run.stderr)
-        raise MeasurementError(f"the worker ended with status {run.returncode}: {why}")
-    figures: Measurement = json.loads(run.stdout)
+    figures: Measurement = printed("pools.worker", case, contender, str(seconds))
     return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -64,9 +65,10 @@ class Progress(AsyncIterator[R], Generic[R]):
 
     async def __anext__(self) -> R:
         if self._callback is None and self._bar is None:
-            self._bar = _new_bar()
-            self._row = self._bar.add_task(self._description, total=self._total)
-            self._bar.start()
+            # Its import takes long enough to block the loop.
+            bar = self._bar = await asyncio.to_thread(_new_bar)
+            self._row = bar.add_task(self._description, total=self._total)
+            bar.start()
         try:
             result = await anext(self._results)
         except BaseException:
