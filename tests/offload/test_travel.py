@@ -381,6 +381,24 @@ def test_logs(caplog: pytest.LogCaptureFixture) -> None:
     assert records[0].funcName == "bake"
 
 
+def test_logs_that_cannot_travel_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    def say() -> None:
+        logger = logging.getLogger("oven")
+        logger.warning("hot", extra={"lock": threading.Lock()})
+        logger.warning("long", extra={"table": "x" * 1_000_000})
+        logger.warning("y" * 1_000_000)
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        await pool.run(say)
+        assert await pool.run(double, 2) == 4
+
+    use(main)
+    said = [record.getMessage() for record in caplog.records if record.name == "oven"]
+    assert said[:2] == ["hot", "long"]
+    assert said[2] == "y" * len(said[2])
+    assert len(said[2]) > 1000
+
+
 def test_print_keeps_whole_lines(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

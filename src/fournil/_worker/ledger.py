@@ -7,7 +7,7 @@ while it is busy, whatever it does.
 
 Who writes what, each word in one store:
 
-- The worker: BEGAN, BEGAN_NS, TAIL and the journal. An answer is written, then TAIL says so, then
+- The worker: BEGAN, TAIL and the journal. An answer is written, then TAIL says so, then
   the next call is begun: what BEGAN names and no answer tells of was running.
 - The parent: INTERRUPT, and `revoked`, one byte for each call that a worker may have. The worker
   writes BEGAN first and then looks whether the call was revoked, and if so says that it skipped it;
@@ -23,7 +23,7 @@ from __future__ import annotations
 import mmap
 import os
 
-BEGAN, BEGAN_NS, TAIL, INTERRUPT = range(4)
+BEGAN, TAIL, INTERRUPT = range(3)
 
 SLOTS = 1024
 """How many calls can be with a worker, taken back ones that it has not passed included."""

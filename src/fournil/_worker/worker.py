@@ -15,7 +15,7 @@ from types import CoroutineType, FrameType
 from fournil._worker import running
 from fournil._worker.failure import pack_error
 from fournil._worker.imports import after_import
-from fournil._worker.ledger import BEGAN, BEGAN_NS, INTERRUPT, JOURNAL, SLOTS, Ledger
+from fournil._worker.ledger import BEGAN, INTERRUPT, JOURNAL, SLOTS, Ledger
 from fournil._worker.packing import pack, refusal, unpack
 from fournil._worker.variables import set_values
 from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, SIZE, Answer, Ask
@@ -31,6 +31,9 @@ INTERRUPTS = signal.SIGRTMIN + 5
 
 PROMPT_NS = 200_000
 """Answers wait so long for others to be sent with."""
+
+LOG_FIELDS = ("name", "levelno", "levelname", "created", "process", "funcName", "lineno")
+"""Of a log record that is too long to travel, or holds what cannot, these go with its message."""
 
 CALL = int(Ask.CALL)
 NONE = pack(None)[0]
@@ -141,13 +144,12 @@ class Worker:
 
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
-        words = self.words
-        words[BEGAN] = number
+        self.words[BEGAN] = number
         if self.ledger.revoked[number % SLOTS]:
             self.answer(Answer.SKIPPED, 0, 0, number, b"", 0, 0)
             return
         called = value = error = None
-        began = words[BEGAN_NS] = perf_counter_ns()
+        began = perf_counter_ns()
         try:
             try:
                 args = self.unpack(flags, buffers, body)
@@ -321,16 +323,12 @@ class Worker:
         try:
             body, buffers = pack(fields)
         except Exception:
-            # What a program adds to its records need not travel.
-            body, buffers = pack(
-                {
-                    key: value if type(value) in (str, int, float) else repr(value)
-                    for key, value in fields.items()
-                    if value is not None
-                }
-            )
-        if buffers or len(body) > LARGEST:
-            body = pack({**fields, "msg": str(fields["msg"])[: LARGEST // 8], "exc_text": None})[0]
+            body, buffers = b"", []
+        if not body or buffers or len(body) > LARGEST:
+            # What a program adds to its records need not travel; what it says must, in short.
+            text = str(fields["msg"])[: LARGEST // 8]
+            kept = {key: fields[key] for key in LOG_FIELDS}
+            body, _ = pack({**kept, "msg": text, "args": None})
         record = ANSWER.pack(Answer.LOG, 0, 0, 0, len(body), 0, 0) + body
         if threading.get_ident() != self.thread:
             self.logged.append(record)
