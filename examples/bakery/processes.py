@@ -40,11 +40,13 @@ async def started(*arguments: str) -> AsyncIterator[tuple[Process, int]]:
 async def _end(process: Process, serves: bool) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
-            if process.returncode is None and serves:
-                process.send_signal(signal.SIGINT)
-            elif process.returncode is None:
-                # A Ctrl-C would interrupt its imports, or those of its workers, with a traceback.
-                os.killpg(process.pid, signal.SIGTERM)
+            # One that has ended is gone before asyncio has heard of it.
+            with suppress(ProcessLookupError):
+                if process.returncode is None and serves:
+                    process.send_signal(signal.SIGINT)
+                elif process.returncode is None:
+                    # A Ctrl-C would interrupt its imports, or its workers', with a traceback.
+                    os.killpg(process.pid, signal.SIGTERM)
             await process.wait()
     except TimeoutError:
         pass  # it is killed
