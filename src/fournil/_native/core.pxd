@@ -44,6 +44,7 @@ cdef class LoopCore:
     cdef int run(self, Handle handle) except -1
     cdef int failed(self, Handle handle) except -1
     cdef object new_future(self)
+    cdef object new_task(self, coroutine, dict options)
     cdef Handle new_handle(self, callback, args, context)
     cdef Handle new_threadsafe_handle(self, callback, args, context)
     cdef Handle soon(self, callback, args, context)

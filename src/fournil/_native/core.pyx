@@ -381,18 +381,20 @@ cdef class LoopCore:
             return PyObject_Call(names_of_futures["Future"], (), self.task_options)
         return self.create_future()
 
-    def create_task(self, coro, **options):
-        """Run a coroutine as a task; `options` are those of `asyncio.Task`."""
+    cdef object new_task(self, coroutine, dict options):
+        """Run a coroutine as a task; `create_task`, below, is this."""
         if self._closed:
             self._check_closed()
         if self._task_factory is not None or self._debug:
-            task = create_task_of_asyncio(self, coro, **options)
+            task = create_task_of_asyncio(self, coroutine, **(options or {}))
         else:
-            if options:
+            if options is None:
+                options = self.task_options
+            else:
                 options["loop"] = self
-            task = PyObject_Call(names_of_tasks["Task"], (coro,), options or self.task_options)
+            task = PyObject_Call(names_of_tasks["Task"], (coroutine,), options)
         if self.record is not None:
-            self.record.created(task, coro)
+            self.record.created(task, coroutine)
         return task
 
     # For the Python half.
@@ -439,7 +441,8 @@ cdef class LoopCore:
 
 # `call_soon` is called once a step by asyncio's C code, with a keyword whose string is not
 # interned: comparing it takes longer than all else that the method does. So the method is
-# made by hand, and knows that caller by the tuple of keywords that it passes each time.
+# made by hand, and knows that caller by the tuple of keywords that it passes each time. So is
+# `create_task`, which would make a dictionary of its options where there are none.
 
 cdef object names_of_asyncio = None
 
@@ -474,6 +477,24 @@ cdef int check_names(tuple names) except -1:
     return 0
 
 
+cdef object create_task(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names):
+    cdef dict options = None
+    cdef Py_ssize_t i
+    if count > 1:
+        raise TypeError(f"create_task() takes one coroutine, and got {count} arguments")
+    if names != NULL:
+        options = {}
+        for i, name in enumerate(<tuple> <object> names, count):
+            options[name] = <object> args[i]
+    if count:
+        coroutine = <object> args[0]
+    elif options and "coro" in options:
+        coroutine = options.pop("coro")
+    else:
+        raise TypeError("create_task() missing 1 required positional argument: 'coro'")
+    return (<LoopCore> self).new_task(coroutine, options)
+
+
 cdef PyMethodDef call_soon_definition
 call_soon_definition.ml_name = b"call_soon"
 call_soon_definition.ml_meth = <PyCFunction> <void *> call_soon
@@ -483,6 +504,16 @@ call_soon_definition.ml_doc = (
     b"Run `callback(*args)` in the next turn."
 )
 add_method(LoopCore, &call_soon_definition)
+
+cdef PyMethodDef create_task_definition
+create_task_definition.ml_name = b"create_task"
+create_task_definition.ml_meth = <PyCFunction> <void *> create_task
+create_task_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
+create_task_definition.ml_doc = (
+    b"create_task($self, coro, **options)\n--\n\n"
+    b"Run a coroutine as a task; `options` are those of `asyncio.Task`."
+)
+add_method(LoopCore, &create_task_definition)
 
 
 # The queue, the timers and the poller hold handles as plain pointers, which the cyclic

@@ -35,4 +35,7 @@ cdef class TimerHandle(Handle):
 
 
 cdef class ThreadsafeHandle(Handle):
-    cdef object lock                    # held while it runs
+    cdef long runner                    # the thread in which it runs; 0: in none
+    cdef object ended                   # an event, set at its end; None: nobody waits for that
+
+    cdef int wait_while_it_runs(self) except -1

@@ -11,6 +11,7 @@ import threading
 
 cimport cython
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 
@@ -177,28 +178,40 @@ cdef class ThreadsafeHandle(Handle):
     """A handle of `call_soon_threadsafe` since CPython 3.14.
 
     Another thread that cancels it, or asks whether it is cancelled, waits while it runs: it
-    knows then that the callback has not begun, or has ended.
+    knows then that the callback has not begun, or has ended. asyncio's takes a lock for each
+    run; with the GIL held, to say which thread runs it is enough.
     """
 
-    def __cinit__(self):
-        self.lock = threading.RLock()
-
     cdef int act(self) noexcept:
-        cdef int status = 0
-        try:
-            self.lock.acquire()
-        except BaseException as problem:  # of a signal's handler, while this waits
-            error = problem
-            status = -1
-        else:
-            if not self._cancelled:  # by a thread that had the lock until now
-                status = Handle.act(self)
-            if status < 0:
-                error = take_raised_exception()
-            self.lock.release()
-        if status < 0:
-            raise_again(error)
+        cdef int status
+        if self._cancelled:  # by a finalizer, on the way here
+            return 0
+        self.runner = PyThread_get_thread_ident()
+        status = Handle.act(self)
+        self.runner = 0
+        if self.ended is not None:
+            error = take_raised_exception() if status < 0 else None
+            try:
+                self.ended.set()
+            except BaseException as problem:  # of a signal's handler
+                if error is None:
+                    error = problem
+            if error is not None:
+                status = -1
+                raise_again(error)
         return status
+
+    cdef int wait_while_it_runs(self) except -1:
+        cdef long here = PyThread_get_thread_ident()
+        while self.runner and self.runner != here:
+            if self.ended is None:
+                # It may end while this is made, and nobody then sets it.
+                ended = threading.Event()
+                if self.ended is None:
+                    self.ended = ended
+            else:
+                self.ended.wait()
+        return 0
 
     @property
     def __class__(self):
@@ -206,10 +219,10 @@ cdef class ThreadsafeHandle(Handle):
 
     def cancel(self):
         """Cancel the callback; cancelling one that ran or was cancelled does nothing."""
-        with self.lock:
-            Handle.cancel(self)
+        self.wait_while_it_runs()
+        Handle.cancel(self)
 
     def cancelled(self):
         """Return whether the callback was cancelled."""
-        with self.lock:
-            return self._cancelled
+        self.wait_while_it_runs()
+        return self._cancelled
