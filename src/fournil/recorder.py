@@ -12,11 +12,14 @@ import sysconfig
 import tempfile
 import threading
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fournil._native import ring, watch as native_watch
+from fournil._native.pools import PoolRecord
+from fournil.record import hook
 from fournil.record.layout import DEFAULT_SIZE
 
 
@@ -101,6 +104,7 @@ class Recorder:
             watch.start()
             self._watch = watch
         recording.begin()
+        hook.open_pool = partial(PoolRecord, recording)
         return recording
 
     def stop(self) -> None:
@@ -110,6 +114,7 @@ class Recorder:
             return
         self._ring = None
         atexit.unregister(self.stop)
+        hook.open_pool = None
         if recording.pid != os.getpid():
             return  # a forked child: the recording is its parent's
         if self._watch is not None:

@@ -55,6 +55,11 @@ def tick(seconds: float) -> int:
     return STARTED_TICKS + ticks(seconds)
 
 
+def moment(seconds: float) -> int:
+    """Return a moment in nanoseconds of the machine's clock."""
+    return STARTED_NS + round(seconds * 1e9)
+
+
 def site_subject(index: int) -> int:
     return kinds.SITE_BIT | index
 
@@ -67,6 +72,7 @@ class Builder:
         *,
         events: int = 256,
         samples: int = 256,
+        calls: int = 256,
         meta: dict[str, Any] | None = META,
         **header: int,
     ) -> None:
@@ -76,8 +82,11 @@ class Builder:
         self._threads: list[bytes] = []
         self._samples: list[bytes] = []
         self._events: list[bytes] = []
+        self._pools: list[bytes] = []
+        self._calls: list[bytes] = []
         self._event_count = events
         self._sample_count = samples
+        self._call_count = calls
         self._turns: dict[int, list[float]] = {}
         self.header: dict[str, Any] = {
             "pid": 4_000_000,
@@ -196,6 +205,32 @@ class Builder:
         }
         self._samples.append(_pack(layout.SAMPLE, entry | fields))
 
+    def pool(self, kind: str, workers: int, *, opened: float, **fields: int | float) -> int:
+        """Add a pool and return its number; times are in seconds."""
+        number = len(self._pools) + 1
+        entry: dict[str, Any] = {
+            "state": kinds.POOL_CLOSED if "closed" in fields else kinds.POOL_OPEN,
+            "kind": self.text(kind),
+            "name": self.text("a worker"),
+            "workers": workers,
+            "number": number,
+            "opened": moment(opened),
+        } | fields
+        if "closed" in fields:
+            entry["closed"] = moment(fields["closed"])
+        for name in ("waited", "out", "inside", "back", "longest", "cpu"):
+            entry[name] = round(entry.get(name, 0) * 1e9)
+        self._pools.append(_pack(layout.POOL, entry))
+        return number
+
+    def call(self, pool: int, *times: float, worker: str = "", **fields: int) -> None:
+        """Add a call; `times` are when it was queued, sent, begun, ended, received; 0: never."""
+        names = ("queued", "sent", "began", "ended", "received")
+        entry: dict[str, Any] = {"pool": pool, "state": kinds.CALL_DONE} | fields
+        entry |= {name: at and moment(at) for name, at in zip(names, times, strict=False)}
+        entry["worker"] = self.text(worker) if worker else 0
+        self._calls.append(_pack(layout.CALL, entry))
+
     def build(self) -> bytes:
         """Return the recording's bytes."""
         sections = {
@@ -203,8 +238,10 @@ class Builder:
             "sites": (b"".join(self._sites), layout.SITE.size, len(self._sites)),
             "tasks": (b"".join(self._tasks), layout.TASK.size, len(self._tasks)),
             "threads": (b"".join(self._threads), layout.THREAD.size, len(self._threads)),
+            "pools": (b"".join(self._pools), layout.POOL.size, len(self._pools)),
             "samples": (*_ring(self._samples, self._sample_count, layout.SAMPLE),),
             "events": (*_ring(self._events, self._event_count, layout.EVENT),),
+            "calls": (*_ring(self._calls, self._call_count, layout.CALL),),
         }
         header = {
             "magic": layout.MAGIC,
@@ -218,7 +255,9 @@ class Builder:
             "tasks_born": len(self._tasks),
             "threads_used": len(self._threads),
             "samples_head": len(self._samples),
+            "pools_used": len(self._pools),
             "events_head": len(self._events),
+            "calls_head": len(self._calls),
         } | self.header
         body = b""
         for name, (data, _, count) in sections.items():

@@ -121,6 +121,30 @@ def killed() -> Builder:
     return builder
 
 
+def pools() -> Builder:
+    """Small calls go to processes, waits to threads, and one call never ends."""
+    builder = calm()
+    site = builder.site("price", APP, 60, flags=kinds.SITE_CALLBACK)
+    small = builder.pool(
+        "ProcessPool", 2, opened=1.0, closed=4.0, calls=20, done=17, raised=2, died=1, ran=19,
+        waited=1.9, out=0.57, inside=0.019, back=0.38, longest=0.002, cpu=0.02,
+    )  # fmt: skip
+    waits = builder.pool(
+        "ThreadPool", 4, opened=5.0, calls=11, done=10, ran=10, waited=0.01, out=0.001, inside=5.0,
+        back=0.001, longest=0.5, cpu=0.01,
+    )  # fmt: skip
+    for number in range(20):
+        at = 1.5 + number / 20
+        state = kinds.CALL_DIED if number == 5 else kinds.CALL_DONE
+        builder.call(
+            small, 1.1, at, at + 0.03, at + 0.031, at + 0.05, site=site, state=state, worker="a"
+        )
+    for number in range(10):
+        at = 5.1 + number / 4
+        builder.call(waits, at, 0, at + 0.001, at + 0.501, at + 0.502, worker=f"t {number % 2}")
+    return builder
+
+
 ADVICE = {
     Blocker.WAITING: Advice(
         to="thread",

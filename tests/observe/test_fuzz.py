@@ -21,7 +21,7 @@ from fournil.observe.sections import View, lines_of
 from fournil.record import layout
 from tests.observe import samples
 
-SAMPLES = (samples.bakery, samples.calm, samples.script, samples.killed)
+SAMPLES = (samples.bakery, samples.calm, samples.script, samples.killed, samples.pools)
 LEAST_OF_FEW = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.one_of(
     st.integers(0, 64),
@@ -105,6 +105,8 @@ def test_a_recording_with_other_numbers_in_an_entry(data: st.DataObject) -> None
                 ("sites", layout.SITE),
                 ("tasks", layout.TASK),
                 ("threads", layout.THREAD),
+                ("pools", layout.POOL),
+                ("calls", layout.CALL),
                 ("samples", layout.SAMPLE),
                 ("events", layout.EVENT),
             ]
@@ -121,7 +123,9 @@ def test_a_recording_with_other_numbers_in_an_entry(data: st.DataObject) -> None
     report(bytes(changed))
 
 
-@pytest.mark.parametrize("field", ["text_size", "tasks_count", "events_count", "samples_count"])
+@pytest.mark.parametrize(
+    "field", ["text_size", "tasks_count", "events_count", "samples_count", "calls_count"]
+)
 def test_a_header_that_claims_much_costs_no_memory(field: str) -> None:
     offset = next(of.offset for of in layout.HEADER.fields if of.name == field)
     data = bytearray(recording(0))

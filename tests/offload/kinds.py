@@ -151,3 +151,9 @@ def leave(kind: type[BaseException]) -> None:
 
 async def coroutine() -> None:
     raise AssertionError("a pool ran a coroutine")
+
+
+def use_cpu(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass

@@ -129,7 +129,7 @@ def test_several_that_close(run: Run, make: Make, gates: Gates) -> None:
 
 def test_calls_end_while_it_closes(run: Run, make: Make) -> None:
     async def main() -> None:
-        for _ in range(50):
+        for _ in range(20):
             async with make(workers=2) as pool:
                 calls = [pool.run(double, n) for n in range(20)]
             assert [call.result() for call in calls] == [2 * n for n in range(20)]

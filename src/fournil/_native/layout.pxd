@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef enum:
-    RECORDING_VERSION = 1
+    RECORDING_VERSION = 2
     RECORDING_HEADER_SIZE = 4096
     TURN_BUCKETS = 384
     COARSE_BIT = 2147483648
@@ -22,6 +22,14 @@ cdef enum:
     THREAD_CLOSED = 3
     SITE_COROUTINE = 1
     SITE_CALLBACK = 2
+    POOL_FREE = 0
+    POOL_OPEN = 1
+    POOL_CLOSED = 2
+    CALL_DONE = 1
+    CALL_RAISED = 2
+    CALL_CANCELLED = 3
+    CALL_ABANDONED = 4
+    CALL_DIED = 5
     SAW_ON_CPU = 1
     SAW_GIL_HELD = 2
     SAW_GIL_WAIT = 4
@@ -67,10 +75,14 @@ cdef struct Header:
     uint64_t tasks_count
     uint64_t threads_offset
     uint64_t threads_count
+    uint64_t pools_offset
+    uint64_t pools_count
     uint64_t samples_offset
     uint64_t samples_count
     uint64_t events_offset
     uint64_t events_count
+    uint64_t calls_offset
+    uint64_t calls_count
     uint64_t text_used
     uint64_t text_dropped
     uint64_t sites_used
@@ -82,8 +94,12 @@ cdef struct Header:
     uint64_t threads_used
     uint64_t threads_dropped
     uint64_t threads_recycled
+    uint64_t pools_used
+    uint64_t pools_dropped
+    uint64_t pools_recycled
     uint64_t samples_head
     uint64_t events_head
+    uint64_t calls_head
     uint64_t forks
     uint32_t watch_signal
     uint32_t watch_signal_lost
@@ -147,6 +163,32 @@ cdef struct Thread:
     uint64_t turns[384]
 
 
+cdef struct Pool:
+    uint32_t state
+    uint32_t kind
+    uint32_t name
+    uint32_t workers
+    uint32_t number
+    uint32_t reserved
+    uint64_t opened
+    uint64_t closed
+    uint64_t calls
+    uint64_t done
+    uint64_t raised
+    uint64_t cancelled
+    uint64_t abandoned
+    uint64_t died
+    uint64_t ran
+    uint64_t waited
+    uint64_t out
+    uint64_t inside
+    uint64_t back
+    uint64_t longest
+    uint64_t cpu
+    uint64_t bytes_out
+    uint64_t bytes_back
+
+
 cdef struct Event:
     uint64_t begin
     uint32_t duration
@@ -175,3 +217,19 @@ cdef struct Sample:
     uint8_t spare
     uint16_t spare2
     uint64_t delay
+
+
+cdef struct Call:
+    uint64_t queued
+    uint64_t sent
+    uint64_t began
+    uint64_t ended
+    uint64_t received
+    uint32_t bytes_out
+    uint32_t bytes_back
+    uint32_t subject
+    uint32_t site
+    uint32_t worker
+    uint16_t pool
+    uint8_t state
+    uint8_t spare

@@ -5,8 +5,10 @@ from libc.stdint cimport uint32_t, uint64_t
 from fournil._native.layout cimport (
     COARSE_BIT,
     COARSE_SHIFT,
+    Call,
     Event,
     Header,
+    Pool,
     Sample,
     Site,
     Task,
@@ -16,6 +18,7 @@ from fournil._native.table cimport PointerTable
 
 cdef enum:
     MAX_THREADS = 64
+    MAX_POOLS = 64
 
 cdef enum:
     # In tasks_by_address: this and a site, for a task that found no slot.
@@ -30,12 +33,15 @@ cdef class Ring:
     cdef Site *sites                    # threads with the GIL
     cdef Task *tasks                    # threads with the GIL
     cdef Thread *threads                # the thread itself, with the GIL
+    cdef Pool *pools                    # the thread of the pool's loop, with the GIL
     cdef Sample *samples                # places by atomic addition
     cdef Event *events                  # threads with the GIL
+    cdef Call *calls                    # threads with the GIL
     cdef char *text                     # places by atomic addition
     cdef size_t size
     cdef uint64_t events_mask
     cdef uint64_t samples_mask
+    cdef uint64_t calls_mask
     # Also in the header, but a forked child finds that emptied.
     cdef uint64_t text_size
     cdef uint64_t sites_count
@@ -59,6 +65,7 @@ cdef class Ring:
     cdef uint64_t ended_count
     cdef uint32_t last_task_id
     cdef uint32_t last_loop
+    cdef uint32_t last_pool
 
     cdef uint32_t write_text(self, const char *data, size_t length) noexcept nogil
     cdef uint32_t intern(self, str string) except? 0
@@ -68,6 +75,8 @@ cdef class Ring:
     cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0
     cdef int open_thread(self) except -2
     cdef void close_thread(self, int slot) noexcept
+    cdef int open_pool(self) except -2
+    cdef uint32_t subject_here(self) noexcept
     cdef void file_under_site(self, Task *slot) noexcept
     cdef void forget_task(self, void *task, uint64_t now) noexcept
     cdef int take_task_slot(self) except -2

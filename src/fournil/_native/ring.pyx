@@ -19,6 +19,8 @@ from fournil.record import layout as record_layout
 
 from fournil._native.layout cimport (
     KIND_SCRIPT,
+    POOL_CLOSED,
+    POOL_OPEN,
     RECORDING_HEADER_SIZE,
     RECORDING_VERSION,
     SITE_CALLBACK,
@@ -26,8 +28,10 @@ from fournil._native.layout cimport (
     THREAD_CLOSED,
     TASK_DESTROYED,
     THREAD_SCRIPT,
+    Call,
     Event,
     Header,
+    Pool,
     Sample,
     Site,
     Task,
@@ -72,6 +76,8 @@ for _size, _layout in (
     (sizeof(Site), record_layout.SITE),
     (sizeof(Task), record_layout.TASK),
     (sizeof(Thread), record_layout.THREAD),
+    (sizeof(Pool), record_layout.POOL),
+    (sizeof(Call), record_layout.CALL),
     (sizeof(Event), record_layout.EVENT),
     (sizeof(Sample), record_layout.SAMPLE),
 ):
@@ -108,6 +114,8 @@ def plan(size):
         "text": (size // 16, 1),
         "sites": (max(size // 48 // sizeof(Site), 256), sizeof(Site)),
         "threads": (MAX_THREADS, sizeof(Thread)),
+        "pools": (MAX_POOLS, sizeof(Pool)),
+        "calls": (power_of_two_below(size // 32 // sizeof(Call)), sizeof(Call)),
         "samples": (power_of_two_below(size // 16 // sizeof(Sample)), sizeof(Sample)),
         "events": (power_of_two_below(size // 2 // sizeof(Event)), sizeof(Event)),
     }
@@ -160,7 +168,7 @@ cdef class Ring:
         offset = RECORDING_HEADER_SIZE
         sections = plan(size)
         places = {}
-        for name in ("text", "sites", "tasks", "threads", "samples", "events"):
+        for name in ("text", "sites", "tasks", "threads", "pools", "samples", "events", "calls"):
             places[name] = offset
             count, each = sections[name]
             offset += (count * each + 63) // 64 * 64
@@ -168,10 +176,13 @@ cdef class Ring:
         self.sites = <Site *> (<char *> base + <size_t> places["sites"])
         self.tasks = <Task *> (<char *> base + <size_t> places["tasks"])
         self.threads = <Thread *> (<char *> base + <size_t> places["threads"])
+        self.pools = <Pool *> (<char *> base + <size_t> places["pools"])
+        self.calls = <Call *> (<char *> base + <size_t> places["calls"])
         self.samples = <Sample *> (<char *> base + <size_t> places["samples"])
         self.events = <Event *> (<char *> base + <size_t> places["events"])
         self.events_mask = sections["events"][0] - 1
         self.samples_mask = sections["samples"][0] - 1
+        self.calls_mask = sections["calls"][0] - 1
         self.text_size = sections["text"][0]
         self.sites_count = sections["sites"][0]
         self.tasks_count = sections["tasks"][0]
@@ -185,6 +196,8 @@ cdef class Ring:
         header.sites_offset, header.sites_count = places["sites"], sections["sites"][0]
         header.tasks_offset, header.tasks_count = places["tasks"], sections["tasks"][0]
         header.threads_offset, header.threads_count = places["threads"], sections["threads"][0]
+        header.pools_offset, header.pools_count = places["pools"], sections["pools"][0]
+        header.calls_offset, header.calls_count = places["calls"], sections["calls"][0]
         header.samples_offset, header.samples_count = places["samples"], sections["samples"][0]
         header.events_offset, header.events_count = places["events"], sections["events"][0]
         header.switch_interval_ns = switch_interval_ns
@@ -391,6 +404,38 @@ cdef class Ring:
     cdef void close_thread(self, int slot) noexcept:
         self.threads[slot].closed = ticks_now()
         self.threads[slot].state = THREAD_CLOSED
+
+    cdef int open_pool(self) except -2:
+        """Return the slot of a pool; -1 when all are taken by open ones."""
+        cdef int slot
+        cdef int found = -1
+        if self.header.pools_used < MAX_POOLS:
+            found = <int> self.header.pools_used
+            self.header.pools_used += 1
+        else:
+            for slot in range(MAX_POOLS):
+                if self.pools[slot].state == POOL_CLOSED and (
+                    found < 0 or self.pools[slot].closed < self.pools[found].closed
+                ):
+                    found = slot
+            if found < 0:
+                self.header.pools_dropped += 1
+                return -1
+            self.header.pools_recycled += 1
+            memset(&self.pools[found], 0, sizeof(Pool))
+        self.last_pool += 1
+        self.pools[found].number = self.last_pool
+        self.pools[found].state = POOL_OPEN
+        return found
+
+    cdef uint32_t subject_here(self) noexcept:
+        """Return the subject of the step that runs in this thread; 0: none does."""
+        cdef void *here = PyThreadState_Get()
+        cdef uint64_t slot
+        for slot in range(self.header.threads_used):
+            if self.states[slot] == here and slot != <uint64_t> self.script_slot:
+                return self.threads[slot].subject if self.threads[slot].begin else 0
+        return 0
 
     cdef void file_under_site(self, Task *slot) noexcept:
         """Add the totals of a task that ended to those of its code."""

@@ -7,15 +7,16 @@ while it is busy, whatever it does.
 
 Who writes what, each word in one store:
 
-- The worker: BEGAN, TAIL and the journal. An answer is written, then TAIL says so, then
+- The worker: BEGAN, TAIL, CPU and the journal. An answer is written, then TAIL says so, then
   the next call is begun: what BEGAN names and no answer tells of was running.
-- The parent: INTERRUPT, and `revoked`, one byte for each call that a worker may have. The worker
-  writes BEGAN first and then looks whether the call was revoked, and if so says that it skipped it;
-  the parent revokes it, waits for `SETTLED_S`, then looks at BEGAN: so that one of them sees the
-  other. A store is seen by other
-  processors within nanoseconds, though none says so by a fence: a millisecond is for ever. For
-  the same reason the parent reads of the journal, while its worker lives, only what TAIL counted
-  one look before.
+- The parent: INTERRUPT, COUNTS, and `revoked`, one byte for each call that a worker may have. The
+  worker writes BEGAN first and then looks whether the call was revoked, and if so says that it
+  skipped it; the parent revokes it, waits for `SETTLED_S`, then looks at BEGAN: so that one of them
+  sees the other. A store is seen by other processors within nanoseconds, though none says so by a
+  fence: a millisecond is for ever. For the same reason the parent reads of the journal, while its
+  worker lives, only what TAIL counted one look before.
+
+CPU is how many nanoseconds of the processor functions took while COUNTS was not 0.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from __future__ import annotations
 import mmap
 import os
 
-BEGAN, TAIL, INTERRUPT = range(3)
+BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)
 
 SLOTS = 1024
 """How many calls can be with a worker, taken back ones that it has not passed included."""

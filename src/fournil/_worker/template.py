@@ -53,7 +53,13 @@ class Template:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.numbers: dict[int, int] = {}  # of workers, by process
-        self.setup: dict[str, Any] = pickle.loads(control.recv(1 << 20))
+        try:
+            given = control.recv(1 << 20)
+        except ConnectionError:
+            given = b""
+        if not given:
+            os._exit(0)  # the parent is gone already
+        self.setup: dict[str, Any] = pickle.loads(given)
         self.prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def serve(self) -> NoReturn:
@@ -90,7 +96,10 @@ class Template:
 
     def answer(self) -> None:
         """Start a worker, or end with all of them when nobody is there to ask."""
-        message, descriptors, _, _ = socket.recv_fds(self.control, REQUEST.size, DESCRIPTORS)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.control, REQUEST.size, DESCRIPTORS)
+        except ConnectionError:  # of one that did not take all that it was told
+            message, descriptors = b"", []
         if not message:
             self.end()
         (number,) = REQUEST.unpack(message)

@@ -9,13 +9,13 @@ import sys
 import threading
 from collections import deque
 from contextvars import copy_context
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType, FrameType
 
 from fournil._worker import running
 from fournil._worker.failure import pack_error
 from fournil._worker.imports import after_import
-from fournil._worker.ledger import BEGAN, INTERRUPT, JOURNAL, SLOTS, Ledger
+from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, JOURNAL, SLOTS, Ledger
 from fournil._worker.packing import pack, refusal, unpack
 from fournil._worker.variables import set_values
 from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, SIZE, Answer, Ask
@@ -149,7 +149,7 @@ class Worker:
             self.answer(Answer.SKIPPED, 0, 0, number, b"", 0, 0)
             return
         called = value = error = None
-        began = perf_counter_ns()
+        began = cpu = 0
         try:
             try:
                 args = self.unpack(flags, buffers, body)
@@ -157,6 +157,9 @@ class Worker:
                 if type(called) is Unusable:
                     called.fail()
                 self.current = number
+                if self.words[COUNTS]:
+                    cpu = thread_time_ns()
+                began = perf_counter_ns()
                 if flags & KEYWORDS:
                     value = _with_keywords(called, *args)
                 else:
@@ -170,6 +173,9 @@ class Worker:
             self.current = 0
             error = raised
         ended = perf_counter_ns()
+        began = began or ended
+        if cpu:
+            self.words[CPU] += thread_time_ns() - cpu
         if type(value) is CoroutineType:
             error = running.refuse(called, value)
         args = called = None

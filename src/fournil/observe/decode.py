@@ -23,6 +23,8 @@ from fournil.observe.model import (
     Frame,
     Look,
     Meta,
+    Pool,
+    PoolCall,
     Recording,
     RunningStep,
     Script,
@@ -104,6 +106,8 @@ class _Decoder:
             tasks=self._tasks(),
             tasks_born=header["tasks_born"],
             threads=threads,
+            pools=self._pools(),
+            calls=self._calls(),
             blocked=(),
             script=None,
             looks=0,
@@ -117,6 +121,9 @@ class _Decoder:
                 tasks=header["tasks_dropped"],
                 loops=header["threads_dropped"],
                 closed_loops=header["threads_recycled"],
+                pools=header["pools_dropped"],
+                closed_pools=header["pools_recycled"],
+                calls=self._raw.calls_dropped,
                 forks=header["forks"],
                 signal_lost=header["watch_signal_lost"],
                 unanswered=header["watch_unanswered"],
@@ -332,6 +339,60 @@ class _Decoder:
             lag=type(lag)(*(t * self._clock.ns_per_tick / 1e9 for t in lag)),
             running=running,
         )
+
+    def _pools(self) -> tuple[Pool, ...]:
+        pools = [
+            self._pool(entry)
+            for entry in _entries(self._raw.pools, layout.POOL)
+            if entry["state"] in (kinds.POOL_OPEN, kinds.POOL_CLOSED)
+        ]
+        return tuple(sorted(pools, key=lambda pool: pool.number))
+
+    def _pool(self, entry: dict[str, Any]) -> Pool:
+        last_ns = self._clock.start_ns + self._clock.seconds(self._last_tick) * 1e9
+        return Pool(
+            number=entry["number"],
+            kind=self._text(entry["kind"]),
+            name=self._text(entry["name"]),
+            workers=entry["workers"],
+            open_s=max(0.0, (entry["closed"] or last_ns) - entry["opened"]) / 1e9,
+            is_open=entry["state"] == kinds.POOL_OPEN,
+            **{name: entry[name] for name in _COUNTS_OF_POOLS},
+            **{f"{name}_s": entry[name] / 1e9 for name in _TIMES_OF_POOLS},
+        )
+
+    def _calls(self) -> tuple[PoolCall, ...]:
+        start_ns = self._clock.start_ns
+
+        def seconds(moment: int) -> float | None:
+            return (moment - start_ns) / 1e9 if moment else None
+
+        calls = []
+        for entry in layout.CALL.iter_unpack(self._raw.calls):
+            queued, sent, began, ended, received, out, back, *who, pool, state, _ = entry
+            subject, site, worker = who
+            call = PoolCall(
+                queued_s=(queued - start_ns) / 1e9,
+                sent_s=seconds(sent),
+                began_s=seconds(began),
+                ended_s=seconds(ended),
+                received_s=seconds(received),
+                bytes_out=unpack_ticks(out),
+                bytes_back=unpack_ticks(back),
+                subject=subject,
+                site=site,
+                worker=self._text(worker) if worker else None,
+                pool=pool,
+                state=state,
+            )
+            calls.append(call)
+        return tuple(calls)
+
+
+_COUNTS_OF_POOLS = (
+    "calls", "done", "raised", "cancelled", "abandoned", "died", "ran", "bytes_out", "bytes_back",
+)  # fmt: skip
+_TIMES_OF_POOLS = ("waited", "out", "inside", "back", "longest", "cpu")
 
 
 def _entries(data: bytes, entry: layout.Layout) -> list[dict[str, Any]]:

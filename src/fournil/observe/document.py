@@ -31,6 +31,14 @@ never_retrieved     exceptions of tasks: [{function, file, line, count}]
 pending             tasks that did not end by themselves: [{ending, function, file, line,
                       count, tasks: [name], started_by}]; `ending` is pending, cancelled at
                       the end, or destroyed while pending
+pools               the busiest first: [{kind, name, workers, open_s, busy_share, calls, done,
+                      raised, cancelled, abandoned, died, in_flight, waited_s, travelled_s,
+                      ran_s, longest_s, cpu_s, bytes_out, bytes_back, most_at_once, worth_it,
+                      advice: {to, text, gain_s} or null}]
+                    times are sums over all calls that ran: until a worker was free, on the way
+                    there and back, in functions; `worth_it` says that they ran for longer than
+                    they travelled, or is null; an advice is larger pieces, to share, a thread, a
+                    process, more or fewer workers
 script              of a program without a loop: {watched_s, lines: [{class, file, line,
                       function, total_s}]} or null
 unseen              what found no room or was overwritten, as counts by name
@@ -47,6 +55,7 @@ from typing import Any
 from fournil.observe.endings import Unfinished
 from fournil.observe.findings import TASK, Finding, Report, Taker
 from fournil.observe.model import Frame, Recording, Script, Site, Thread
+from fournil.observe.pools import PoolFinding
 from fournil.observe.stacks import Ownership
 
 Document = dict[str, Any]
@@ -84,6 +93,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
             _place(site) | {"count": site.never_retrieved} for site in report.never_retrieved
         ],
         "pending": [_unfinished(group, recording) for group in report.unfinished],
+        "pools": [_pool(finding) for finding in report.pools],
         "script": _script(recording.script),
         "unseen": asdict(recording.unseen),
         "notes": list(report.notes),
@@ -167,6 +177,34 @@ def _unfinished(group: Unfinished, recording: Recording) -> Document:
         "count": len(group.tasks),
         "tasks": [task.name for task in group.tasks],
         "started_by": recording.describe(group.tasks[0].parent),
+    }
+
+
+def _pool(finding: PoolFinding) -> Document:
+    pool, advice = finding.pool, finding.advice
+    return {
+        "kind": pool.kind,
+        "name": pool.name,
+        "workers": pool.workers,
+        "open_s": pool.open_s,
+        "busy_share": pool.busy_share,
+        "calls": pool.calls,
+        "done": pool.done,
+        "raised": pool.raised,
+        "cancelled": pool.cancelled,
+        "abandoned": pool.abandoned,
+        "died": pool.died,
+        "in_flight": pool.in_flight,
+        "waited_s": pool.waited_s,
+        "travelled_s": pool.travelled_s,
+        "ran_s": pool.inside_s,
+        "longest_s": pool.longest_s,
+        "cpu_s": pool.cpu_s,
+        "bytes_out": pool.bytes_out,
+        "bytes_back": pool.bytes_back,
+        "most_at_once": finding.use.most,
+        "worth_it": finding.worth_it,
+        "advice": None if advice is None else advice._asdict(),
     }
 
 

@@ -9,6 +9,7 @@ from fournil.observe import blocked, endings
 from fournil.observe.advice import Advice
 from fournil.observe.model import BlockedGroup, Recording, Site, Task
 from fournil.observe.notes import notes
+from fournil.observe.pools import PoolFinding, find_pools
 from fournil.observe.whatif import Outcome
 from fournil.record.kinds import Kind
 
@@ -59,6 +60,7 @@ class Report:
     never_awaited: tuple[Site, ...]
     never_retrieved: tuple[Site, ...]
     unfinished: tuple[endings.Unfinished, ...]
+    pools: tuple[PoolFinding, ...]
     estimate: Outcome | None  # of following all advice
     notes: tuple[str, ...]
 
@@ -88,6 +90,7 @@ def find(recording: Recording, advise: Advise, estimate: Estimate) -> Report:
         never_awaited=tuple(sorted(never_awaited, key=lambda site: -site.never_awaited)),
         never_retrieved=tuple(sorted(never_retrieved, key=lambda site: -site.never_retrieved)),
         unfinished=tuple(endings.unfinished(recording)),
+        pools=tuple(find_pools(recording)),
         estimate=estimate(advised, recording) if advised else None,
         notes=tuple(notes(recording)),
     )

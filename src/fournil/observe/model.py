@@ -174,6 +174,67 @@ class RunningStep(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of workers, with the totals of its calls."""
+
+    number: int
+    kind: str  # the name of its class
+    name: str  # what its workers' names begin with
+    workers: int  # how many at most
+    open_s: float  # how long it was open, or has been
+    is_open: bool
+    calls: int  # that were given to it
+    done: int
+    raised: int
+    cancelled: int
+    abandoned: int
+    died: int  # calls that their worker died of
+    ran: int  # calls that came to their end in a worker; of these:
+    waited_s: float  # from when they were given to the pool until a worker was free for them
+    out_s: float  # on the way to a function's begin
+    inside_s: float  # in functions
+    back_s: float  # from a function's end until the loop took the outcome
+    longest_s: float  # in a function
+    cpu_s: float  # that the workers used
+    bytes_out: int
+    bytes_back: int
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls had not come to their end."""
+        ended = self.done + self.raised + self.cancelled + self.abandoned + self.died
+        return max(0, self.calls - ended)
+
+    @property
+    def travelled_s(self) -> float:
+        """How long all calls that ran were on their way, out and back."""
+        return self.out_s + self.back_s
+
+    @property
+    def busy_share(self) -> float:
+        """The share of the time of all its workers, while it was open, spent in functions."""
+        room_s = self.open_s * self.workers
+        return min(1.0, self.inside_s / room_s) if room_s > 0 else 0.0
+
+
+class PoolCall(NamedTuple):
+    """One entry of the calls' ring: a call that came to its end, one way or the other."""
+
+    queued_s: float
+    sent_s: float | None  # None, as in what follows: it did not come so far, or does not travel
+    began_s: float | None
+    ended_s: float | None
+    received_s: float | None
+    bytes_out: int
+    bytes_back: int
+    subject: int  # whose step gave it to the pool; 0: not known
+    site: int  # of the function
+    worker: str | None
+    pool: int  # Pool.number, its lowest 16 bits
+    state: int  # kinds.CALL_*
+
+
+@dataclass(frozen=True, slots=True)
 class BlockedStep:
     """A step that ran for the threshold or longer."""
 
@@ -300,6 +361,9 @@ class Unseen:
     closed_loops: int = 0  # closed loops whose slot was used again
     forks: int = 0  # forked children, which are not recorded
     signal_lost: int = 0  # the signal that the program took from the watch
+    pools: int = 0  # pools that found no slot
+    closed_pools: int = 0  # closed pools whose slot was used again
+    calls: int = 0  # calls of pools that were overwritten
     unanswered: int = 0  # requests for a stack that the thread did not answer in time
 
 
@@ -319,6 +383,9 @@ class Recording:
     """The tasks that have a slot: all that are pending, and the latest that ended."""
     tasks_born: int
     threads: Mapping[int, Thread]
+    pools: tuple[Pool, ...]  # in the order in which they were opened
+    calls: tuple[PoolCall, ...]
+    """The calls of pools that are left, in the order in which they came to their ends."""
     blocked: tuple[BlockedStep, ...]  # in the order in which they began
     script: Script | None  # only for a program that ran no loop
     looks: int  # how often the watch looked

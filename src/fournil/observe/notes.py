@@ -69,6 +69,15 @@ def _about_room(recording: Recording) -> Iterator[str]:
         yield f"{count(unseen.loops, 'loop')} found no room and were not recorded."
     if unseen.closed_loops:
         yield f"{count(unseen.closed_loops, 'closed loop')} gave room to others: not shown."
+    if unseen.calls:
+        yield (
+            f"The {count(unseen.calls, 'oldest call')} of pools were overwritten: totals are "
+            "whole, how many ran at a time rests on what is left."
+        )
+    if unseen.pools:
+        yield f"{count(unseen.pools, 'pool')} found no room and were not recorded."
+    if unseen.closed_pools:
+        yield f"{count(unseen.closed_pools, 'closed pool')} gave room to others: not shown."
     if unseen.forks:
         children = count(unseen.forks, "forked child", "forked children")
         yield f"{children} of the program were not recorded."

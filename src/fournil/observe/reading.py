@@ -43,10 +43,13 @@ class RawRecording:
     sites: bytes
     tasks: bytes
     threads: bytes
+    pools: bytes
     samples: bytes
     events: bytes
+    calls: bytes
     samples_dropped: int
     events_dropped: int
+    calls_dropped: int
     alive: bool  # the program that writes it runs still
 
 
@@ -127,8 +130,10 @@ def _read_sections(name: str, read: Read, size: int) -> RawRecording:
     threads = slots("threads", layout.THREAD, header["threads_count"])
     tasks = slots("tasks", layout.TASK, header["tasks_used"] + 1)
     sites = slots("sites", layout.SITE, header["sites_used"] + 1)
+    pools = slots("pools", layout.POOL, header["pools_used"])
     samples, samples_dropped = _read_ring(read, header, "samples", layout.SAMPLE)
     events, events_dropped = _read_ring(read, header, "events", layout.EVENT)
+    calls, calls_dropped = _read_ring(read, header, "calls", layout.CALL)
     # Text is never overwritten; read last, it has all that the entries above refer to.
     text = read(header["text_offset"], header["text_size"])
     return RawRecording(
@@ -137,10 +142,13 @@ def _read_sections(name: str, read: Read, size: int) -> RawRecording:
         sites=sites,
         tasks=tasks,
         threads=threads,
+        pools=pools,
         samples=_known(samples, layout.SAMPLE, _SAMPLE_KINDS),
         events=_known(events, layout.EVENT, _EVENT_KINDS),
+        calls=calls,
         samples_dropped=samples_dropped,
         events_dropped=events_dropped,
+        calls_dropped=calls_dropped,
         alive=False,
     )
 
@@ -251,6 +259,8 @@ _ENTRIES = {
     "sites": layout.SITE,
     "tasks": layout.TASK,
     "threads": layout.THREAD,
+    "pools": layout.POOL,
     "samples": layout.SAMPLE,
     "events": layout.EVENT,
+    "calls": layout.CALL,
 }

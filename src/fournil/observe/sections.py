@@ -11,6 +11,7 @@ from fournil.observe.endings import Ending, Unfinished
 from fournil.observe.findings import TASK, Finding, Report, Taker
 from fournil.observe.model import Blocker, Frame, Meta, Site
 from fournil.observe.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
+from fournil.observe.pools import PoolFinding, title as pool_title
 from fournil.observe.stacks import Ownership
 from fournil.observe.words import clean, count, seconds, share
 
@@ -70,6 +71,7 @@ class _Sections:
         yield self._loops()
         yield self._blocked()
         yield self._estimate()
+        yield self._pools()
         yield self._script()
         yield self._takers()
         yield self._leftovers()
@@ -211,6 +213,50 @@ class _Sections:
         mended = Span(f"with this advice{roughly}", Role.GOOD)
         yield self._row([mended], *(Span(seconds(value), Role.GOOD) for value in then))
 
+    def _pools(self) -> Iterator[Line]:
+        found = self._report.pools
+        if not found:
+            return
+        yield self._header(
+            "Pools, with a call's mean times", "busy", "calls", "waited", "travelled", "ran"
+        )
+        for number, finding in enumerate(found[:GROUPS]):
+            if number:
+                yield ()
+            yield from self._pool(finding)
+        if (more := len(found) - GROUPS) > 0:
+            text = Span(f"and {count(more, 'pool')} more, with less each", Role.DIM)
+            yield row([text], (), self._view.width, INDENT)
+
+    def _pool(self, finding: PoolFinding) -> Iterator[Line]:
+        pool, ran = finding.pool, max(1, finding.pool.ran)
+        yield self._row(
+            [
+                Span(clean(pool_title(pool)), Role.STRONG),
+                Span(f"  {count(pool.workers, 'worker')}", Role.DIM),
+            ],
+            share(pool.busy_share),
+            f"{pool.calls:,}",
+            seconds(pool.waited_s / ran),
+            seconds(pool.travelled_s / ran),
+            seconds(pool.inside_s / ran),
+        )
+        if outcomes := ", ".join(_outcomes(finding)):
+            yield self._detail("of them", Span(outcomes))
+        if finding.worth_it is not None:
+            spent = f"calls ran for {seconds(pool.inside_s)} in all and travelled for "
+            spent += seconds(pool.travelled_s)
+            if finding.worth_it:
+                yield self._detail("worth it", Span(spent))
+            else:
+                yield self._detail("", Span("not worth it: ", Role.BAD), Span(spent))
+        if finding.advice:
+            lead = Span("→ ", Role.GOOD)
+            text = finding.advice.text
+            yield from paragraph(clean(text), self._view.width, DETAILS, Role.GOOD, lead)
+            if finding.advice.gain_s >= self._recording.threshold_s:
+                yield self._detail("gain", Span(f"up to {seconds(finding.advice.gain_s)}"))
+
     def _script(self) -> Iterator[Line]:
         script, threshold_s = self._recording.script, self._recording.threshold_s
         if script is None:
@@ -344,6 +390,20 @@ class _Sections:
         end = text[-PATH_WIDTH + 1 :]
         # Whole names, unless the file's own is too long.
         return "…" + end[max(0, end.find("/")) :]
+
+
+def _outcomes(finding: PoolFinding) -> Iterator[str]:
+    """Yield how calls ended that did not return, in words."""
+    pool = finding.pool
+    for number, what in (
+        (pool.raised, "raised"),
+        (pool.cancelled, "cancelled"),
+        (pool.abandoned, "abandoned"),
+        (pool.died, "killed their worker"),
+        (pool.in_flight, "did not end"),
+    ):
+        if number:
+            yield f"{number:,} {what}"
 
 
 def _role(blocker: Blocker | None) -> Role:

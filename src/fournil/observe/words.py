@@ -51,6 +51,18 @@ def share(value: float) -> str:
     return f"{percent:.0f} %"
 
 
+def size(value: int) -> str:
+    """Return a number of bytes in the unit that suits it.
+
+    >>> [size(n) for n in (0, 999, 1500, 2_500_000, 256_000_000)]
+    ['0 B', '999 B', '1.5 kB', '2.5 MB', '256 MB']
+    """
+    for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if value >= 10**power:
+            return _one_or_none(value / 10**power, unit)
+    return f"{value} B"
+
+
 def count(value: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun.
 

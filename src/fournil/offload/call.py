@@ -35,6 +35,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         queued_ns, sent_ns, began_ns, ended_ns, received_ns: its timeline, on the clock of
             `time.perf_counter_ns`; 0 where it has not come so far, and `sent_ns` where calls do
             not travel.
+        bytes_out, bytes_back: how many its arguments and its outcome took on the way.
+        subject: who called, as the recorder names it; 0: not known.
     """
 
     __slots__ = (
@@ -42,6 +44,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "args",
         "awaiting",  # what `send` goes on with
         "began_ns",
+        "bytes_back",
+        "bytes_out",
         "cancelling",  # somebody wants it cancelled, and it was taken
         "context",
         "ended_ns",
@@ -52,6 +56,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "queued_ns",
         "received_ns",
         "sent_ns",
+        "subject",
         # One byte, of no interest to the collector; whoever pops it, the kind of pool to have a
         # worker run the call or the loop to drop it, decides what becomes of the call.
         "ticket",
@@ -76,6 +81,9 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     began_ns: int
     ended_ns: int
     received_ns: int
+    bytes_out: int
+    bytes_back: int
+    subject: int
 
     def cancel(self, msg: object = None) -> bool:
         """Drop the call if it was not taken; else ask its pool what can be done.
@@ -147,4 +155,5 @@ def new_call(
     call.cancelling = call.abandoned = False
     call.queued_ns = perf_counter_ns()
     call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0
+    call.bytes_out = call.bytes_back = call.subject = 0
     return call

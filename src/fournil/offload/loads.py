@@ -17,7 +17,7 @@ from fournil._worker.places import (
     size_of,
     views_at,
 )
-from fournil._worker.wire import ASK, LARGEST, SIZE, Answer, Ask
+from fournil._worker.wire import ASK, ELSEWHERE, LARGEST, SIZE, Answer, Ask
 from fournil.errors import PoolError
 from fournil.offload import shared
 
@@ -105,6 +105,7 @@ class Loads:
         flags |= more
         places, copied = self._split(parts, records)
         load = Load(call, function, flags, body, places, copied, size_of(copied))
+        call.bytes_out = load.size + (0 if more & ELSEWHERE else len(body))
         if not copied:
             self._append(load, None, records)
             return
@@ -114,11 +115,11 @@ class Loads:
             fill(segment, copied)
             self._append(load, segment, records)
             return
-        from fournil.offload.threads import to_thread
+        from fournil.offload.threads import run_unseen
 
         self._process.desk.loading += 1
         number = 0 if segment is not None else self._lender.number()
-        filled = to_thread(_filled, segment, number, load.size, copied)
+        filled = run_unseen(_filled, segment, number, load.size, copied)
         filled.add_done_callback(lambda filled: self._loaded(load, filled))
 
     def _shared_place(self, part: memoryview, records: list[bytes]) -> bytes | None:

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil._worker.running import name_of
-from fournil.errors import PoolClosedError, PoolError
+from fournil.errors import PoolClosedError, PoolError, WorkerDied
 from fournil.offload.call import NO_KWARGS, Call, new_call
+from fournil.record import hook, kinds
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,6 +30,9 @@ R = TypeVar("R")
 A = TypeVar("A")
 B = TypeVar("B")
 Items = Iterable[A] | AsyncIterable[A]
+
+LOOK_AT_CPU_NS = 10_000_000
+"""So often at most it is looked at what the workers of a pool that is recorded use of the CPU."""
 
 _process = os.getpid()
 
@@ -89,8 +93,9 @@ class Pool(abc.ABC):
     it is closed at the end of the block: after all its calls, or, when the block is left by an
     exception, by cancelling them.
 
-    A kind of pool provides `_start`, `_submit`, `_cancel`, `_stop` and `_workers`, and, where
-    what is here does not do, `_join` and `_waiting`. It may count on these:
+    A kind of pool provides `_kind`, what reports call it; `name`, what its workers' names begin
+    with; `_start`, `_submit`, `_cancel`, `_stop`, `_workers` and `_cpu_ns`; and, where what is here
+    does not do, `_join` and `_waiting`. It may count on these:
 
     - All are called in the thread of `self._loop`, while it runs, but for the `_stop` of a pool
       that was thrown away open: then nothing else uses the pool any more.
@@ -112,6 +117,9 @@ class Pool(abc.ABC):
         workers: how many workers there are at most.
     """
 
+    name: str
+    _kind: str
+
     _calls_a_worker = 2
     """How many calls `map` has in flight for each worker unless told: one runs, one waits."""
 
@@ -128,6 +136,10 @@ class Pool(abc.ABC):
         self._idle: asyncio.Future[None] | None = None
         self._executors: weakref.WeakSet[PoolExecutor] = weakref.WeakSet()
         self._done = self._failed = self._cancelled = self._abandoned = 0
+        # The recorder's side of the pool, None while none is on; and what it was begun by.
+        self._record: hook.PoolRecord | None = None
+        self._recorded_by: object = None
+        self._cpu_noted_ns = self._cpu_looked_ns = 0
 
     # What its user calls.
 
@@ -294,8 +306,12 @@ class Pool(abc.ABC):
                 await asyncio.shield(self._idle)
         finally:
             self.cancel()
+            self._note_cpu()
             if self._loop is not None:
                 self._stop()
+        if self._record is not None and not self._in_flight:
+            self._record.close()
+            self._record = None
         if self._loop is not None:
             await self._join()
 
@@ -363,15 +379,49 @@ class Pool(abc.ABC):
             loop = self._loop
             assert loop is not None
         call: Call[R] = new_call(self, function, args, kwargs, loop)
+        if hook.open_pool is not self._recorded_by:
+            self._follow_recorder()
         self._submit(call)
+        if self._record is not None:
+            call.subject = self._record.queued()
         self._in_flight.add(call)
         return call
+
+    def _follow_recorder(self) -> None:
+        """A recording began or ended: begin to be recorded, or be so no more."""
+        self._recorded_by = opened = hook.open_pool
+        self._record = opened and opened(self._kind, self.name, self.workers)
+        self._cpu_noted_ns = self._cpu_ns()
+
+    def _note(self, call: Call[Any], state: int) -> None:
+        """Have a call recorded that has come to its end."""
+        if self._record is not None and hook.open_pool is self._recorded_by:
+            times = call.queued_ns, call.sent_ns, call.began_ns, call.ended_ns, call.received_ns
+            if call.received_ns - self._cpu_looked_ns > LOOK_AT_CPU_NS:
+                self._cpu_looked_ns = call.received_ns
+                self._note_cpu()
+            self._record.ended(
+                call.function,
+                call.worker,
+                call.subject,
+                state,
+                times,
+                call.bytes_out,
+                call.bytes_back,
+            )
+
+    def _note_cpu(self) -> None:
+        """Have recorded what the workers used of the CPU since this was last done."""
+        if self._record is not None:
+            before, self._cpu_noted_ns = self._cpu_noted_ns, self._cpu_ns()
+            self._record.used(max(0, self._cpu_noted_ns - before))
 
     def _drop(self, call: Call[Any]) -> None:
         """Cancel a call that will never run."""
         # It may stand in a queue until a worker comes to it.
         call.args, call.kwargs = (), NO_KWARGS
         self._cancelled += 1
+        self._note(call, kinds.CALL_CANCELLED)
         call.let_go()
         self._left(call)
 
@@ -393,13 +443,17 @@ class Pool(abc.ABC):
             return
         if error is None and not call.cancelling:
             self._done += 1
+            self._note(call, kinds.CALL_DONE)
             call.set_result(value)
         elif call.cancelling and (error is None or isinstance(error, asyncio.CancelledError)):
             self._cancelled += 1
+            self._note(call, kinds.CALL_CANCELLED)
             call.let_go()
         else:
             assert error is not None
             self._failed += 1
+            died = isinstance(error, WorkerDied) and not call.ended_ns
+            self._note(call, kinds.CALL_DIED if died else kinds.CALL_RAISED)
             call.set_exception(_as_a_future_takes_it(call, error))
         self._left(call)
 
@@ -408,6 +462,7 @@ class Pool(abc.ABC):
         call.abandoned = True
         self._cancelled += 1
         self._abandoned += 1
+        self._note(call, kinds.CALL_ABANDONED)
         call.let_go()
         self._left(call)
 
@@ -460,6 +515,13 @@ class Pool(abc.ABC):
     @abc.abstractmethod
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         """Return what each worker did so far."""
+
+    @abc.abstractmethod
+    def _cpu_ns(self) -> int:
+        """Return how long the workers used the CPU for calls so far, as far as is known.
+
+        Asked while the pool is recorded: workers need not count else.
+        """
 
 
 def whole(what: str, number: object) -> int:

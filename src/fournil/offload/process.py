@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker.failure import unpack_error
-from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
+from fournil._worker.ledger import BEGAN, COUNTS, INTERRUPT, SLOTS
 from fournil._worker.packing import pack, pack_args, refusal, unpack
 from fournil._worker.running import name_of
 from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
@@ -48,6 +48,7 @@ class Process:
         self.channel = Channel(self.loop, self.answered, self.read)
         self.desk: Desk[Call[Any]] = pool._dispatch.add_worker(number)
         self.words = self.channel.ledger.words
+        self.words[COUNTS] = pool._record is not None
         self.known: set[int] = set()  # functions
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.loads = Loads(self)
@@ -81,6 +82,7 @@ class Process:
         if call.done():
             return  # cancelled, while it was in the queue
         call.take()
+        call.sent_ns = perf_counter_ns()
         try:
             function = self.pool._functions.get(call.function)
             try:
@@ -95,6 +97,7 @@ class Process:
         except Exception as error:
             self.loop.call_soon(self.pool._ended, call, None, error, perf_counter_ns())
             return
+        call.bytes_out = len(body)
         if big or len(body) > LARGEST:
             self.loads.send(call, function, flags, body, big, records)
         else:
@@ -114,7 +117,6 @@ class Process:
         self.channel.ledger.revoked[number % SLOTS] = 0
         if function.number not in self.known:
             self.know(function, records)
-        call.sent_ns = perf_counter_ns()
         records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
         return number
 
@@ -207,9 +209,11 @@ class Process:
                 return
             error: BaseException | None = None
             value = None
+            call.bytes_back = len(body)
             try:
                 if buffers:
                     body, views = self.loads.views(flags, buffers, body)
+                    call.bytes_back = len(body) + sum(view.nbytes for view in views)
                     value = unpack(body, views)
                 elif body != NONE:
                     value = unpack(body, [])

@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from fournil._worker.ledger import BEGAN, SETTLED_S, SLOTS
+from fournil._worker.ledger import BEGAN, COUNTS, CPU, SETTLED_S, SLOTS
 from fournil._worker.packing import pack, refusal
 from fournil._worker.variables import values_of
 from fournil.errors import PoolError
@@ -76,6 +76,8 @@ class ProcessPool(Pool):
         [0, 1, 4, 9]
     """
 
+    _kind = "ProcessPool"
+
     def __init__(
         self,
         workers: int | None = None,
@@ -126,6 +128,7 @@ class ProcessPool(Pool):
         self._processes: dict[int, Process] = {}
         self._template: Template | None = None
         self._started = 0  # workers, ever
+        self._cpu_of_ended_ns = 0  # workers
         self._failed_starts = 0
         self._broken: Callable[[], BaseException] | None = None
         self._pumps = False  # `_pump` is called soon
@@ -234,6 +237,16 @@ class ProcessPool(Pool):
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(process.statistics() for process in self._processes.values())
 
+    def _follow_recorder(self) -> None:
+        super()._follow_recorder()
+        for process in self._processes.values():
+            process.words[COUNTS] = self._record is not None
+
+    def _cpu_ns(self) -> int:
+        return self._cpu_of_ended_ns + sum(
+            process.words[CPU] for process in self._processes.values()
+        )
+
     # Workers.
 
     def _start_template(self) -> None:
@@ -328,6 +341,7 @@ class ProcessPool(Pool):
             call.worker = process.name
             error = asyncio.CancelledError() if call.cancelling else death_of(process, call, status)
             self._ended(call, None, error, perf_counter_ns())
+        self._cpu_of_ended_ns += process.words[CPU]
         process.close()
         if not process.ready and not self._stopped:
             self._failed_starts += 1

@@ -39,7 +39,17 @@ THREAD_SCRIPT = 2
 THREAD_CLOSED = 3
 
 SITE_COROUTINE = 1  # tasks run it
-SITE_CALLBACK = 2  # the loop calls it
+SITE_CALLBACK = 2  # the loop, or a pool's worker, calls it
+
+POOL_FREE = 0
+POOL_OPEN = 1
+POOL_CLOSED = 2
+
+CALL_DONE = 1
+CALL_RAISED = 2
+CALL_CANCELLED = 3
+CALL_ABANDONED = 4  # nobody waited for its end
+CALL_DIED = 5  # its worker died of it
 
 
 class SampleKind(IntEnum):

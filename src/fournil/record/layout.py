@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 MAGIC = b"FOURNIL\n"
-VERSION = 1
+VERSION = 2
 DEFAULT_SIZE = 32 << 20
 MINIMUM_SIZE = 2 << 20
 
@@ -97,10 +97,14 @@ HEADER = Layout(
     tasks_count="Q",
     threads_offset="Q",
     threads_count="Q",
+    pools_offset="Q",
+    pools_count="Q",
     samples_offset="Q",
     samples_count="Q",
     events_offset="Q",
     events_count="Q",
+    calls_offset="Q",
+    calls_count="Q",
     # Counters: all that was ever written, so that what is missing can be counted.
     text_used="Q",  # bytes asked for; more than text_size when it was full
     text_dropped="Q",  # strings that found no room
@@ -113,8 +117,12 @@ HEADER = Layout(
     threads_used="Q",
     threads_dropped="Q",  # loops that found no slot
     threads_recycled="Q",  # closed loops whose slot was used again
+    pools_used="Q",
+    pools_dropped="Q",  # pools that found no slot
+    pools_recycled="Q",  # closed pools whose slot was used again
     samples_head="Q",
     events_head="Q",
+    calls_head="Q",
     forks="Q",  # forked children, which are not recorded
     # The signal by which the watch asks a thread for its stack; 0 when the program took it.
     watch_signal="I",
@@ -183,6 +191,54 @@ THREAD = Layout(
     turns=f"{TURN_BUCKETS}Q",  # how many turns lasted how long: units.turn_bucket
 )
 
+# Times of pools and calls are nanoseconds of CLOCK_MONOTONIC, which workers have as well.
+
+POOL = Layout(
+    "Pool",
+    state="I",  # kinds.POOL_*
+    kind="I",  # text: the name of its class
+    name="I",  # text: what its workers' names begin with
+    workers="I",  # how many at most
+    number="I",  # counts pools from 1
+    reserved="I",
+    opened="Q",
+    closed="Q",  # 0: open
+    calls="Q",  # that were given to it
+    done="Q",
+    raised="Q",
+    cancelled="Q",
+    abandoned="Q",
+    died="Q",
+    # Sums over the calls that ran.
+    ran="Q",  # how many
+    waited="Q",  # from when they were given to the pool until a worker was free for them
+    out="Q",  # from then on, or since they were sent, until the function began
+    inside="Q",  # in functions
+    back="Q",  # from a function's end until the loop took the outcome, others' left out
+    longest="Q",  # in a function
+    cpu="Q",  # that the workers used
+    bytes_out="Q",
+    bytes_back="Q",
+)
+
+CALL = Layout(
+    "Call",
+    # 0 where it did not come so far, and `sent` where calls do not travel.
+    queued="Q",
+    sent="Q",
+    began="Q",
+    ended="Q",
+    received="Q",
+    bytes_out="I",  # units.unpack_ticks
+    bytes_back="I",  # units.unpack_ticks
+    subject="I",  # the subject of the step that gave it to the pool; 0: not known
+    site="I",  # of the function
+    worker="I",  # text
+    pool="H",  # the lowest bits of the pool's number
+    state="B",  # kinds.CALL_*
+    spare="B",
+)
+
 EVENT = Layout(
     "Event",
     begin="Q",  # tick
@@ -220,4 +276,4 @@ SAMPLE = Layout(
     delay="Q",
 )
 
-LAYOUTS = (HEADER, SITE, TASK, THREAD, EVENT, SAMPLE)
+LAYOUTS = (HEADER, SITE, TASK, THREAD, POOL, EVENT, SAMPLE, CALL)

@@ -1,0 +1,22 @@
+from libc.stdint cimport uint64_t
+
+from fournil._native.layout cimport Pool
+from fournil._native.ring cimport Ring
+
+
+cdef class PoolRecord:
+    # All of it belongs to the thread of the pool's loop.
+    cdef Ring ring
+    cdef Pool *pool                     # NULL: it found no slot, or is closed
+    cdef dict free_since                # by worker: when its last call ended, ns
+    cdef uint64_t received              # when the loop took the last outcome, ns
+
+    cdef int add(
+        self,
+        str worker,
+        uint64_t sent,
+        uint64_t queued,
+        uint64_t began,
+        uint64_t ended,
+        uint64_t received,
+    ) except -1

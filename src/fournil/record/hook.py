@@ -1,0 +1,48 @@
+"""Where pools, which work on any event loop, find the recorder that is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class PoolRecord(Protocol):
+    """The recorder's side of one pool; all of it belongs to the thread of the pool's loop."""
+
+    def queued(self) -> int:
+        """A call is given to the pool; return the subject of the step that does so."""
+
+    def ended(
+        self,
+        function: object,
+        worker: str | None,
+        subject: int,
+        state: int,
+        times: tuple[int, int, int, int, int],
+        bytes_out: int,
+        bytes_back: int,
+    ) -> None:
+        """A call has come to its end.
+
+        Args:
+            function: what was called.
+            worker: who ran it; None: nobody did.
+            subject: what `queued` returned.
+            state: one of kinds.CALL_*.
+            times: when it was queued, sent, begun, ended and received, as in layout.CALL.
+            bytes_out, bytes_back: of its arguments and of its outcome.
+        """
+
+    def used(self, cpu_ns: int) -> None:
+        """The pool's workers used the CPU for so long, since this was last told."""
+
+    def close(self) -> None:
+        """The pool has ended."""
+
+
+open_pool: Callable[[str, str, int], PoolRecord] | None = None
+"""Begins the record of a pool: its class, what its workers are called, how many there are.
+
+None while no recorder is on. Written by the recorder with the GIL held; a pool begins anew when it
+finds another one here than before.
+"""

@@ -1,0 +1,220 @@
+"""What a recording says of pools, of each kind, on each loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fournil
+from fournil.observe.decode import decode
+from fournil.observe.model import Pool, PoolCall, Recording
+from fournil.observe.reading import read_file
+from fournil.record import kinds
+from tests.offload.kinds import Gate, Run, double, fail, use_cpu
+
+Make = Callable[..., fournil.Pool]
+Gates = Callable[[], Gate]
+Record = Callable[[Callable[[], Awaitable[Any]]], Recording]
+
+
+@pytest.fixture
+def record(run: Run, tmp_path: Path) -> Record:
+    """Run a coroutine function with a recorder on; return what was recorded."""
+    path = tmp_path / "pools.fournil"
+
+    def record(main: Callable[[], Awaitable[Any]]) -> Recording:
+        with fournil.Recorder(path):
+            run(main)
+        return decode(read_file(str(path)))
+
+    return record
+
+
+def only(recording: Recording) -> tuple[Pool, list[PoolCall]]:
+    (pool,) = recording.pools
+    assert {call.pool for call in recording.calls} <= {pool.number}
+    return pool, list(recording.calls)
+
+
+def test_calls(record: Record, make: Make) -> None:
+    made: list[fournil.Pool] = []
+
+    async def main() -> None:
+        async with make(workers=2) as pool:
+            made.append(pool)
+            assert await pool.run(double, 4) == 8
+            with pytest.raises(LookupError):
+                await pool.run(fail, "told")
+            await asyncio.gather(*(pool.run(time.sleep, 0.002) for _ in range(20)))
+
+    recording = record(main)
+    pool, calls = only(recording)
+    assert (pool.kind, pool.workers) == (type(made[0]).__name__, 2)
+    assert (pool.calls, pool.ran, pool.done, pool.raised, pool.in_flight) == (22, 22, 21, 1, 0)
+    assert not pool.is_open
+    assert 0.02 < pool.inside_s < 2 * pool.open_s
+    assert pool.longest_s >= 0.002
+    assert min(pool.waited_s, pool.out_s, pool.back_s, pool.cpu_s) >= 0
+    assert len(calls) == 22
+    names = {worker.name for worker in made[0].statistics().workers} or None
+    for call in calls:
+        moments = call.queued_s, call.sent_s, call.began_s, call.ended_s, call.received_s
+        came = [moment for moment in moments if moment is not None]
+        assert len(came) >= 4
+        assert came == sorted(came)
+        assert call.worker is not None
+        assert names is None or call.worker in names
+    sites = [recording.sites[call.site].function for call in calls]
+    assert sites[:2] == ["double", "fail"]
+    assert set(sites[2:]) == {"time.sleep"}
+    states = [call.state for call in calls]
+    assert states == [kinds.CALL_DONE, kinds.CALL_RAISED, *[kinds.CALL_DONE] * 20]
+
+
+def test_who_called(record: Record, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            await asyncio.create_task(one(pool), name="caller")
+
+    async def one(pool: fournil.Pool) -> None:
+        await pool.run(double, 1)
+
+    recording = record(main)
+    _, (call,) = only(recording)
+    # Other loops say nothing of their steps.
+    assert recording.describe(call.subject) in (None, "caller (test_who_called.<locals>.one)")
+    assert bool(recording.loops) == (call.subject != 0)
+
+
+def test_calls_that_are_cancelled(record: Record, make: Make, gates: Gates) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            gate = gates()
+            running = pool.run(gate.wait_unless_cancelled)
+            waiting = [pool.run(double, 1) for _ in range(3)]
+            await gate.until_reached()
+            calls: list[asyncio.Future[Any]] = [*waiting, running]
+            for call in calls:
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await call
+
+    pool, calls = only(record(main))
+    assert (pool.calls, pool.cancelled, pool.in_flight) == (4, 4, 0)
+    assert {call.state for call in calls} == {kinds.CALL_CANCELLED}
+    assert [call.began_s is None for call in calls].count(True) == 3
+    assert pool.ran == 1
+
+
+def test_what_the_workers_use_of_the_cpu(record: Record, make: Make) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            await pool.run(time.sleep, 0.05)
+            await pool.run(use_cpu, 0.1)
+
+    pool, _ = only(record(main))
+    assert 0.1 <= pool.cpu_s <= pool.inside_s
+
+
+def test_a_recorder_that_begins_and_ends_while_a_pool_is_used(
+    run: Run, make: Make, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            await pool.run(double, 1)
+            with fournil.Recorder(tmp_path / "first"):
+                await pool.run(double, 1)
+                left = pool.run(double, 1)
+            await left
+            await pool.run(double, 1)
+            with fournil.Recorder(tmp_path / "second"):
+                await asyncio.gather(*(pool.run(double, n) for n in range(5)))
+
+    run(main)
+    first, calls = only(decode(read_file(str(tmp_path / "first"))))
+    assert (first.calls, first.done, first.in_flight, len(calls)) == (2, 1, 1, 1)
+    second, calls = only(decode(read_file(str(tmp_path / "second"))))
+    assert (second.calls, second.done, second.in_flight, len(calls)) == (5, 5, 0, 5)
+
+
+def test_more_pools_than_there_is_room_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        pools = [fournil.ThreadPool(workers=1) for _ in range(70)]
+        for pool in pools:
+            assert await pool.run(double, 2) == 4
+        for pool in pools:
+            await pool.close()
+        for _ in range(10):
+            async with fournil.ThreadPool(workers=1) as pool:
+                assert await pool.run(double, 2) == 4
+
+    with fournil.Recorder(tmp_path / "many"):
+        fournil.run(main())
+    recording = decode(read_file(str(tmp_path / "many")))
+    assert (recording.unseen.pools, recording.unseen.closed_pools) == (6, 10)
+    assert len(recording.pools) == 64
+    assert len(recording.calls) == 74
+    assert {pool.done for pool in recording.pools} == {1}
+
+
+def test_the_death_of_a_worker(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fournil.ProcessPool(workers=1) as pool:
+            with pytest.raises(fournil.WorkerDied):
+                await pool.run(os._exit, 3)
+            assert await pool.run(double, 2) == 4
+
+    with fournil.Recorder(tmp_path / "died"):
+        fournil.run(main())
+    pool, calls = only(decode(read_file(str(tmp_path / "died"))))
+    assert (pool.calls, pool.died, pool.done, pool.raised) == (2, 1, 1, 0)
+    assert [call.state for call in calls] == [kinds.CALL_DIED, kinds.CALL_DONE]
+    assert calls[0].worker == "fournil process 1"
+
+
+def test_bytes(tmp_path: Path) -> None:
+    large = bytes(3_000_000)
+
+    async def main() -> None:
+        async with fournil.ProcessPool(workers=1) as pool:
+            assert len(await pool.run(bytes, large)) == len(large)
+            assert await pool.run(len, b"1234") == 4
+            shared = fournil.share(np.zeros(3_000_000, np.uint8))
+            assert await pool.run(len, shared) == len(large)
+
+    with fournil.Recorder(tmp_path / "bytes"):
+        fournil.run(main())
+    pool, calls = only(decode(read_file(str(tmp_path / "bytes"))))
+    there, small, shared = calls
+    assert 3_000_000 <= there.bytes_out < 3_010_000
+    assert 3_000_000 <= there.bytes_back < 3_010_000
+    assert 4 <= small.bytes_out < 100
+    assert 0 < shared.bytes_out < 1000
+    assert pool.bytes_out == sum(call.bytes_out for call in calls)
+
+
+def test_an_abandoned_call(tmp_path: Path, gates: Gates) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(workers=1, abandon_on_cancel=True) as pool:
+            gate = gates()
+            call = pool.run(gate.wait)
+            await gate.until_reached()
+            call.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await call
+            gate.open()
+            assert await pool.run(double, 1) == 2
+
+    with fournil.Recorder(tmp_path / "abandoned"):
+        fournil.run(main())
+    pool, calls = only(decode(read_file(str(tmp_path / "abandoned"))))
+    assert (pool.abandoned, pool.done, pool.in_flight) == (1, 1, 0)
+    assert [call.state for call in calls] == [kinds.CALL_ABANDONED, kinds.CALL_DONE]
