@@ -64,6 +64,19 @@ async def our_processes() -> AsyncIterator[Submit]:
 
 
 @asynccontextmanager
+async def our_interpreters() -> AsyncIterator[Submit]:
+    import fournil
+
+    async with fournil.InterpreterPool(WORKERS) as pool:
+        yield pool.run
+
+
+def interpreter_pool_executor() -> AbstractAsyncContextManager[Submit]:
+    made: Any = concurrent.futures
+    return in_processes(made.InterpreterPoolExecutor(WORKERS))
+
+
+@asynccontextmanager
 async def in_processes(executor: concurrent.futures.Executor) -> AsyncIterator[Submit]:
     loop = asyncio.get_running_loop()
     with executor:
@@ -165,6 +178,19 @@ CONTENDERS = {
         Contender("fournil processes", "processes", our_processes),
         Contender("fournil processes on uvloop", "processes", our_processes, "uvloop"),
         Contender("fournil processes on fournil", "processes", our_processes, "fournil"),
+        Contender(
+            "InterpreterPoolExecutor",
+            "processes",
+            interpreter_pool_executor,
+            package="concurrent.interpreters",
+        ),
+        Contender(
+            "fournil interpreters on fournil",
+            "processes",
+            our_interpreters,
+            "fournil",
+            package="concurrent.interpreters",
+        ),
         Contender("socket-c", "processes", None, program="socket_hop"),
     )
 }

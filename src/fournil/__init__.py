@@ -12,7 +12,7 @@ loop           EventLoop, run, Runner                             _native, error
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors
-_worker        the child's side of a pool of processes            errors
+_worker        the worker's side of pools that share no objects   errors
 record         the recording's format, shared by writer, readers  -
 errors         what can go wrong                                  -
 ```
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from fournil.loop import EventLoop, Runner, new_event_loop, run
+    from fournil.offload.interpreters import InterpreterPool
     from fournil.offload.pool import Pool
     from fournil.offload.processes import ProcessPool, to_process
     from fournil.offload.shared import share
@@ -53,6 +54,7 @@ __all__ = [
     "CannotTravelError",
     "EventLoop",
     "FournilError",
+    "InterpreterPool",
     "Pool",
     "PoolClosedError",
     "PoolError",
@@ -79,6 +81,7 @@ _HOMES = {
     "CannotTravelError": "fournil.errors",
     "EventLoop": "fournil.loop",
     "FournilError": "fournil.errors",
+    "InterpreterPool": "fournil.offload.interpreters",
     "Pool": "fournil.offload.pool",
     "PoolClosedError": "fournil.errors",
     "PoolError": "fournil.errors",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import fournil
-from tests.offload.kinds import KINDS, LOOPS, Gate, Marks, Run
+from tests.offload.kinds import KINDS, Gate, Marks, Run
+from tests.offload.loops import LOOPS
 
 
 @pytest.fixture(params=LOOPS)

@@ -1,9 +1,13 @@
-"""The kinds of pool under test, the loops that they run on, and functions for them to run."""
+"""The kinds of pool under test, and functions for them to run.
+
+Interpreters import this module: it imports nothing that they cannot, as our loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,24 +21,9 @@ KINDS: dict[str, Callable[..., fournil.Pool]] = {
     "threads": fournil.ThreadPool,
     "processes": fournil.ProcessPool,
 }
+if sys.version_info >= (3, 14):
+    KINDS["interpreters"] = fournil.InterpreterPool
 
-
-def loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Return the loops that there are here, by name."""
-    found: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-        "asyncio": asyncio.SelectorEventLoop,
-        "fournil": fournil.EventLoop,
-    }
-    try:
-        import uvloop
-    except ImportError:
-        return found
-    # The first one opens descriptors that it keeps until the process ends.
-    uvloop.new_event_loop().close()
-    return {**found, "uvloop": uvloop.new_event_loop}
-
-
-LOOPS = loops()
 
 Main = Callable[[], Awaitable[Any]]
 Run = Callable[[Callable[[], Any]], Any]
@@ -157,3 +146,29 @@ def use_cpu(seconds: float) -> None:
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
+
+
+def wait_for_ever(gate: Gate) -> None:
+    """Say that the gate is reached; compute until it is interrupted."""
+    try:
+        gate.reached.open("wb").close()
+        while True:
+            pass
+    finally:
+        gate.reached.exists()
+
+
+def place() -> tuple[int, int]:
+    time.sleep(0.01)
+    return os.getpid(), threading.get_ident()
+
+
+def count_to(number: int) -> int:
+    count = 0
+    while count < number:
+        count += 1
+    return count
+
+
+def imports_what_is_native() -> None:
+    from fournil import EventLoop  # noqa: F401

@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import LOOPS, Gate, Run, double, fail
+from tests.offload.kinds import KINDS, Gate, Run, double, fail
+from tests.offload.loops import LOOPS
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
@@ -156,8 +157,15 @@ def test_no_loop(make: Make) -> None:
         make(workers=1).run(double, 4)
 
 
+def skip_where_nobody_may_fork(make: Make) -> None:
+    if make is KINDS.get("interpreters"):
+        pytest.skip("CPython crashes in a child that is forked beside interpreters")
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child(make: Make) -> None:
+    skip_where_nobody_may_fork(make)
+
     async def main() -> int:
         async with make(workers=1) as pool:
             await pool.run(double, 4)
@@ -176,6 +184,8 @@ def test_a_forked_child(make: Make) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_that_runs_the_same_loop(make: Make) -> None:
+    skip_where_nobody_may_fork(make)
+
     async def begin(pool: fournil.Pool) -> None:
         assert await pool.run(double, 4) == 8
 

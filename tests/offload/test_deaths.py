@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import fournil
+from fournil.offload.template import Template
 from tests.offload.kinds import Gate, Marks, Run, double, fail
 from tests.offload.travellers import abort, ignore_interrupts, segfault
 
@@ -74,7 +75,7 @@ def test_kills_under_load(run: Run, marks: Marks) -> None:
                 nonlocal killed
                 while not all(call.done() for call in calls):
                     await asyncio.sleep(random_number.random() * 0.1)
-                    processes = [p for p in pool._processes.values() if p.pid and p.ready]
+                    processes = [p for p in pool._live.values() if p.pid and p.ready]
                     if processes:
                         random_number.choice(processes).signal(signal.SIGKILL)
                         killed += 1
@@ -323,11 +324,11 @@ def test_a_template_that_is_killed(run: Run) -> None:
                 running = [pool.run(time.sleep, 60) for _ in range(2)]
                 while pool.statistics().running < 2:
                     await asyncio.sleep(0.001)
-                template = pool._template
-                assert template is not None
+                template = pool._starter
+                assert isinstance(template, Template)
                 os.kill(template._process.pid, signal.SIGKILL)
                 # Another is started for these before the ends of all workers are told.
-                while pool._template is template:
+                while pool._starter is template:
                     await asyncio.sleep(0)
                 after = [pool.run(double, n) for n in range(10)]
                 for call in running:
@@ -347,7 +348,7 @@ def test_a_worker_that_cannot_be_started_beside_another(run: Run, gates: Any) ->
             call = pool.run(gate.wait, 1)
             await gate.until_reached()
             other = pool.run(double, 4)
-            number = max(pool._processes)
+            number = max(pool._live)
             # As the template tells that there are too many processes.
             pool.not_started(number, OSError(11, "Resource temporarily unavailable"))
             gate.open()
@@ -356,7 +357,7 @@ def test_a_worker_that_cannot_be_started_beside_another(run: Run, gates: Any) ->
         async with fournil.ProcessPool(1) as alone:
             call = alone.run(double, 4)
             alone.not_started(1, OSError(11, "Resource temporarily unavailable"))
-            with pytest.raises(fournil.PoolError, match="no process could be started"):
+            with pytest.raises(fournil.PoolError, match="no worker could be started"):
                 await call
 
     run(main)

@@ -90,7 +90,7 @@ def test_many_functions_made_for_one_call() -> None:
         for number in range(1500):
             assert await pool.run(returns(number)) == number
         assert len(pool._functions._known) <= 1000
-        process = next(iter(pool._processes.values()))
+        process = next(iter(pool._live.values()))
         assert len(process.known) <= 1001
 
     use(main)
@@ -141,7 +141,7 @@ def test_memory_is_reused() -> None:
         array = np.zeros(1_000_000)
         for _ in range(20):
             await pool.run(np.add, array, 1)
-        lender = next(iter(pool._processes.values())).loads._lender
+        lender = next(iter(pool._live.values())).loads._lender
         assert len(lender.free) + len(lender.lent) <= 2
 
     use(main)
@@ -155,7 +155,7 @@ def test_many_arrays_at_once(run: Run) -> None:
                 *(pool.run(np.sum, np.full(20_000, float(n))) for n in range(200))
             )
             assert [float(value) for value in sums] == [20_000.0 * n for n in range(200)]
-            for process in pool._processes.values():
+            for process in pool._live.values():
                 lender = process.loads._lender
                 assert len(lender.free) + len(lender.lent) <= 8, "each had memory of its own"
                 assert process.desk.heavy == 0
@@ -212,7 +212,7 @@ def test_share() -> None:
         assert not await pool.run(lambda a: a.flags.writeable, part)
         total = await pool.run(sum_of(part))
         assert total == pytest.approx(part.sum())
-        loads = next(iter(pool._processes.values())).loads
+        loads = next(iter(pool._live.values())).loads
         assert not loads._lender.lent, "it was copied"
         assert not loads._lender.free, "it was copied"
         del shared, part

@@ -1,8 +1,9 @@
-"""The child's side of a process pool, and what both sides share.
+"""The worker's side of pools that share no objects, and what both sides share.
 
 ```
 template    the process that workers are forked from: it starts them, and says how they ended
 worker      what a worker does: it reads calls, runs them, and answers
+interpreter  a worker that is an interpreter of its own
 running     which call runs in this thread, whoever runs it
 wire        the records that calls and answers travel as
 ledger      what a worker says in memory that outlives it: what it began, what it answered

@@ -80,6 +80,7 @@ class Worker:
         self.levels: dict[str, int] = setup["levels"]
         self.most_memory: int | None = setup["most_memory"]
         self.retiring = False
+        self.broken = False  # the initializer failed
 
     # As what runs calls in this thread: see `running`.
 
@@ -102,12 +103,27 @@ class Worker:
 
             raise CancelledError
 
+    # What differs where the worker is no process.
+
+    def heed_interrupts(self) -> None:
+        """From now on `interrupt` is called in this thread when the parent asks for it."""
+        signal.signal(INTERRUPTS, self.interrupt)
+
+    settles = False
+
+    def settle(self) -> None:
+        """Return when no interruption can come any more of the call that has ended."""
+
+    def lost(self) -> None:
+        """There is no parent any more, and nobody to tell."""
+        os._exit(1)
+
     # Calls.
 
     def serve(self) -> None:
         """Run calls until there is no parent any more, or it wants no more of them."""
         running.runs[self.thread] = self
-        signal.signal(INTERRUPTS, self.interrupt)
+        self.heed_interrupts()
         after_import("logging", self.send_logs)
         buffer = bytearray(1 << 18)
         view = memoryview(buffer)
@@ -126,6 +142,8 @@ class Worker:
                     self.run(flags, buffers, number, other, body)
                 else:
                     self.handle(kind, flags, buffers, number, body)
+                    if self.broken:
+                        return
             self.flush()
             if begin == end:
                 begin = end = 0
@@ -168,6 +186,8 @@ class Worker:
             except BaseException as raised:
                 self.current = 0
                 error = raised
+            if self.settles:
+                self.settle()
         except BaseException as raised:
             # The interruption came when the call had ended already, one way or the other.
             self.current = 0
@@ -248,7 +268,8 @@ class Worker:
         except BaseException as error:
             self.answer_error(Answer.BROKEN, 0, error, 0, 0)
             self.flush()
-            leave()
+            self.broken = True
+            return
         self.answer(Answer.READY, 0, 0, 0, b"", 0, 0)
 
     # Answers.
@@ -313,7 +334,8 @@ class Worker:
                     self.ledger.journal[at : at + self.position - self.sent]
                 )
             except ConnectionError:
-                os._exit(1)  # no parent, nobody to tell
+                self.lost()
+                self.sent = self.position
         self.flushed_ns = perf_counter_ns()
 
     # Beside the calls.
@@ -387,12 +409,7 @@ def work(
     signal.signal(signal.SIGINT, ignore)
     made = Ledger(ledger)
     made.close_descriptor()
-    # A line that is written at once is whole, however many workers print. With PYTHONUNBUFFERED
-    # each argument of `print` would be written by itself.
-    for file in (sys.stdout, sys.stderr):
-        reconfigure = getattr(file, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(line_buffering=True, write_through=False)
+    keep_lines_whole()
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         # Of numpy's own generator all children of a process would have the same numbers.
@@ -403,9 +420,22 @@ def work(
 
 def leave() -> NoReturn:
     """End, without the handlers of a parent that was forked."""
+    flush_all()
+    os._exit(0)
+
+
+def keep_lines_whole() -> None:
+    """Have what is printed written a line at a time: lines of several workers stay whole."""
+    # With PYTHONUNBUFFERED each argument of `print` would be written by itself.
+    for file in (sys.stdout, sys.stderr):
+        reconfigure = getattr(file, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True, write_through=False)
+
+
+def flush_all() -> None:
     for file in (sys.stdout, sys.stderr):
         try:
             file.flush()
         except Exception:
             pass
-    os._exit(0)

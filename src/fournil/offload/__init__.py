@@ -8,8 +8,10 @@ executor    a pool as an executor of `concurrent.futures`
 bell        how workers in other threads have a loop look at what they ended
 lifetime    pools of a loop's own, which end with it
 threads     ThreadPool, to_thread: workers that are threads
+remote      what pools have in common whose workers share no objects with their program
+remote_worker  one worker of such a pool, as the pool sees it
 processes   ProcessPool, to_process: workers that are processes
-process     one worker process, as its pool sees it
+interpreters  InterpreterPool: workers that are interpreters
 dispatch    which call goes to which worker, what a death or a cancel does (pure)
 functions   which functions workers know
 template    the process that workers are forked from, as its parent sees it

@@ -11,7 +11,7 @@ from fournil.errors import WorkerDied
 
 if TYPE_CHECKING:
     from fournil.offload.call import Call
-    from fournil.offload.process import Process
+    from fournil.offload.remote_worker import RemoteWorker
 
 
 def kills_by_the_kernel() -> int | None:
@@ -26,11 +26,11 @@ def kills_by_the_kernel() -> int | None:
     return None
 
 
-def death_of(process: Process, call: Call[Any] | None, status: int | None) -> WorkerDied:
+def death_of(worker: RemoteWorker, call: Call[Any] | None, status: int | None) -> WorkerDied:
     """Return what to raise about a worker that died.
 
     Args:
-        process: the worker.
+        worker: it.
         call: the call that it ran; None: it was not ready for calls.
         status: as `os.wait` returns it; None: nobody knows.
     """
@@ -39,7 +39,7 @@ def death_of(process: Process, call: Call[Any] | None, status: int | None) -> Wo
         if call is None
         else f"while it ran {name_of(call.function)}"
     )
-    who = f"{process.name} (process {process.pid})"
+    who = f"{worker.name} (process {worker.pid})"
     if status is None:
         return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
     code = os.waitstatus_to_exitcode(status)
@@ -54,18 +54,18 @@ def death_of(process: Process, call: Call[Any] | None, status: int | None) -> Wo
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(process, -code)}")
+    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(worker, -code)}")
     error.signal = -code
     return error
 
 
-def _reason(process: Process, number: int) -> str:
+def _reason(worker: RemoteWorker, number: int) -> str:
     if number == signal.SIGKILL:
         now = kills_by_the_kernel()
-        if now is not None and process.kernel_kills is not None and now > process.kernel_kills:
+        if now is not None and worker.kernel_kills is not None and now > worker.kernel_kills:
             return (
                 ": most likely by the kernel, for lack of memory (it has killed"
-                f" {now - process.kernel_kills} since); use fewer workers, or smaller pieces"
+                f" {now - worker.kernel_kills} since); use fewer workers, or smaller pieces"
             )
     if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE):
         return (

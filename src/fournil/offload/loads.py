@@ -24,7 +24,7 @@ from fournil.offload import shared
 if TYPE_CHECKING:
     from fournil.offload.call import Call
     from fournil.offload.functions import Sent
-    from fournil.offload.process import Process
+    from fournil.offload.remote_worker import RemoteWorker
 
 AT_ONCE = 1 << 20
 """Up to so many bytes are copied by the loop itself: a hop to a thread takes as long."""
@@ -39,8 +39,8 @@ KEPT_S = 5.0
 class Loads:
     """The loads of one worker, seen from the loop's thread, to which all of it belongs."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, worker: RemoteWorker) -> None:
+        self._worker = worker
         self._lender = Lender()
         self._borrower: Borrower | None = None
         self._of_calls: dict[int, Segment] = {}  # what was filled, until the call is answered
@@ -86,7 +86,7 @@ class Loads:
         return segment
 
     def _tell(self, segment: Segment, records: list[bytes], read_only: bool, add: int = 0) -> None:
-        self._process.channel.send_descriptor(segment.descriptor)
+        self._worker.channel.send_descriptor(segment.descriptor)
         number = segment.number + add
         size = SIZE.pack(segment.size)
         records.append(ASK.pack(Ask.SEGMENT, read_only, 0, number, 0, len(size)) + size)
@@ -109,7 +109,7 @@ class Loads:
         if not copied:
             self._append(load, None, records)
             return
-        self._process.desk.heavy += 1
+        self._worker.desk.heavy += 1
         segment = self._lender.take(load.size)
         if segment is not None and load.size <= AT_ONCE:
             fill(segment, copied)
@@ -117,7 +117,7 @@ class Loads:
             return
         from fournil.offload.threads import run_unseen
 
-        self._process.desk.loading += 1
+        self._worker.desk.loading += 1
         number = 0 if segment is not None else self._lender.number()
         filled = run_unseen(_filled, segment, number, load.size, copied)
         filled.add_done_callback(lambda filled: self._loaded(load, filled))
@@ -136,21 +136,21 @@ class Loads:
 
     def _withdraw_soon(self, number: int) -> None:
         try:
-            self._process.loop.call_soon_threadsafe(self._withdraw, number)
+            self._worker.loop.call_soon_threadsafe(self._withdraw, number)
         except RuntimeError:
             pass  # the loop is closed, and the worker gone with it
 
     def _withdraw(self, number: int) -> None:
         self._known.discard(number)
         if not self._closed:
-            self._process.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number + SHARED, 0, 0))
+            self._worker.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number + SHARED, 0, 0))
 
     def _loaded(self, load: Load, filled: Call[Segment]) -> None:
         """Send a call whose arguments are in shared memory now."""
-        process = self._process
-        pool = process.pool
+        worker = self._worker
+        pool = worker.pool
         call = load.call
-        process.desk.loading -= 1
+        worker.desk.loading -= 1
         error = None if filled.cancelled() else filled.exception()
         segment = None if filled.cancelled() or error is not None else filled.result()
         if segment is not None:
@@ -170,23 +170,23 @@ class Loads:
                 self._tell(segment, records, read_only=False)
                 segment.close_descriptor()
             self._append(load, segment, records)
-            process.channel.write(b"".join(records))
+            worker.channel.write(b"".join(records))
             return
         else:
             # The worker died meanwhile: another is to have the call.
             pool._dispatch.queue.appendleft(call)
-        process.desk.heavy -= 1
+        worker.desk.heavy -= 1
         if segment is not None and not self._closed:
             self._lender.returned(segment.number)
         pool._go_on()
-        pool._answers_read(process)
+        pool._answers_read(worker)
 
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
         places = load.places
         if segment is not None:
             places = _joined(places, segment, load.copied)
         body = record_of(load.body, load.flags, _all(places))
-        number = self._process.append(
+        number = self._worker.append(
             load.call, load.function, load.flags, len(places), body, records
         )
         if segment is not None:
@@ -195,13 +195,13 @@ class Loads:
     def answered(self, number: int) -> None:
         """Note that a call has ended; the worker gives the memory back when it needs it no more."""
         if self._of_calls.pop(number, None) is not None:
-            self._process.desk.heavy -= 1
+            self._worker.desk.heavy -= 1
 
     def skipped(self, number: int) -> None:
         """Have back what was filled for a call that the worker never looks at."""
         segment = self._of_calls.pop(number, None)
         if segment is not None:
-            self._process.desk.heavy -= 1
+            self._worker.desk.heavy -= 1
             self._returned(segment.number)
 
     # Back.
@@ -219,7 +219,7 @@ class Loads:
             case Answer.SEGMENT:
                 if self._borrower is None:
                     self._borrower = Borrower(_give_back_to(self))
-                descriptor = self._process.channel.receive_descriptor()
+                descriptor = self._worker.channel.receive_descriptor()
                 self._borrower.add(number, descriptor, SIZE.unpack(body)[0])
             case Answer.WITHDRAWN:
                 assert self._borrower is not None
@@ -235,24 +235,24 @@ class Loads:
 
     def _withdraw_all(self, numbers: list[int]) -> None:
         for number in numbers:
-            self._process.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number, 0, 0))
+            self._worker.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number, 0, 0))
 
     def give_back(self, number: int) -> None:
         """Let the worker use again what it lent."""
         if not self._closed:
-            self._process.channel.write(ASK.pack(Ask.RETURNED, 0, 0, number, 0, 0))
+            self._worker.channel.write(ASK.pack(Ask.RETURNED, 0, 0, number, 0, 0))
             self._trim_later()
 
     def _trim_later(self) -> None:
         if not self._trims:
             self._trims = True
-            self._process.loop.call_later(KEPT_S, _trim, weakref.ref(self))
+            self._worker.loop.call_later(KEPT_S, _trim, weakref.ref(self))
 
     def trim(self) -> None:
         """Let go of memory that was not used lately, on both sides."""
         self._trims = False
         self._withdraw_all(self._lender.trim())
-        self._process.channel.write(ASK.pack(Ask.TRIM, 0, 0, 0, 0, 0))
+        self._worker.channel.write(ASK.pack(Ask.TRIM, 0, 0, 0, 0, 0))
         if self._lender.free:
             self._trim_later()
 
@@ -317,7 +317,7 @@ def _no_memory(size: int, error: BaseException) -> PoolError:
 
 def _give_back_to(loads: Loads) -> Any:
     """Return what gives memory back, from any thread, and holds no pool."""
-    loop = loads._process.loop
+    loop = loads._worker.loop
     held = weakref.ref(loads)
 
     def soon(number: int) -> None:

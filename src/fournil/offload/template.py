@@ -11,7 +11,7 @@ import sys
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from fournil._worker.template import (
     ENDED,
@@ -23,25 +23,11 @@ from fournil._worker.template import (
     code,
 )
 
+if TYPE_CHECKING:
+    from fournil.offload.remote import RemotePool
+
 HOME = str(Path(__file__).parents[2])
 """The folder that the package is in."""
-
-
-class Listener(Protocol):
-    """Who is told what a template reports."""
-
-    def started(self, number: int, process: int, handle: int) -> None:
-        """A worker runs; the handle is a descriptor of its process."""
-
-    def not_started(self, number: int, error: OSError) -> None: ...
-    def ended(self, number: int, status: int) -> None:
-        """A worker has ended; the status is one of `os.waitstatus_to_exitcode`."""
-
-    def template_failed(self, text: str) -> None:
-        """What all workers were to import cannot be imported."""
-
-    def template_ended(self) -> None:
-        """The template is gone, and its workers are or will be."""
 
 
 class Template:
@@ -49,7 +35,7 @@ class Template:
 
     Args:
         loop: the loop in whose thread all of this is used.
-        listener: is told what happens.
+        pool: is told what happens.
         setup: what it and its workers need to know.
 
     Raises:
@@ -57,11 +43,11 @@ class Template:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, listener: Listener, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, pool: RemotePool, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
-        self._listener = weakref.ref(listener)
+        self._pool = weakref.ref(pool)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             command = [sys.executable, *interpreter_options(), "-c"]
@@ -99,25 +85,25 @@ class Template:
             return
         except OSError:
             message, handles = b"", []
-        listener = self._listener()
-        if listener is None:
+        pool = self._pool()
+        if pool is None:
             for handle in handles:
                 os.close(handle)
             return
         if not message:
             self.close()
-            listener.template_ended()
+            pool.starter_ended()
             return
         kind, number, process, status = REPORT.unpack_from(message)
         match kind:
             case _ if kind == STARTED:
-                listener.started(number, process, handles[0])
+                pool.started(number, process, handles[0])
             case _ if kind == NOT_STARTED:
-                listener.not_started(number, OSError(status, "fork"))
+                pool.not_started(number, OSError(status, "fork"))
             case _ if kind == ENDED:
-                listener.ended(number, status)
+                pool.ended(number, status)
             case _ if kind == FAILED:
-                listener.template_failed(message[REPORT.size :].decode())
+                pool.starter_failed(message[REPORT.size :].decode())
 
     def close(self) -> None:
         """Have it end, and its workers with it."""

@@ -1,4 +1,4 @@
-"""One worker process, as its pool sees it."""
+"""One worker that a pool reaches through a channel, as the pool sees it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from fournil.offload.loads import Loads
 from fournil.offload.pool import WorkerStatistics
 
 if TYPE_CHECKING:
-    from fournil.offload.processes import ProcessPool
+    from fournil.offload.remote import RemotePool
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
 NONE = pack(None)[0]
 
 
-class Process:
+class RemoteWorker:
     """One worker of a pool, seen from the loop's thread, to which all of it belongs.
 
     It holds its pool by the pool's calls alone, so that one that is thrown away open ends.
     """
 
-    def __init__(self, pool: ProcessPool, number: int) -> None:
+    def __init__(self, pool: RemotePool, number: int) -> None:
         assert pool._loop is not None
         self._pool = weakref.ref(pool)
         self.grace = pool.grace
@@ -63,7 +63,7 @@ class Process:
         self.idle_since = perf_counter_ns()
 
     @property
-    def pool(self) -> ProcessPool:
+    def pool(self) -> RemotePool:
         pool = self._pool()
         assert pool is not None, "the pool is gone, and its workers with it"
         return pool
