@@ -30,7 +30,7 @@ def nothing() -> None:
     pass
 
 
-Workers = Literal["threads", "processes"]
+Workers = Literal["threads", "processes", "interpreters"]
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,20 @@ CASES = {
             "pools-process-burst",
             "10,000 no-ops in processes, 2 workers",
             "processes",
+            BURST,
+            burst_of(10_000),
+        ),
+        PoolCase(
+            "pools-interpreter-hop",
+            "a no-op in an interpreter, 2 workers",
+            "interpreters",
+            HOP,
+            hop,
+        ),
+        PoolCase(
+            "pools-interpreter-burst",
+            "10,000 no-ops in interpreters, 2 workers",
+            "interpreters",
             BURST,
             burst_of(10_000),
         ),

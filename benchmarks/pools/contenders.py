@@ -16,6 +16,9 @@ from benchmarks.load.compiled import why_not_compiled
 from benchmarks.loops import LOOPS, LoopFactory
 from benchmarks.pools.cases import WORKERS, Submit, Workers
 
+INTERPRETERS = "concurrent.interpreters"
+"""Since CPython 3.14."""
+
 
 @asynccontextmanager
 async def ours() -> AsyncIterator[Submit]:
@@ -106,21 +109,73 @@ async def anyio_to_process() -> AsyncIterator[Submit]:
     yield functools.partial(anyio.to_process.run_sync, limiter=anyio.CapacityLimiter(WORKERS))
 
 
+def by_callback(apply_async: Callable[..., object]) -> Submit:
+    """Return what submits to a pool that calls back in a thread of its own."""
+    loop = asyncio.get_running_loop()
+
+    def submit(function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        future = loop.create_future()
+
+        def ended(value: Any) -> None:
+            loop.call_soon_threadsafe(future.set_result, value)
+
+        apply_async(function, args, callback=ended)
+        return future
+
+    return submit
+
+
 @asynccontextmanager
 async def multiprocessing_pool() -> AsyncIterator[Submit]:
-    loop = asyncio.get_running_loop()
     with multiprocessing.get_context("forkserver").Pool(WORKERS) as pool:
+        yield by_callback(pool.apply_async)
 
-        def submit(function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-            future = loop.create_future()
 
-            def ended(value: Any) -> None:
-                loop.call_soon_threadsafe(future.set_result, value)
+@asynccontextmanager
+async def mpire_pool() -> AsyncIterator[Submit]:
+    import mpire
 
-            pool.apply_async(function, args, callback=ended)
-            return future
+    with mpire.WorkerPool(WORKERS, start_method="forkserver") as pool:
+        yield by_callback(pool.apply_async)
 
-        yield submit
+
+async def called(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, for pools that run coroutine functions alone."""
+    return function(*args)
+
+
+@asynccontextmanager
+async def aiomultiprocess_pool() -> AsyncIterator[Submit]:
+    import aiomultiprocess
+
+    async with aiomultiprocess.Pool(WORKERS) as pool:
+        yield lambda function, *args: pool.apply(called, (function, *args))
+
+
+@asynccontextmanager
+async def dask_cluster() -> AsyncIterator[Submit]:
+    import distributed
+
+    async with distributed.Client(
+        n_workers=WORKERS,
+        threads_per_worker=1,
+        processes=True,
+        asynchronous=True,
+        dashboard_address=None,
+    ) as client:
+        yield functools.partial(client.submit, pure=False)
+
+
+@asynccontextmanager
+async def ray_tasks() -> AsyncIterator[Submit]:
+    import ray
+
+    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
+    try:
+        call = ray.remote(lambda function, *args: function(*args))
+        yield call.remote
+    finally:
+        ray.shutdown()
 
 
 @dataclass(frozen=True)
@@ -174,28 +229,42 @@ CONTENDERS = {
         Contender("ProcessPoolExecutor by fork", "processes", forked_executor, default=False),
         Contender("anyio.to_process", "processes", anyio_to_process, package="anyio"),
         Contender("multiprocessing.Pool", "processes", multiprocessing_pool),
+        # joblib runs its calls in loky's executor.
         Contender("loky", "processes", loky_executor, package="loky"),
+        Contender("mpire", "processes", mpire_pool, package="mpire"),
+        # These take a hundred times as long, or long to start.
+        Contender(
+            "aiomultiprocess",
+            "processes",
+            aiomultiprocess_pool,
+            package="aiomultiprocess",
+            default=False,
+        ),
+        Contender("Dask", "processes", dask_cluster, package="distributed", default=False),
+        Contender("Ray", "processes", ray_tasks, package="ray", default=False),
         Contender("fournil processes", "processes", our_processes),
         Contender("fournil processes on uvloop", "processes", our_processes, "uvloop"),
         Contender("fournil processes on fournil", "processes", our_processes, "fournil"),
+        Contender("socket-c", "processes", None, program="socket_hop"),
         Contender(
             "InterpreterPoolExecutor",
-            "processes",
+            "interpreters",
             interpreter_pool_executor,
-            package="concurrent.interpreters",
+            package=INTERPRETERS,
         ),
+        Contender("fournil interpreters", "interpreters", our_interpreters, package=INTERPRETERS),
         Contender(
             "fournil interpreters on fournil",
-            "processes",
+            "interpreters",
             our_interpreters,
             "fournil",
-            package="concurrent.interpreters",
+            package=INTERPRETERS,
         ),
-        Contender("socket-c", "processes", None, program="socket_hop"),
     )
 }
 
 BASELINES: dict[Workers, str] = {
     "threads": "run_in_executor",
     "processes": "ProcessPoolExecutor",
+    "interpreters": "InterpreterPoolExecutor",
 }
