@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.pools.cases import CASES
-from benchmarks.pools.contenders import CONTENDERS
+from benchmarks.pools.contenders import BASELINES, CONTENDERS, INTERPRETERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,15 +23,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_all_that_is_there(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    able = [name for name, contender in CONTENDERS.items() if not contender.missing()]
+    able = [
+        name
+        for name, its in CONTENDERS.items()
+        if its.default and its.package in ("", INTERPRETERS) and not its.missing()
+    ]
     short = ("--only", "*-hop", "--only", "*-burst", "--quick", "--rounds", "1")
     ended = run(*short, "--pools", ",".join(able), "--json", str(path))
     assert ended.returncode == 0, ended.stderr
     stored = json.loads(path.read_text())
-    assert stored["baselines"] == {
-        "threads": "run_in_executor",
-        "processes": "ProcessPoolExecutor",
-    }
+    kinds = {CONTENDERS[name].workers for name in able}
+    assert stored["baselines"] == {kind: BASELINES[kind] for kind in kinds}
     for name, pools in stored["results"].items():
         case = CASES[name]
         assert list(pools) == [
@@ -68,9 +70,9 @@ def test_what_is_not_there_is_said() -> None:
     ended = run("--only", "nothing-of-the-kind")
     assert ended.returncode == 2
     assert "no benchmark is called nothing-of-the-kind" in ended.stderr
-    ended = run("--pools", "mpire")
+    ended = run("--pools", "celery")
     assert ended.returncode == 2
-    assert "'mpire' is none of run_in_executor" in ended.stderr
+    assert "'celery' is none of run_in_executor" in ended.stderr
 
 
 def test_the_names() -> None:
