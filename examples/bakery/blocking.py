@@ -44,8 +44,8 @@ class Kitchen:
         sealed = recipes.SEALED.match(text)  # mistake: native-gil
         return text if sealed else f"{text}: not sealed"
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         pass

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from typing import Any, Self
 
@@ -14,11 +12,13 @@ import recipes
 import web
 import workers
 
+import fournil
+
 WORKERS = min(4, len(os.sched_getaffinity(0)))
 
 
 class Kitchen:
-    """Does the work of each request with asyncio's own tools.
+    """Does the work of each request elsewhere: in a task, a thread, or a process.
 
     Args:
         supplier: the port of the supplier's server.
@@ -26,9 +26,7 @@ class Kitchen:
 
     def __init__(self, supplier: int) -> None:
         self.supplier = supplier
-        # A forked process would keep the locks that other threads held at that moment.
-        context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(WORKERS, context, initializer=workers.leave_interrupts)
+        self.pool = fournil.ProcessPool(WORKERS)
 
     async def price(self, order: int) -> Any:
         reader, writer = await asyncio.open_connection(web.HOST, self.supplier)
@@ -36,23 +34,21 @@ class Kitchen:
             return (await web.ask(reader, writer, f"/flour/{order}"))["cents"]
 
     async def dough(self, order: int) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, workers.fold, order)
+        return await self.pool.run(workers.fold, order)
 
     async def oven(self, order: int) -> Any:
-        return await asyncio.to_thread(bake, order)
+        return await fournil.to_thread(bake, order)
 
     async def label(self, order: int) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, workers.check, order)
+        return await self.pool.run(workers.check, order)
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         # A pool starts a process when a call finds none idle: the first customers would wait.
-        list(self.pool.map(abs, range(WORKERS)))
+        await asyncio.gather(*(self.pool.run(abs, n) for n in range(WORKERS)))
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
+    async def __aexit__(self, *error: Any) -> None:
+        await self.pool.__aexit__(*error)
 
 
 def bake(order: int) -> float:

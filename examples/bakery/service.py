@@ -60,11 +60,14 @@ def main() -> None:
     parser.add_argument("--orders", type=int, required=True, help="how many to serve")
     given = parser.parse_args()
 
-    async def serve(kitchen: Any) -> None:
-        await Service(kitchen, given.orders).run()
+    # Made here, it imports what it needs before there is a loop to be blocked.
+    made = import_module(given.kitchen).Kitchen(given.supplier)
 
-    with import_module(given.kitchen).Kitchen(given.supplier) as kitchen:
-        asyncio.run(serve(kitchen))
+    async def serve() -> None:
+        async with made as kitchen:
+            await Service(kitchen, given.orders).run()
+
+    asyncio.run(serve())
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 import recipes
 
 
@@ -14,8 +12,3 @@ def fold(order: int) -> int:
 def check(order: int) -> str:
     text = recipes.label(order)
     return text if recipes.SEALED.match(text) else f"{text}: not sealed"
-
-
-def leave_interrupts() -> None:
-    """Let a Ctrl-C, which reaches all processes, be the service's own business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
