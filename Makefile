@@ -32,8 +32,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
 
+# The tests start a thousand Pythons, each of which would compile what it imports.
 test: $(made)/test $(made)/native
-	$(python) -m pytest $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath build/pycache) $(python) -m pytest $(ARGS)
 
 bench: $(made)/peers $(made)/native
 	$(python) -m benchmarks $(ARGS)

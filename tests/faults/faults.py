@@ -19,7 +19,7 @@ import pytest
 
 import fournil
 from tests.faults.calls import compute, eat, fail_first, ignore_all, same
-from tests.offload.kinds import double
+from tests.offload.functions import double
 from tests.offload.travellers import segfault
 
 Pool = fournil.ProcessPool

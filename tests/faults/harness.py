@@ -12,7 +12,7 @@ from tests.conftest import describe, look, settle
 from tests.faults.faults import FAULTS
 from tests.faults.load import Load
 from tests.faults.programs import PROGRAMS, end_a_program
-from tests.offload.kinds import double
+from tests.offload.functions import double
 
 NAMES = (*FAULTS, *PROGRAMS)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fournil
-from tests.offload.kinds import Marks
+from tests.offload.functions import Marks
 
 AT_ONCE = 40
 """So many calls of the load are in flight at a time."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.harness import NAMES, do
-from tests.offload.loops import LOOPS
+from tests.offload.under_test import LOOPS
 
 HUGE = "three_gigabytes_travel"
 """Not every machine has room for it."""

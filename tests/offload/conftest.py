@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import fournil
-from tests.offload.kinds import KINDS, Gate, Marks, Run
-from tests.offload.loops import LOOPS
+from tests.offload.functions import Gate, Marks, Run
+from tests.offload.under_test import KINDS, LOOPS
 
 
 @pytest.fixture(params=LOOPS)

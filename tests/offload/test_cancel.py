@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Marks, Run, busy, double
+from tests.offload.functions import Gate, Marks, Run, busy, double
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

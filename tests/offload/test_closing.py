@@ -15,8 +15,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import KINDS, Gate, Run, double, fail
-from tests.offload.loops import LOOPS
+from tests.offload.functions import Gate, Run, double, fail
+from tests.offload.under_test import KINDS, LOOPS
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

@@ -17,7 +17,7 @@ import pytest
 
 import fournil
 from fournil.offload.template import Template
-from tests.offload.kinds import Gate, Marks, Run, double, fail
+from tests.offload.functions import Gate, Marks, Run, double, fail
 from tests.offload.travellers import abort, ignore_interrupts, segfault
 
 

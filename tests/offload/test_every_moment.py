@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Run, double
+from tests.offload.functions import Gate, Run, double
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Run, busy, double, fail
+from tests.offload.functions import Gate, Run, busy, double, fail
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fournil
-from tests.offload.kinds import Gate, Run, add, double, fail_at, in_a_thread
+from tests.offload.functions import Gate, Run, add, double, fail_at, in_a_thread
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

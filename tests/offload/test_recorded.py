@@ -18,7 +18,7 @@ from fournil.observe.decode import decode
 from fournil.observe.model import Pool, PoolCall, Recording
 from fournil.observe.reading import read_file
 from fournil.record import kinds
-from tests.offload.kinds import Gate, Run, double, fail, use_cpu
+from tests.offload.functions import Gate, Run, double, fail, use_cpu
 
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]

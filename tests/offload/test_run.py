@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from tests.offload.kinds import (
+from tests.offload.functions import (
     Gate,
     Run,
     add,

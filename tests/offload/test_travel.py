@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import fournil
-from tests.offload.kinds import Run, add, double
+from tests.offload.functions import Run, add, double
 from tests.offload.travellers import OWN_NAME, Oven, TooManyArgumentsError, refuse_outside
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import assert_type
 
 import fournil
-from tests.offload.kinds import Run, add, double
+from tests.offload.functions import Run, add, double
 
 
 def join(words: list[str], *, by: str = " ") -> str:

@@ -9,7 +9,7 @@ import signal
 import time
 from contextvars import ContextVar
 
-from tests.offload.kinds import Gate
+from tests.offload.functions import Gate
 
 OWN_NAME: ContextVar[str] = ContextVar("OWN_NAME", default="nobody")
 

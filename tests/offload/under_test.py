@@ -1,8 +1,9 @@
-"""The loops that pools are tested on."""
+"""The kinds of pool under test, and the loops that they run on."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import fournil
@@ -24,3 +25,10 @@ def loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
 
 
 LOOPS = loops()
+
+KINDS: dict[str, Callable[..., fournil.Pool]] = {
+    "threads": fournil.ThreadPool,
+    "processes": fournil.ProcessPool,
+}
+if sys.version_info >= (3, 14):
+    KINDS["interpreters"] = fournil.InterpreterPool

@@ -1,29 +1,22 @@
-"""The kinds of pool under test, and functions for them to run.
+"""Functions for pools to run, and what tests need of them.
 
-Interpreters import this module: it imports nothing that they cannot, as our loop.
+Workers import this module: it imports little, and nothing that interpreters cannot, as our loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import fournil
 
-KINDS: dict[str, Callable[..., fournil.Pool]] = {
-    "threads": fournil.ThreadPool,
-    "processes": fournil.ProcessPool,
-}
-if sys.version_info >= (3, 14):
-    KINDS["interpreters"] = fournil.InterpreterPool
-
+if TYPE_CHECKING:
+    import asyncio
 
 Main = Callable[[], Awaitable[Any]]
 Run = Callable[[Callable[[], Any]], Any]
@@ -99,6 +92,8 @@ class Marks:
 
 async def in_a_thread(function: Callable[[], None]) -> None:
     """Run a function in a thread of its own: the test's waits take no worker of a pool."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
 
