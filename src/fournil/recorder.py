@@ -23,6 +23,14 @@ from fournil.record import hook
 from fournil.record.layout import DEFAULT_SIZE
 
 
+def _forget_pools() -> None:
+    hook.open_pool = None
+
+
+# The recording is the parent's.
+os.register_at_fork(after_in_child=_forget_pools)
+
+
 class Recorder:
     """Records the steps of all of Fournil's loops in this process, while it is on.
 

@@ -218,3 +218,22 @@ def test_an_abandoned_call(tmp_path: Path, gates: Gates) -> None:
     pool, calls = only(decode(read_file(str(tmp_path / "abandoned"))))
     assert (pool.abandoned, pool.done, pool.in_flight) == (1, 1, 0)
     assert [call.state for call in calls] == [kinds.CALL_ABANDONED, kinds.CALL_DONE]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_records_no_pools(tmp_path: Path) -> None:
+    async def use() -> int:
+        async with fournil.ThreadPool(workers=1) as pool:
+            return await pool.run(double, 2)
+
+    with fournil.Recorder(tmp_path / "forked"):
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(fournil.run(use()))
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+        assert fournil.run(use()) == 4
+    pool, calls = only(decode(read_file(str(tmp_path / "forked"))))
+    assert (pool.calls, len(calls)) == (1, 1)

@@ -1,7 +1,8 @@
 """Pools: functions that run elsewhere, awaited, cancelled and timed out as all else is.
 
 ```
-pool        Pool: the one contract of all pools, and its statistics
+pool        Pool: the one contract of all pools
+statistics  what pools and their workers did so far
 call        Call: one function call on its way to a worker and back
 mapping     what `pool.map` returns: the results of many calls, a bounded number in flight
 executor    a pool as an executor of `concurrent.futures`

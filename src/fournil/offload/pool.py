@@ -10,13 +10,13 @@ import threading
 import warnings
 import weakref
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil._worker.running import name_of
 from fournil.errors import PoolClosedError, PoolError, WorkerDied
 from fournil.offload.call import NO_KWARGS, Call, new_call
+from fournil.offload.statistics import PoolStatistics, WorkerStatistics
 from fournil.record import hook, kinds
 
 if TYPE_CHECKING:
@@ -44,46 +44,6 @@ def _forked() -> None:
 
 # To ask the kernel for it would cost a tenth of a call.
 os.register_at_fork(after_in_child=_forked)
-
-
-@dataclass(frozen=True)
-class WorkerStatistics:
-    """What one worker of a pool did so far.
-
-    Attributes:
-        name: the worker's.
-        calls: how many calls it ended.
-        busy_s: how many seconds it ran functions, the call that it runs now left out.
-        running: the name of the function that it runs now; None: it is idle.
-    """
-
-    name: str
-    calls: int
-    busy_s: float
-    running: str | None
-
-
-@dataclass(frozen=True)
-class PoolStatistics:
-    """What a pool did so far, and has to do.
-
-    Attributes:
-        queued: calls that have not begun.
-        running: calls that run, abandoned ones too.
-        done: calls that returned.
-        failed: calls that raised.
-        cancelled: calls that were cancelled, before they began or while they ran.
-        abandoned: of `cancelled`, those that nobody waited for while they ran on.
-        workers: each worker.
-    """
-
-    queued: int
-    running: int
-    done: int
-    failed: int
-    cancelled: int
-    abandoned: int
-    workers: tuple[WorkerStatistics, ...]
 
 
 class Pool(abc.ABC):

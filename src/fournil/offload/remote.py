@@ -23,8 +23,9 @@ from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
 from fournil.offload.dispatch import HEAVY, Dispatch
 from fournil.offload.functions import Functions
-from fournil.offload.pool import Pool, WorkerStatistics, whole
+from fournil.offload.pool import Pool, whole
 from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.statistics import WorkerStatistics
 
 FAILED_STARTS = 3
 """After so many workers in a row that died before they were ready, none is started any more."""

@@ -22,7 +22,7 @@ from fournil.offload.deaths import kills_by_the_kernel
 from fournil.offload.dispatch import Desk
 from fournil.offload.functions import Sent
 from fournil.offload.loads import Loads
-from fournil.offload.pool import WorkerStatistics
+from fournil.offload.statistics import WorkerStatistics
 
 if TYPE_CHECKING:
     from fournil.offload.remote import RemotePool

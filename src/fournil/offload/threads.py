@@ -18,7 +18,8 @@ from fournil.errors import PoolError
 from fournil.offload.bell import bell_for
 from fournil.offload.call import Call
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.pool import Pool, WorkerStatistics
+from fournil.offload.pool import Pool
+from fournil.offload.statistics import WorkerStatistics
 from fournil.record import hook
 
 P = ParamSpec("P")
