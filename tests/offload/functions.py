@@ -167,3 +167,10 @@ def count_to(number: int) -> int:
 
 def imports_what_is_native() -> None:
     from fournil import EventLoop  # noqa: F401
+
+
+def log_without_end(number: int) -> None:
+    import logging
+
+    for count in range(1_000_000):
+        logging.getLogger("baker").warning("%d: %d", number, count)

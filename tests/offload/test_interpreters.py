@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 import threading
@@ -16,6 +17,7 @@ from tests.offload.functions import (
     count_to,
     double,
     imports_what_is_native,
+    log_without_end,
     place,
     wait_for_ever,
 )
@@ -107,3 +109,20 @@ def test_many_pools_leave_nothing() -> None:
     fournil.run(main())
     interpreters = pytest.importorskip("concurrent.interpreters")
     assert len(interpreters.list_all()) == 1
+
+
+@new
+def test_interrupted_while_it_logs(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with fournil.InterpreterPool(workers=1) as pool:
+            for number in range(100):
+                call = pool.run(log_without_end, number)
+                await asyncio.sleep(number % 10 / 1000)
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await call
+                assert await pool.run(double, number) == 2 * number
+
+    with caplog.at_level("INFO"):
+        fournil.run(main())
+    assert {record.name for record in caplog.records} == {"baker"}

@@ -36,7 +36,6 @@ class InterpreterWorker(Worker):
         super().__init__(*args)
         self.pokes = pokes
         self.lock = threading.Lock()
-        self.is_lost = False
 
     def heed_interrupts(self) -> None:
         threading.Thread(target=self.wait_for_pokes).start()
@@ -63,8 +62,13 @@ class InterpreterWorker(Worker):
             # One that is on its way still is taken back, or comes here.
             raise_in(self.thread, None)
 
+    def mask(self) -> None:
+        # What is on its way comes at the latest when the lock was got, and nothing after that.
+        with self.lock:
+            self.masked = True
+
     def lost(self) -> None:
-        self.is_lost = True
+        """Go on: that calls come no more is seen where they are read."""
 
 
 def raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -109,6 +109,10 @@ class Worker:
         """From now on `interrupt` is called in this thread when the parent asks for it."""
         signal.signal(INTERRUPTS, self.interrupt)
 
+    def mask(self) -> None:
+        """Let no interruption come into our own code, in the midst of a call."""
+        self.masked = True
+
     settles = False
 
     def settle(self) -> None:
@@ -361,8 +365,8 @@ class Worker:
         if threading.get_ident() != self.thread:
             self.logged.append(record)
             return
-        self.masked = True
         try:
+            self.mask()
             self.write(record)
             self.flush()
         finally:
