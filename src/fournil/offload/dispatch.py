@@ -169,14 +169,18 @@ class Dispatch(Generic[C]):
         """
         long = began and began == desk.began and began in desk.sent
         desk.began = max(desk.began, began)
-        if not long or self.queue or not self.has_idle():
+        if not long or self.queue or self.idle_desk() is None:
             return []
         numbers = [number for number in desk.sent if number > began and number not in desk.revoked]
         desk.revoked.update(numbers)
         return numbers
 
-    def has_idle(self) -> bool:
-        return any(desk.is_idle and desk.open for desk in self.desks.values())
+    def idle_desk(self) -> Desk[C] | None:
+        """Return a worker that has nothing to do; None: there is none."""
+        for desk in self.desks.values():
+            if desk.open and not desk.sent and not desk.loading:
+                return desk
+        return None
 
     def revoke(self, desk: Desk[C], number: int) -> None:
         """Take back a call that nobody wants to be run any more."""

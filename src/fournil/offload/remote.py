@@ -21,7 +21,7 @@ from fournil._worker.variables import values_of
 from fournil.errors import PoolError
 from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
-from fournil.offload.dispatch import HEAVY, Dispatch
+from fournil.offload.dispatch import HEAVY, Desk, Dispatch
 from fournil.offload.functions import Functions
 from fournil.offload.pool import Pool, whole
 from fournil.offload.remote_worker import RemoteWorker
@@ -122,18 +122,29 @@ class RemotePool(Pool):
             raise self._broken()
         if self.context_vars:
             call.values = values_of(self.context_vars)
-        dispatch = self._dispatch
-        dispatch.queue.append(call)
         if len(self._in_flight) >= len(self._live) < self.workers:
             self._start_worker()
         if self._pumps:
+            self._dispatch.queue.append(call)
             return
-        if len(dispatch.queue) == 1 and dispatch.has_idle():
-            self._pump()
+        desk = None if self._dispatch.queue else self._dispatch.idle_desk()
+        if desk is not None:
+            self._send(desk, call)
         else:
             assert self._loop is not None
+            self._dispatch.queue.append(call)
             self._pumps = True
             self._loop.call_soon(self._pump_soon)
+
+    def _send(self, desk: Desk[Call[Any]], call: Call[Any]) -> None:
+        """Send a worker with nothing to do a call, before any other comes."""
+        worker = self._live[desk.number]
+        records: list[bytes] = []
+        worker.encode(call, records)
+        if records:
+            worker.channel.write(records[0] if len(records) == 1 else b"".join(records))
+        # Until the next time a function may find something else than it did.
+        self._functions.end_turn()
 
     def _pump_soon(self) -> None:
         self._pumps = False
