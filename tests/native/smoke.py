@@ -1,4 +1,4 @@
-"""A program that goes once through the loop, the recorder and the watch: for `make valgrind`.
+"""A program that goes once through loop, recorder, watch and a pool: for `make valgrind`.
 
 It needs nothing but the standard library, and raises where something is not as it should be.
 """
@@ -96,11 +96,20 @@ async def block() -> None:
         hashlib.sha256(bytes(100_000)).digest()
 
 
+async def use_a_pool() -> None:
+    async with fournil.ThreadPool(workers=2) as pool:
+        assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == list(range(20))
+        waits = [pool.run(time.sleep, 0.001) for _ in range(4)]
+        for call in waits[2:]:
+            call.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
 async def main() -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(20):
             group.create_task(switch(20))
-        for part in (use_timers, talk, call_from_threads, fail):
+        for part in (use_timers, talk, call_from_threads, fail, use_a_pool):
             group.create_task(part())
     await block()
 
@@ -114,4 +123,5 @@ if __name__ == "__main__":
         recording = load(path).recording
     assert recording.looks > 0
     assert len(recording.blocked) >= 3
+    assert len(recording.calls) == 24
     print(f"{len(recording.blocked)} blocked steps, {recording.looks} looks", file=sys.stderr)
