@@ -326,8 +326,9 @@ def test_the_threads_end(watched: Watched) -> None:
     before = thread_names()
     with watched.recorder():
         assert watching_threads() == ["fournil-ask", "fournil-watch"]
-    # The kernel shows a thread for a moment after it was joined.
-    wait_until(lambda: thread_names() == before)
+    # The kernel shows a thread for a moment after it was joined: those of others may be among
+    # what was there before.
+    wait_until(lambda: thread_names() <= before)
 
 
 def test_no_timer_is_left(watched: Watched) -> None:
@@ -357,7 +358,7 @@ def test_starting_and_stopping_leaks_nothing(tmp_path: Path) -> None:
     wait_until(lambda: not watching_threads())
     before, memory = held(), resident_bytes()
     start_and_stop(200)
-    wait_until(lambda: held() == before)
+    wait_until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
     # A watch that stays takes 200 KiB.
     assert resident_bytes() - memory < 100 * 200 * 1024
 
