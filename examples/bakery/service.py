@@ -42,8 +42,10 @@ class Service:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.customers += 1
-        # CPython 3.11 reports a cancelled handler as an error, with a traceback.
-        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError):
+        # CPython 3.11 reports a cancelled handler as an error, with a traceback. A customer may
+        # leave before the answer.
+        left = asyncio.CancelledError, ConnectionError
+        with contextlib.closing(writer), contextlib.suppress(*left):
             while (path := await web.read_request(reader)) is not None:
                 _, station, order = path.split("/")
                 await web.answer(writer, await self.stations[station](int(order)))
