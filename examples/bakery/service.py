@@ -14,6 +14,8 @@ from typing import Any
 
 import web
 
+import fournil
+
 STATIONS = ("price", "dough", "oven", "label")
 """What an order needs, each by a request of its own: `GET /price/17`."""
 
@@ -43,8 +45,8 @@ class Service:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.customers += 1
         # CPython 3.11 reports a cancelled handler as an error, with a traceback. A customer may
-        # leave before the answer.
-        left = asyncio.CancelledError, ConnectionError
+        # leave before the answer, and ask when the kitchen has closed already.
+        left = asyncio.CancelledError, ConnectionError, fournil.PoolClosedError
         with contextlib.closing(writer), contextlib.suppress(*left):
             while (path := await web.read_request(reader)) is not None:
                 _, station, order = path.split("/")
