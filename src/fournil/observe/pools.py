@@ -18,8 +18,8 @@ from typing import NamedTuple
 from fournil.observe.model import Pool, PoolCall, Recording
 from fournil.observe.words import count, seconds, share, size
 
-PROCESSES = frozenset({"ProcessPool"})
-"""Pools whose calls travel to other processes."""
+THREADS = "ThreadPool"
+"""The kind of pool whose calls do not travel, and take turns for one GIL."""
 
 FEW = 10
 """A pool that ran fewer calls than this is too young to be judged by how many ran at a time."""
@@ -41,7 +41,6 @@ TURNS = 0.5, 1.15
 
 CROWDED_SHARE = 0.5
 """For so much of the time in which it had calls, calls waited and all workers were busy."""
-
 
 MOST_WORKERS = 32
 """More threads than this are not advised."""
@@ -137,8 +136,8 @@ def _changes(calls: Iterable[PoolCall]) -> Iterator[tuple[float, int, int]]:
 def _advice(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     if not pool.ran:
         return None
-    is_process = pool.kind in PROCESSES
-    ran_at_once = max(1, min(use.most, cores if is_process else use.most))
+    is_thread = pool.kind == THREADS
+    ran_at_once = max(1, use.most if is_thread else min(use.most, cores))
     fed_s = pool.inside_s / ran_at_once  # with workers that never wait for their next call
     spared_s = max(0.0, use.active_s - fed_s)
     if pool.travelled_s > max(pool.inside_s, SMALL_S):
@@ -150,14 +149,14 @@ def _advice(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     if pool.inside_s < SMALL_S or pool.ran < FEW:
         return None
     waited_share = 1 - pool.cpu_s / pool.inside_s
-    if is_process and waited_share > 1 - IDLE_SHARE:
+    if not is_thread and waited_share > 1 - IDLE_SHARE:
         return PoolAdvice(
             "thread",
             f"Its workers waited for {share(waited_share)} of the time that they ran calls: "
             "a `ThreadPool` does that as well, and nothing is pickled.",
             min(spared_s, pool.travelled_s),
         )
-    if not is_process and _takes_turns(pool, use, cores):
+    if is_thread and _takes_turns(pool, use, cores):
         return PoolAdvice(
             "process",
             f"Its threads used {pool.cpu_s / use.active_s:.1f} cores together, for up to "
@@ -167,7 +166,7 @@ def _advice(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
         )
     if use.crowded_s > CROWDED_SHARE * use.active_s and pool.waited_s > pool.inside_s:
         return _more(pool, use, cores)
-    if is_process and use.most * 2 <= pool.workers:
+    if not is_thread and use.most * 2 <= pool.workers:
         return PoolAdvice(
             "fewer",
             f"At most {count(use.most, 'call')} ran at a time: with `workers={use.most}` it takes "
@@ -211,8 +210,8 @@ def _share(pool: Pool, spared_s: float) -> PoolAdvice:
 
 def _more(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     """Advise more workers where cores are free for them."""
-    # What processes leave of the cores may be what others take; threads that wait need none.
-    waits = pool.kind not in PROCESSES and pool.cpu_s < TURNS[0] * use.active_s
+    # What workers leave of the cores may be what others take; threads that wait need none.
+    waits = pool.kind == THREADS and pool.cpu_s < TURNS[0] * use.active_s
     workers = MOST_WORKERS if waits else cores
     if workers <= pool.workers:
         return None
