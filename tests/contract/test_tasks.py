@@ -127,6 +127,19 @@ def test_what_is_no_coroutine(loop: Loop, nonsense: Any) -> None:
         loop.create_task(nonsense)
 
 
+def test_how_the_coroutine_is_given(loop: Loop) -> None:
+    create: Any = loop.create_task
+    assert loop.run_until_complete(create(coro=asyncio.sleep(0, "by name"))) == "by name"
+    with pytest.raises(TypeError, match="coro"):
+        create(name="without one")
+    coroutine = nothing()
+    with pytest.raises(TypeError):
+        create(coroutine, coroutine)
+    with pytest.raises(TypeError):
+        create(coroutine, coro=coroutine)
+    coroutine.close()
+
+
 def test_a_keyword_that_there_is_not(loop: Loop) -> None:
     coroutine = nothing()
     with pytest.raises(TypeError):

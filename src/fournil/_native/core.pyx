@@ -33,9 +33,6 @@ from fournil._native.ring cimport Ring, current_ring
 from fournil._native.steps cimport LoopRecord
 from fournil._native.sys.collector cimport PyTypeObject, Traverse, Visit
 from fournil._native.sys.python cimport (
-    METH_FASTCALL,
-    METH_KEYWORDS,
-    PyCFunction,
     PyMethodDef,
     PyContext_CopyCurrent,
     PyContext_Enter,
@@ -495,25 +492,24 @@ cdef object create_task(PyObject *self, PyObject **args, Py_ssize_t count, PyObj
     return (<LoopCore> self).new_task(coroutine, options)
 
 
-cdef PyMethodDef call_soon_definition
-call_soon_definition.ml_name = b"call_soon"
-call_soon_definition.ml_meth = <PyCFunction> <void *> call_soon
-call_soon_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
-call_soon_definition.ml_doc = (
-    b"call_soon($self, callback, *args, context=None)\n--\n\n"
-    b"Run `callback(*args)` in the next turn."
-)
-add_method(LoopCore, &call_soon_definition)
+cdef PyMethodDef call_soon_definition, create_task_definition
 
-cdef PyMethodDef create_task_definition
-create_task_definition.ml_name = b"create_task"
-create_task_definition.ml_meth = <PyCFunction> <void *> create_task
-create_task_definition.ml_flags = METH_FASTCALL | METH_KEYWORDS
-create_task_definition.ml_doc = (
-    b"create_task($self, coro, **options)\n--\n\n"
-    b"Run a coroutine as a task; `options` are those of `asyncio.Task`."
+add_method(
+    LoopCore,
+    &call_soon_definition,
+    b"call_soon",
+    <void *> call_soon,
+    b"call_soon($self, callback, *args, context=None)\n--\n\n"
+    b"Run `callback(*args)` in the next turn.",
 )
-add_method(LoopCore, &create_task_definition)
+add_method(
+    LoopCore,
+    &create_task_definition,
+    b"create_task",
+    <void *> create_task,
+    b"create_task($self, coro, **options)\n--\n\n"
+    b"Run a coroutine as a task; `options` are those of `asyncio.Task`.",
+)
 
 
 # The queue, the timers and the poller hold handles as plain pointers, which the cyclic

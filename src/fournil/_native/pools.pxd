@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from fournil._native.layout cimport Pool
+from fournil._native.layout cimport Call, Pool
 from fournil._native.ring cimport Ring
 
 
@@ -11,12 +11,5 @@ cdef class PoolRecord:
     cdef dict free_since                # by worker: when its last call ended, ns
     cdef uint64_t received              # when the loop took the last outcome, ns
 
-    cdef int add(
-        self,
-        str worker,
-        uint64_t sent,
-        uint64_t queued,
-        uint64_t began,
-        uint64_t ended,
-        uint64_t received,
-    ) except -1
+    cdef int add_times(self, str worker, Call *call) except -1
+    cdef void end(self) noexcept

@@ -2,6 +2,7 @@
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 
 from fournil._native.layout cimport (
     CALL_ABANDONED,
@@ -10,38 +11,80 @@ from fournil._native.layout cimport (
     CALL_DONE,
     CALL_RAISED,
     POOL_CLOSED,
+    POOL_OPEN,
     Call,
+    Pool,
 )
-from fournil._native.ring cimport Ring, pack_ticks
+from fournil._native.ring cimport MAX_POOLS, Ring, pack_ticks
 from fournil._native.sys.atomics cimport publish
 from fournil._native.sys.ticks cimport monotonic_ns
+
+cdef extern from "Python.h":
+    void *PyThreadState_Get()
+
+
+cdef Pool *open_slot(Ring ring) noexcept:
+    """Return the slot of a new pool; NULL when all are taken by open ones."""
+    cdef int slot
+    cdef Pool *found = NULL
+    if ring.header.pools_used < MAX_POOLS:
+        found = &ring.pools[ring.header.pools_used]
+        ring.header.pools_used += 1
+    else:
+        for slot in range(MAX_POOLS):
+            if ring.pools[slot].state == POOL_CLOSED and (
+                found == NULL or ring.pools[slot].closed < found.closed
+            ):
+                found = &ring.pools[slot]
+        if found == NULL:
+            ring.header.pools_dropped += 1
+            return NULL
+        ring.header.pools_recycled += 1
+        memset(found, 0, sizeof(Pool))
+    ring.last_pool += 1
+    found.number = ring.last_pool
+    found.state = POOL_OPEN
+    return found
+
+
+cdef uint32_t subject_here(Ring ring) noexcept:
+    """Return the subject of the step that runs in this thread; 0: none does."""
+    cdef void *here = PyThreadState_Get()
+    cdef int slot
+    for slot in range(<int> ring.header.threads_used):
+        if ring.states[slot] == here and slot != ring.script_slot:
+            return ring.threads[slot].subject if ring.threads[slot].begin else 0
+    return 0
 
 
 cdef class PoolRecord:
     """The recorder's side of one pool; `fournil.record.hook.PoolRecord` says what it does."""
 
     def __cinit__(self, Ring ring, str kind, str name, uint32_t workers):
-        cdef int slot = ring.open_pool()
         self.ring = ring
         self.free_since = {}
-        if slot < 0:
+        self.pool = open_slot(ring)
+        if self.pool == NULL:
             return
-        self.pool = &ring.pools[slot]
         self.pool.kind = ring.intern(kind)
         self.pool.name = ring.intern(name)
         self.pool.workers = workers
         self.pool.opened = monotonic_ns()
 
     def __dealloc__(self):
+        self.end()
+
+    cdef void end(self) noexcept:
         if self.pool != NULL:
             self.pool.closed = monotonic_ns()
             self.pool.state = POOL_CLOSED
+            self.pool = NULL
 
     def queued(self):
         """A call is given to the pool; return the subject of the step that does so."""
         if self.pool != NULL:
             self.pool.calls += 1
-        return self.ring.subject_here()
+        return subject_here(self.ring)
 
     def ended(
         self,
@@ -56,10 +99,17 @@ cdef class PoolRecord:
         """A call has come to its end."""
         cdef Ring ring = self.ring
         cdef Call *call
-        cdef uint64_t queued, sent, began, ended, received
         if self.pool == NULL:
             return
-        queued, sent, began, ended, received = times
+        call = &ring.calls[ring.header.calls_head & ring.calls_mask]
+        call.queued, call.sent, call.began, call.ended, call.received = times
+        call.bytes_out = pack_ticks(bytes_out)
+        call.bytes_back = pack_ticks(bytes_back)
+        call.subject = subject
+        call.site = ring.site_of_callback(<PyObject *> function)
+        call.worker = 0 if worker is None else ring.intern(worker)
+        call.pool = <unsigned short> self.pool.number
+        call.state = state
         if state == CALL_DONE:
             self.pool.done += 1
         elif state == CALL_RAISED:
@@ -70,49 +120,27 @@ cdef class PoolRecord:
             self.pool.abandoned += 1
         elif state == CALL_DIED:
             self.pool.died += 1
-        if ended:
-            self.add(worker, max(queued, sent), queued, began, ended, received)
         self.pool.bytes_out += bytes_out
         self.pool.bytes_back += bytes_back
-        call = &ring.calls[ring.header.calls_head & ring.calls_mask]
-        call.queued = queued
-        call.sent = sent
-        call.began = began
-        call.ended = ended
-        call.received = received
-        call.bytes_out = pack_ticks(bytes_out)
-        call.bytes_back = pack_ticks(bytes_back)
-        call.subject = subject
-        call.site = ring.site_of_callback(<PyObject *> function)
-        call.worker = 0 if worker is None else ring.intern(worker)
-        call.pool = <unsigned short> self.pool.number
-        call.state = state
+        if call.ended:
+            self.add_times(worker, call)
         publish(&ring.header.calls_head, ring.header.calls_head + 1)
 
-    cdef int add(
-        self,
-        str worker,
-        uint64_t sent,
-        uint64_t queued,
-        uint64_t began,
-        uint64_t ended,
-        uint64_t received,
-    ) except -1:
-        """Add a call that ran to the totals."""
+    cdef int add_times(self, str worker, Call *call) except -1:
+        """Add what a call that ran took to the totals."""
         # A worker may have several calls: one that is sent before the worker is free waits, like
         # those in the queue. So does the first call of a worker, which has to start. Outcomes that
         # come together are taken one after the other: what each takes is counted once.
-        cdef uint64_t free = self.free_since.get(worker, began)
-        self.free_since[worker] = ended
-        free = min(max(free, sent), began)
+        cdef uint64_t free = self.free_since.get(worker, call.began)
+        free = min(max(free, call.queued, call.sent), call.began)
+        self.free_since[worker] = call.ended
         self.pool.ran += 1
-        self.pool.waited += free - queued
-        self.pool.out += began - free
-        self.pool.inside += ended - began
-        self.pool.back += received - min(max(ended, self.received), received)
-        self.received = received
-        if ended - began > self.pool.longest:
-            self.pool.longest = ended - began
+        self.pool.waited += free - call.queued
+        self.pool.out += call.began - free
+        self.pool.inside += call.ended - call.began
+        self.pool.back += call.received - min(max(call.ended, self.received), call.received)
+        self.pool.longest = max(self.pool.longest, call.ended - call.began)
+        self.received = call.received
         return 0
 
     def used(self, uint64_t cpu_ns):
@@ -122,7 +150,4 @@ cdef class PoolRecord:
 
     def close(self):
         """The pool has ended."""
-        if self.pool != NULL:
-            self.pool.closed = monotonic_ns()
-            self.pool.state = POOL_CLOSED
-            self.pool = NULL
+        self.end()

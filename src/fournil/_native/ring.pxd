@@ -75,8 +75,6 @@ cdef class Ring:
     cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0
     cdef int open_thread(self) except -2
     cdef void close_thread(self, int slot) noexcept
-    cdef int open_pool(self) except -2
-    cdef uint32_t subject_here(self) noexcept
     cdef void file_under_site(self, Task *slot) noexcept
     cdef void forget_task(self, void *task, uint64_t now) noexcept
     cdef int take_task_slot(self) except -2

@@ -19,8 +19,6 @@ from fournil.record import layout as record_layout
 
 from fournil._native.layout cimport (
     KIND_SCRIPT,
-    POOL_CLOSED,
-    POOL_OPEN,
     RECORDING_HEADER_SIZE,
     RECORDING_VERSION,
     SITE_CALLBACK,
@@ -404,38 +402,6 @@ cdef class Ring:
     cdef void close_thread(self, int slot) noexcept:
         self.threads[slot].closed = ticks_now()
         self.threads[slot].state = THREAD_CLOSED
-
-    cdef int open_pool(self) except -2:
-        """Return the slot of a pool; -1 when all are taken by open ones."""
-        cdef int slot
-        cdef int found = -1
-        if self.header.pools_used < MAX_POOLS:
-            found = <int> self.header.pools_used
-            self.header.pools_used += 1
-        else:
-            for slot in range(MAX_POOLS):
-                if self.pools[slot].state == POOL_CLOSED and (
-                    found < 0 or self.pools[slot].closed < self.pools[found].closed
-                ):
-                    found = slot
-            if found < 0:
-                self.header.pools_dropped += 1
-                return -1
-            self.header.pools_recycled += 1
-            memset(&self.pools[found], 0, sizeof(Pool))
-        self.last_pool += 1
-        self.pools[found].number = self.last_pool
-        self.pools[found].state = POOL_OPEN
-        return found
-
-    cdef uint32_t subject_here(self) noexcept:
-        """Return the subject of the step that runs in this thread; 0: none does."""
-        cdef void *here = PyThreadState_Get()
-        cdef uint64_t slot
-        for slot in range(self.header.threads_used):
-            if self.states[slot] == here and slot != <uint64_t> self.script_slot:
-                return self.threads[slot].subject if self.threads[slot].begin else 0
-        return 0
 
     cdef void file_under_site(self, Task *slot) noexcept:
         """Add the totals of a task that ended to those of its code."""

@@ -14,18 +14,13 @@ cdef extern from "Python.h":
     int PyContext_Exit(object context)
     object PyContext_CopyCurrent()
 
-    ctypedef PyObject *(*PyCFunction)(PyObject *, PyObject *)
     ctypedef struct PyMethodDef:
-        const char *ml_name
-        PyCFunction ml_meth
-        int ml_flags
-        const char *ml_doc
-    enum:
-        METH_FASTCALL
-        METH_KEYWORDS
+        pass
 
 cdef extern from "sys/methods.h":
-    int add_method(object type, PyMethodDef *definition) except -1
+    int add_method(
+        object type, PyMethodDef *definition, const char *name, void *function, const char *doc
+    ) except -1
 
 cdef extern from "sys/exceptions.h":
     object take_raised_exception()

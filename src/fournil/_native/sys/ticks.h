@@ -25,7 +25,7 @@ static inline uint64_t monotonic_ns(void) {
 /* Set once when the module is imported, read by all threads afterwards. */
 static int ticks_are_tsc = 0;
 
-static int ticks_choose(void) {
+static inline int ticks_choose(void) {
     char name[16] = {0};
     int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource",
                   O_RDONLY | O_CLOEXEC);
@@ -43,7 +43,7 @@ static inline uint64_t ticks_now(void) {
 
 #else
 
-static int ticks_choose(void) { return 0; }
+static inline int ticks_choose(void) { return 0; }
 static inline uint64_t ticks_now(void) { return monotonic_ns(); }
 
 #endif
