@@ -367,31 +367,26 @@ class _Decoder:
         def seconds(moment: int) -> float | None:
             return (moment - start_ns) / 1e9 if moment else None
 
-        calls = []
-        for entry in layout.CALL.iter_unpack(self._raw.calls):
-            queued, sent, began, ended, received, out, back, *who, pool, state, _ = entry
-            subject, site, worker = who
-            call = PoolCall(
-                queued_s=(queued - start_ns) / 1e9,
-                sent_s=seconds(sent),
-                began_s=seconds(began),
-                ended_s=seconds(ended),
-                received_s=seconds(received),
-                bytes_out=unpack_ticks(out),
-                bytes_back=unpack_ticks(back),
-                subject=subject,
-                site=site,
-                worker=self._text(worker) if worker else None,
-                pool=pool,
-                state=state,
+        return tuple(
+            PoolCall(
+                queued_s=(call["queued"] - start_ns) / 1e9,
+                **{f"{name}_s": seconds(call[name]) for name in _MOMENTS_OF_CALLS},
+                bytes_out=unpack_ticks(call["bytes_out"]),
+                bytes_back=unpack_ticks(call["bytes_back"]),
+                subject=call["subject"],
+                site=call["site"],
+                worker=self._text(call["worker"]) if call["worker"] else None,
+                pool=call["pool"],
+                state=call["state"],
             )
-            calls.append(call)
-        return tuple(calls)
+            for call in _entries(self._raw.calls, layout.CALL)
+        )
 
 
 _COUNTS_OF_POOLS = (
     "calls", "done", "raised", "cancelled", "abandoned", "died", "ran", "bytes_out", "bytes_back",
 )  # fmt: skip
+_MOMENTS_OF_CALLS = ("sent", "began", "ended", "received")
 _TIMES_OF_POOLS = ("waited", "out", "inside", "back", "longest", "cpu")
 
 
