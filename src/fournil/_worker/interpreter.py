@@ -57,10 +57,11 @@ class InterpreterWorker(Worker):
                     raise_in(self.thread, CancelledError)
         os.close(self.pokes)
 
-    def settle(self) -> None:
+    def settle(self, number: int) -> None:
         with self.lock:
-            # One that is on its way still is taken back, or comes here.
-            raise_in(self.thread, None)
+            if self.interrupted == number:
+                # If it is on its way still, it is taken back, or comes here.
+                raise_in(self.thread, None)
 
     def mask(self) -> None:
         # What is on its way comes at the latest when the lock was got, and nothing after that.

@@ -113,10 +113,10 @@ class Worker:
         """Let no interruption come into our own code, in the midst of a call."""
         self.masked = True
 
-    settles = False
+    settles = False  # a signal's handler sees whether the call runs still
 
-    def settle(self) -> None:
-        """Return when no interruption can come any more of the call that has ended."""
+    def settle(self, number: int) -> None:
+        """Return when no interruption can come any more of a call that has ended."""
 
     def lost(self) -> None:
         """There is no parent any more, and nobody to tell."""
@@ -191,7 +191,7 @@ class Worker:
                 self.current = 0
                 error = raised
             if self.settles:
-                self.settle()
+                self.settle(number)
         except BaseException as raised:
             # The interruption came when the call had ended already, one way or the other.
             self.current = 0

@@ -12,7 +12,7 @@ import time
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -112,14 +112,14 @@ class Interpreter(RemoteWorker):
 
     def quit(self) -> None:
         """Have it end as soon as it can, whoever waits for its calls; the loop may be closed."""
-        for number in self.desk.sent:
+        for number in list(self.desk.sent):
             self.channel.ledger.revoked[number % SLOTS] = 1
         self.words[INTERRUPT] = self.words[BEGAN]
         self.signal(INTERRUPTS)
         self.channel.end()
 
     def close(self) -> None:
-        _live.pop(self, None)
+        _running.pop(self, None)
         super().close()
 
 
@@ -139,36 +139,33 @@ class Interpreters:
         # Not held: a pool that is thrown away open closes this.
         self._pool = weakref.ref(pool)
         self._setup = setup
-        self._threads: dict[int, threading.Thread] = {}
 
-    def request(self, number: int, descriptors: Sequence[int]) -> None:
-        """Start a worker, that has copies of these descriptors."""
+    def request(self, worker: RemoteWorker) -> None:
+        """Start a worker, in a thread."""
         pool = self._pool()
         assert pool is not None
-        worker = pool._live[number]
         assert isinstance(worker, Interpreter)
-        own: list[int] = []
+        opened: list[int] = []
         try:
-            own += (os.dup(descriptor) for descriptor in descriptors)
-            own.append(os.eventfd(0, os.EFD_CLOEXEC))
-            handle = os.dup(own[-1])
-            name = f"{self._setup['name']} {number}"
+            opened += map(os.dup, worker.channel.their_descriptors())
+            opened.append(os.eventfd(0, os.EFD_CLOEXEC))
+            opened.append(os.dup(opened[-1]))
+            *theirs, handle = opened
             thread = threading.Thread(
                 # One that runs for ever must not keep the process from ending.
                 target=self.run,
-                args=(number, name, own),
-                name=name,
+                args=(worker.number, worker.name, theirs),
+                name=worker.name,
                 daemon=True,
             )
             thread.start()
         except (OSError, RuntimeError) as error:
-            for descriptor in own:
+            for descriptor in opened:
                 os.close(descriptor)
-            self._loop.call_soon(self._not_started, number, str(error))
+            self._loop.call_soon(self._not_started, worker.number, str(error))
             return
-        self._threads[number] = thread
-        pool.started(number, os.getpid(), handle)
-        _live[worker] = thread
+        pool.started(worker.number, os.getpid(), handle)
+        _running[worker] = thread
 
     def _not_started(self, number: int, reason: str) -> None:
         pool = self._pool()
@@ -179,35 +176,33 @@ class Interpreters:
         """Be a worker, in a thread of its own."""
         interpreters: Any = import_module("concurrent.interpreters")  # since 3.14
         status = 1
-        taken = False
+        left = descriptors
         try:
             with _changes:
                 interpreter = interpreters.create()
             try:
-                given = pickle.dumps((name, *descriptors, self._setup))
-                taken = True
                 interpreter.exec(
                     f"import sys; sys.path.insert(0, {HOME!r}); import pickle;"
-                    " from fournil._worker.interpreter import work;"
-                    f" work(*pickle.loads({given!r}))"
+                    " from fournil._worker.interpreter import work"
                 )
+                given = pickle.dumps((name, *descriptors, self._setup))
+                left = []  # they are its own from here on
+                interpreter.exec(f"work(*pickle.loads({given!r}))")
                 status = 0
             finally:
                 with _changes:
                     interpreter.close()
         except BaseException:
             traceback.print_exc()
-        if not taken:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for descriptor in left:
+            os.close(descriptor)
         try:
-            self._loop.call_soon_threadsafe(self._ended, number, status)
+            self._loop.call_soon_threadsafe(self._ended, number, status, threading.current_thread())
         except RuntimeError:
             pass  # the loop is closed
 
-    def _ended(self, number: int, status: int) -> None:
-        # It has nothing left to do.
-        self._threads.pop(number).join()
+    def _ended(self, number: int, status: int, thread: threading.Thread) -> None:
+        thread.join()  # it has nothing left to do
         pool = self._pool()
         if pool is not None:
             pool.ended(number, status << 8)
@@ -216,7 +211,7 @@ class Interpreters:
         """Do nothing: an interpreter ends when its channel does."""
 
 
-_live: weakref.WeakKeyDictionary[Interpreter, threading.Thread] = weakref.WeakKeyDictionary()
+_running: weakref.WeakKeyDictionary[Interpreter, threading.Thread] = weakref.WeakKeyDictionary()
 """The interpreters that have not ended, and their threads; of threads that hold the GIL."""
 
 _changes = threading.Lock()
@@ -226,7 +221,7 @@ _changes = threading.Lock()
 @atexit.register
 def _end_all() -> None:
     # CPython crashes where it ends while Python code runs in another interpreter.
-    left = dict(_live)
+    left = dict(_running)
     for worker in left:
         worker.quit()
     until = time.monotonic() + PATIENCE_S

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
 from time import perf_counter_ns
@@ -34,8 +34,8 @@ FAILED_STARTS = 3
 class Starter(Protocol):
     """Starts workers. It tells the pool how that went, and when one has ended."""
 
-    def request(self, number: int, descriptors: Sequence[int]) -> None:
-        """Start a worker; the descriptors are what it talks through, and stay their owner's."""
+    def request(self, worker: RemoteWorker) -> None:
+        """Start a worker; the descriptors that it talks through stay its channel's."""
 
     def close(self) -> None:
         """End, and let no worker live on that can be ended."""
@@ -262,7 +262,7 @@ class RemotePool(Pool):
                 raise PoolError(f"no worker could be started for {self!r}: {error}") from error
             return
         self._live[number] = worker
-        self._starter.request(number, worker.channel.their_descriptors())
+        self._starter.request(worker)
         worker.channel.handed_over()
         worker.send_start(*self._first)
 

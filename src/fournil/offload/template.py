@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from fournil._worker.template import (
 
 if TYPE_CHECKING:
     from fournil.offload.remote import RemotePool
+    from fournil.offload.remote_worker import RemoteWorker
 
 HOME = str(Path(__file__).parents[2])
 """The folder that the package is in."""
@@ -67,12 +67,13 @@ class Template:
         self._descriptor = self._control.fileno()
         loop.add_reader(self._descriptor, self._readable)
 
-    def request(self, number: int, descriptors: Sequence[int]) -> None:
-        """Ask for a worker, that has these descriptors."""
+    def request(self, worker: RemoteWorker) -> None:
+        """Ask for a worker."""
+        descriptors = worker.channel.their_descriptors()
         # It does nothing but read, so this waits for nothing but its imports.
         self._control.setblocking(True)
         try:
-            socket.send_fds(self._control, [REQUEST.pack(number)], descriptors)
+            socket.send_fds(self._control, [REQUEST.pack(worker.number)], descriptors)
         except ConnectionError:
             pass  # it is gone, as will be told
         finally:
