@@ -2,6 +2,7 @@
 
 ```
 pool        Pool: the one contract of all pools
+arguments   checks of what pools are given
 statistics  what pools and their workers did so far
 call        Call: one function call on its way to a worker and back
 mapping     what `pool.map` returns: the results of many calls, a bounded number in flight

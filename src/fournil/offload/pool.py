@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import operator
 import os
 import threading
 import warnings
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil._worker.running import name_of
 from fournil.errors import PoolClosedError, PoolError, WorkerDied
+from fournil.offload.arguments import whole
 from fournil.offload.call import NO_KWARGS, Call, new_call
 from fournil.offload.statistics import PoolStatistics, WorkerStatistics
 from fournil.record import hook, kinds
@@ -482,14 +482,6 @@ class Pool(abc.ABC):
 
         Asked while the pool is recorded: workers need not count else.
         """
-
-
-def whole(what: str, number: object) -> int:
-    """Return a whole number that somebody gave; raise TypeError if it is none."""
-    try:
-        return operator.index(number)  # type: ignore[arg-type]  # that is what is found out
-    except TypeError:
-        raise TypeError(f"{what} is a whole number, got {number!r}") from None
 
 
 def _as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.remote import RemotePool, Starter, at_least_one
+from fournil.offload.remote import RemotePool, Starter
 from fournil.offload.template import Template
 
 P = ParamSpec("P")

@@ -19,11 +19,12 @@ from fournil._worker.ledger import BEGAN, COUNTS, CPU, SETTLED_S, SLOTS
 from fournil._worker.packing import pack, refusal
 from fournil._worker.variables import values_of
 from fournil.errors import PoolError
+from fournil.offload.arguments import at_least_one, number_of_seconds
 from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
 from fournil.offload.dispatch import HEAVY, Desk, Dispatch
 from fournil.offload.functions import Functions
-from fournil.offload.pool import Pool, whole
+from fournil.offload.pool import Pool
 from fournil.offload.remote_worker import RemoteWorker
 from fournil.offload.statistics import WorkerStatistics
 
@@ -74,13 +75,9 @@ class RemotePool(Pool):
     ) -> None:
         super().__init__(len(os.sched_getaffinity(0)) if workers is None else workers)
         at_least_one("max_tasks_per_child", max_tasks_per_child)
-        for what, seconds in (("grace", grace), ("idle_timeout", idle_timeout)):
-            if seconds is None and what == "idle_timeout":
-                continue
-            if not isinstance(seconds, int | float):
-                raise TypeError(f"{what} is a number of seconds, got {seconds!r}")
-            if not seconds >= 0:
-                raise ValueError(f"{what} is a number of seconds, got {seconds}")
+        number_of_seconds("grace", grace)
+        if idle_timeout is not None:
+            number_of_seconds("idle_timeout", idle_timeout)
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer is a function, got {initializer!r}")
         self.initializer = initializer
@@ -478,9 +475,3 @@ def _levels() -> dict[str, int]:
     from fournil._worker.logs import levels
 
     return levels()
-
-
-def at_least_one(what: str, number: int | None) -> None:
-    """Raise what is to be raised about a bound that somebody gave, if it is none."""
-    if number is not None and whole(what, number) < 1:
-        raise ValueError(f"{what} is at least one, or None, got {number}")
