@@ -232,7 +232,7 @@ CONTENDERS = {
         # joblib runs its calls in loky's executor.
         Contender("loky", "processes", loky_executor, package="loky"),
         Contender("mpire", "processes", mpire_pool, package="mpire"),
-        # These take a hundred times as long, or long to start.
+        # These take several times as long as the executors, or long to start.
         Contender(
             "aiomultiprocess",
             "processes",
