@@ -66,12 +66,22 @@ def measure_all(
     run = Run(contenders)
     total = rounds * sum(map(len, contenders.values()))
     allow_open_files()
-    with backings_of(cases, settings):
+    with backings_of(cases, settings), until_interrupted():
         for number, step in enumerate(plan(contenders, rounds, seed), 1):
             show_progress(f"{number}/{total}  {step.case} on {step.loop}")
             run.take(step, cases[step.case], settings)
     show_progress("")
     return run
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Leave the block at Ctrl-C, with what was measured so far."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        show_progress("")
+        print("interrupted: what was measured so far follows", file=sys.stderr)
 
 
 def measure(case: AnyCase, loop: Loop, settings: Settings) -> Measurement:

@@ -18,7 +18,7 @@ from benchmarks.pools.cases import CASES
 from benchmarks.pools.contenders import BASELINES, CONTENDERS
 from benchmarks.pools.worker import measure
 from benchmarks.report import tables
-from benchmarks.run import show_progress
+from benchmarks.run import show_progress, until_interrupted
 from benchmarks.summary import Results, summarize
 
 FORMAT = 2
@@ -110,12 +110,13 @@ def measure_all(
     measured: Measured = {case: {pool: {} for pool in pools} for case, pools in contenders.items()}
     failures = []
     total = rounds * sum(map(len, contenders.values()))
-    for number, step in enumerate(plan(contenders, rounds, seed), 1):
-        show_progress(f"{number}/{total}  {step.case} by {step.loop}")
-        try:
-            measured[step.case][step.loop][step.round] = measure(step.case, step.loop, seconds)
-        except NoMeasurement as error:
-            failures.append(f"{step.case} by {step.loop}, round {step.round}: {error}")
+    with until_interrupted():
+        for number, step in enumerate(plan(contenders, rounds, seed), 1):
+            show_progress(f"{number}/{total}  {step.case} by {step.loop}")
+            try:
+                measured[step.case][step.loop][step.round] = measure(step.case, step.loop, seconds)
+            except NoMeasurement as error:
+                failures.append(f"{step.case} by {step.loop}, round {step.round}: {error}")
     show_progress("")
     return measured, failures
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+import benchmarks.run
 from benchmarks.case import Case, all_cases
+from benchmarks.command import main
 
 COROUTINES = [name for name, case in all_cases().items() if isinstance(case, Case)]
 
@@ -86,3 +88,24 @@ def test_a_case_takes_any_number_of_operations(name: str, operations: int) -> No
         return await case.run(operations)
 
     assert asyncio.run(measure()) > 0
+
+
+def test_interrupted_it_shows_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[float] = []
+
+    def measure(*_: object) -> dict[str, float]:
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(1000.0 + len(measured))
+        return {"ns": measured[-1]}
+
+    monkeypatch.setattr(benchmarks.run, "measure", measure)
+    path = tmp_path / "results.json"
+    assert main(["--only", "switch", "--loops", "asyncio", "--json", str(path)]) == 0
+    shown = capsys.readouterr()
+    assert "interrupted" in shown.err
+    assert "a task switch" in shown.out
+    rounds = json.loads(path.read_text())["results"]["switch"]["asyncio"]["ns"]["rounds"]
+    assert rounds == [1000.0, 1001.0, *[None] * 7]

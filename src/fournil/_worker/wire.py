@@ -22,7 +22,7 @@ LONGEST = LARGEST + (1 << 15)
 class Ask(IntEnum):
     """What a parent sends to a worker."""
 
-    CALL = 1  # number: the call's; other: the function's; body: its arguments, packed
+    CALL = 1  # number: the call's; other: the function's; body: arguments, packed, if it has any
     FUNCTION = 2  # number: the function's; body: the function, packed
     FORGET = 3  # number: that of a function that is not called any more
     SEGMENT = 4  # number: that of memory lent from now on, whose descriptor was sent; body: size
@@ -35,7 +35,7 @@ class Ask(IntEnum):
 class Answer(IntEnum):
     """What a worker sends to its parent."""
 
-    VALUE = 1  # number: the call's; body: what it returned, packed
+    VALUE = 1  # number: the call's; body: what it returned, packed; none: None
     ERROR = 2  # number: the call's; body: what it raised
     READY = 3  # it is ready for calls
     BROKEN = 4  # it will never be; body: why

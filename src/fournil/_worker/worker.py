@@ -44,7 +44,6 @@ LOG_FIELDS = ("name", "levelno", "levelname", "created", "process", "funcName", 
 """Of a log record that is too long to travel, or holds what cannot, these go with its message."""
 
 CALL = int(Ask.CALL)
-NONE = pack(None)[0]
 
 
 class Worker:
@@ -197,7 +196,7 @@ class Worker:
         began = cpu = 0
         try:
             try:
-                args = self.unpack(flags, buffers, body)
+                args = self.unpack(flags, buffers, body) if body else ()
                 called = self.functions[function]
                 if type(called) is Unusable:
                     called.fail()
@@ -229,7 +228,7 @@ class Worker:
         if error is not None:
             self.answer_error(Answer.ERROR, number, error, began, ended)
         elif value is None:
-            self.answer(Answer.VALUE, 0, 0, number, NONE, began, ended)
+            self.answer(Answer.VALUE, 0, 0, number, b"", began, ended)
         else:
             try:
                 packed, big = pack(value)

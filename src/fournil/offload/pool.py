@@ -403,18 +403,20 @@ class Pool(abc.ABC):
             return
         if error is None and not call.cancelling:
             self._done += 1
-            self._note(call, kinds.CALL_DONE)
+            state = kinds.CALL_DONE
             call.set_result(value)
         elif call.cancelling and (error is None or isinstance(error, asyncio.CancelledError)):
             self._cancelled += 1
-            self._note(call, kinds.CALL_CANCELLED)
+            state = kinds.CALL_CANCELLED
             call.let_go()
         else:
             assert error is not None
             self._failed += 1
             died = isinstance(error, WorkerDied) and not call.ended_ns
-            self._note(call, kinds.CALL_DIED if died else kinds.CALL_RAISED)
+            state = kinds.CALL_DIED if died else kinds.CALL_RAISED
             call.set_exception(_as_a_future_takes_it(call, error))
+        if self._record is not None:
+            self._note(call, state)
         self._left(call)
 
     def _abandon(self, call: Call[Any]) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
-NONE = pack(None)[0]
 
 
 class RemoteWorker:
@@ -46,7 +45,9 @@ class RemoteWorker:
         self.loop = pool._loop
         self.name = f"{pool.name} {number}"
         self.channel = Channel(self.loop, self.answered, self.read)
-        self.desk: Desk[Call[Any]] = pool._dispatch.add_worker(number)
+        self.dispatch = pool._dispatch
+        self.functions = pool._functions
+        self.desk: Desk[Call[Any]] = self.dispatch.add_worker(number)
         self.words = self.channel.ledger.words
         self.words[COUNTS] = pool._record is not None
         self.known: set[int] = set()  # functions
@@ -84,7 +85,7 @@ class RemoteWorker:
         call.take()
         call.sent_ns = perf_counter_ns()
         try:
-            function = self.pool._functions.get(call.function)
+            function = self.functions.get(call.function)
             try:
                 if call.kwargs or call.values:
                     flags = KEYWORDS
@@ -113,7 +114,7 @@ class RemoteWorker:
         records: list[bytes],
     ) -> int:
         """Append the records of a call; return its number."""
-        number = self.pool._dispatch.send(self.desk, call)
+        number = self.dispatch.send(self.desk, call)
         self.channel.ledger.revoked[number % SLOTS] = 0
         if function.number not in self.known:
             self.know(function, records)
@@ -139,7 +140,7 @@ class RemoteWorker:
         if self.words[BEGAN] == number:
             self.interrupt(number)
         elif self.words[BEGAN] < number:
-            self.pool._dispatch.revoke(self.desk, number)
+            self.dispatch.revoke(self.desk, number)
             self.revoke([number])
 
     def revoke(self, numbers: list[int]) -> None:
@@ -202,7 +203,7 @@ class RemoteWorker:
         if pool is None:
             return  # thrown away, with nobody who waits for anything
         if kind == VALUE:
-            call = pool._dispatch.ended(self.desk, number, ended - began)
+            call = self.dispatch.ended(self.desk, number, ended - began)
             if self.desk.heavy:
                 self.loads.answered(number)
             if call is None:
@@ -215,7 +216,7 @@ class RemoteWorker:
                     body, views = self.loads.views(flags, buffers, body)
                     call.bytes_back = len(body) + sum(view.nbytes for view in views)
                     value = unpack(body, views)
-                elif body != NONE:
+                elif body:
                     value = unpack(body, [])
             except Exception as why:
                 error = _cannot_come_back(call, why)
@@ -223,14 +224,14 @@ class RemoteWorker:
             return
         match kind:
             case Answer.ERROR:
-                call = pool._dispatch.ended(self.desk, number, ended - began)
+                call = self.dispatch.ended(self.desk, number, ended - began)
                 self.loads.answered(number)
                 if call is not None:
                     error = self.error_of(flags, buffers, body)
                     self.hand_on(call, None, error, began, ended)
             case Answer.SKIPPED:
                 self.loads.skipped(number)
-                call = pool._dispatch.skipped(self.desk, number)
+                call = self.dispatch.skipped(self.desk, number)
                 if call is not None:
                     pool._drop(call)
             case Answer.READY:
@@ -281,7 +282,7 @@ class RemoteWorker:
             numbers, self.revoked = self.revoked, []
             began = self.words[BEGAN]
             taken_back = [n for n in numbers if n > began and n in self.desk.revoked]
-            dropped, begun = pool._dispatch.settle(self.desk, numbers, began)
+            dropped, begun = self.dispatch.settle(self.desk, numbers, began)
             for number in taken_back:
                 self.loads.skipped(number)
             for call in dropped:
@@ -289,7 +290,7 @@ class RemoteWorker:
             for number, _ in begun:
                 if number == began:
                     self.interrupt(number)
-        self.revoke(pool._dispatch.held_up(self.desk, self.words[BEGAN]))
+        self.revoke(self.dispatch.held_up(self.desk, self.words[BEGAN]))
         return bool(self.revoked) or len(self.desk.sent) > 1
 
     # As a process.
