@@ -17,6 +17,7 @@ from tests.contract.tls import (
     client_context,
     close,
     echo,
+    over_own_transports,
     server_context,
     serving,
 )
@@ -251,66 +252,9 @@ def test_tls_over_tls(loop: Loop, size: int) -> None:
 def test_an_own_transport_below(loop: Loop) -> None:
     """What carries the ciphertext may be of any kind that says it can."""
 
-    class Below(asyncio.Transport):
-        """Hands what is written to a protocol's other end, in a later turn."""
-
-        _start_tls_compatible = True
-
-        def __init__(self, protocol: asyncio.BaseProtocol) -> None:
-            super().__init__()
-            self.protocol: Any = protocol
-            self.other: Below
-            self.closing = False
-
-        def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-            self.protocol = protocol
-
-        def pause_reading(self) -> None: ...
-        def resume_reading(self) -> None: ...
-
-        def write(self, data: Any) -> None:
-            if not self.closing:
-                loop.call_soon(self.other.receive, bytes(data))
-
-        def receive(self, data: bytes) -> None:
-            if self.closing:
-                return
-            # The buffer is asked for long before it is filled.
-            buffer = self.protocol.get_buffer(-1)
-            assert len(buffer) >= len(data)
-            loop.call_soon(self.fill, buffer, data)
-
-        def fill(self, buffer: memoryview, data: bytes) -> None:
-            if not self.closing:
-                buffer[: len(data)] = data
-                self.protocol.buffer_updated(len(data))
-
-        def is_closing(self) -> bool:
-            return self.closing
-
-        def _force_close(self, error: BaseException | None) -> None:
-            if not self.closing:
-                self.closing = True
-                loop.call_soon(self.protocol.connection_lost, error)
-
-        def close(self) -> None:
-            self._force_close(None)
-
-        def abort(self) -> None:
-            self._force_close(None)
-
     async def main() -> None:
         one, two = Recorded(), Recorded()
-        one.calls.append("made")
-        two.calls.append("made")
-        left, right = Below(one), Below(two)
-        left.other, right.other = right, left
-        near: Any
-        far: Any
-        near, far = await asyncio.gather(
-            loop.start_tls(left, one, client_context(), server_hostname="localhost"),
-            loop.start_tls(right, two, server_context(), server_side=True),
-        )
+        near, far = await over_own_transports(one, two)
         near.write(b"ping")
         far.write(b"pong")
         await one.got_data.wait()

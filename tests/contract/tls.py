@@ -272,3 +272,67 @@ class Buffered(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: BaseException | None) -> None:
         self.lost.set_result(error)
+
+
+class Below(asyncio.Transport):
+    """Hands what is written to a protocol's other end, in a later turn."""
+
+    _start_tls_compatible = True
+
+    def __init__(self, protocol: asyncio.BaseProtocol) -> None:
+        super().__init__()
+        self.loop = asyncio.get_running_loop()
+        self.protocol: Any = protocol
+        self.other: Below
+        self.closing = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def write(self, data: Any) -> None:
+        if not self.closing:
+            self.loop.call_soon(self.other.receive, bytes(data))
+
+    def receive(self, data: bytes) -> None:
+        if self.closing:
+            return
+        # The buffer is asked for long before it is filled.
+        buffer = self.protocol.get_buffer(-1)
+        assert len(buffer) >= len(data)
+        self.loop.call_soon(self.fill, buffer, data)
+
+    def fill(self, buffer: memoryview, data: bytes) -> None:
+        if not self.closing:
+            buffer[: len(data)] = data
+            self.protocol.buffer_updated(len(data))
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def _force_close(self, error: BaseException | None) -> None:
+        if not self.closing:
+            self.closing = True
+            self.loop.call_soon(self.protocol.connection_lost, error)
+
+    def close(self) -> None:
+        self._force_close(None)
+
+    def abort(self) -> None:
+        self._force_close(None)
+
+
+async def over_own_transports(one: Recorded, two: Recorded) -> tuple[Any, Any]:
+    """Return the ends, a client's and a server's, of TLS over transports that take all at once."""
+    loop = asyncio.get_running_loop()
+    one.calls.append("made")
+    two.calls.append("made")
+    left, right = Below(one), Below(two)
+    left.other, right.other = right, left
+    near, far = await asyncio.gather(
+        loop.start_tls(left, one, client_context(), server_hostname="localhost"),
+        loop.start_tls(right, two, server_context(), server_side=True),
+    )
+    return near, far

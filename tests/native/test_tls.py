@@ -15,9 +15,11 @@ import fournil
 from fournil._native.tls_records import Records
 from tests.contract.tls import (
     ByHand,
+    Recorded,
     client_context,
     connect,
     echo,
+    over_own_transports,
     server_by_hand,
     server_context,
     serving,
@@ -71,6 +73,28 @@ def test_a_peer_is_told_why() -> None:
             with pytest.raises(ssl.SSLCertVerificationError):
                 await connect(address, ssl=ssl.create_default_context())
         assert errors == ["TLSV1_ALERT_UNKNOWN_CA"]
+
+    fournil.run(main())
+
+
+def test_one_huge_write_lets_others_run() -> None:
+    """What takes long to encrypt is sent in many turns, also where the transport takes it all."""
+    huge = bytes(range(256)) * (1 << 16)
+
+    async def main() -> None:
+        one, two = Recorded(), Recorded()
+        near, _ = await over_own_transports(one, two)
+        near.write(huge)
+        left = near.get_write_buffer_size()
+        assert 0 < left < len(huge)
+        turns = 0
+        while len(two.data) < len(huge):
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns > 10
+        assert two.data == huge
+        near.close()
+        await asyncio.gather(one.lost, two.lost)
 
     fournil.run(main())
 

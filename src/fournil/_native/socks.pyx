@@ -9,6 +9,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EBADF, EINTR, errno
+from libc.stdint cimport uint64_t
 
 from fournil._native.calls cimport call, call_with
 from fournil._native.core cimport LoopCore
@@ -16,6 +17,9 @@ from fournil._native.endpoint cimport os_error
 from fournil._native.layout cimport KIND_READER, KIND_WRITER
 from fournil._native.sys.python cimport raise_again
 from fournil._native.sys.sockets cimport MSG_NOSIGNAL, recv as recv_from_kernel, send
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
+
+ticks_choose()
 
 cdef object REFUSED = object()
 
@@ -119,6 +123,7 @@ cdef class SockSendAll(Operation):
     cdef object attempt(self):
         cdef Py_buffer view
         cdef ssize_t went
+        cdef uint64_t began = ticks_now()
         PyObject_GetBuffer(self.data, &view, PyBUF_SIMPLE)
         try:
             while self.sent < view.len:
@@ -128,6 +133,9 @@ cdef class SockSendAll(Operation):
                 if not succeeded(went):
                     return REFUSED
                 self.sent += went
+                # A peer that reads as fast as this sends would keep the loop as long as it likes.
+                if self.sent < view.len and ticks_now() - began >= self.core.poll_interval:
+                    return REFUSED
             return None
         finally:
             PyBuffer_Release(&view)

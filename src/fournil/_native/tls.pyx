@@ -391,6 +391,7 @@ cdef class TLSCore:
     cdef int write(self, data) except -1:
         cdef Py_buffer buffer
         cdef Py_ssize_t portion, sent = 0
+        cdef uint64_t began
         if self.state > OPEN:
             if self.lost_writes >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("SSL connection is closed")
@@ -399,6 +400,7 @@ cdef class TLSCore:
         PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
         try:
             if self.state == OPEN and self.backlog.size == 0:
+                began = ticks_now()
                 while sent < buffer.len and not self.transport_full:
                     portion = min(buffer.len - sent, PORTION)
                     if not self.engine.encrypt(<char *> buffer.buf + sent, portion):
@@ -407,6 +409,9 @@ cdef class TLSCore:
                     self.send()
                     if sent < buffer.len and self._transport.is_closing():
                         return 0
+                    if sent < buffer.len and ticks_now() - began >= self.patience:
+                        self.flush_later()
+                        break
             if sent < buffer.len:
                 self.backlog.add(data, sent)
         except Exception as error:
