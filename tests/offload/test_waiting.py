@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import socket
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from fournil._worker import worker
-from fournil._worker.worker import LOOKING_NS, Worker
+from fournil._worker import inlet
+from fournil._worker.inlet import FEWEST, LOOKING_NS, TAKEN_NS, Inlet
 
-STEP_NS = LOOKING_NS // 10
-"""So long each look takes."""
+LOOK_NS = LOOKING_NS // 10
 
 
 class Stream:
-    """A socket on which the next call comes after so many looks, or only to one that sleeps."""
+    """A socket, and the time that its reader sees."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self) -> None:
+        self.now = 1
         self.looks = 0
         self.sleeps = 0
-        self.comes_after = 0
-        self.slept_ns = 0
+        self.comes_after = 0  # so many looks
+        self.look_ns = LOOK_NS
+        self.sleep_ns = 0
         self.is_reset = False
 
     def recv_into(self, room: memoryview, size: int = 0, flags: int = 0) -> int:
@@ -31,61 +30,48 @@ class Stream:
             raise ConnectionResetError
         if flags != socket.MSG_DONTWAIT:
             self.sleeps += 1
-            self.clock.now += self.slept_ns
+            self.now += self.sleep_ns
             return len(room)
-        self.clock.now += STEP_NS
+        self.now += self.look_ns
         self.looks += 1
         if self.looks > self.comes_after:
             return len(room)
         raise BlockingIOError
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1
-
-    def __call__(self) -> int:
+    def clock(self) -> int:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(worker, "perf_counter_ns", clock)
-    return clock
+def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
+    stream = Stream()
+    monkeypatch.setattr(inlet, "perf_counter_ns", stream.clock)
+    return stream
 
 
 @pytest.fixture
-def stream(clock: Clock) -> Stream:
-    return Stream(clock)
+def waiting(stream: Stream) -> Inlet:
+    return Inlet(cast("socket.socket", stream))
 
 
-@pytest.fixture
-def waiting(stream: Stream) -> Worker:
-    side: Any = None
-    ledger: Any = SimpleNamespace(words=[])
-    setup: dict[str, Any] = {"levels": {}, "most_memory": None}
-    return Worker("a worker", cast("socket.socket", stream), side, ledger, setup)
+def wait(waiting: Inlet) -> int:
+    return waiting.receive(memoryview(bytearray(10)))
 
 
-def wait(worker: Worker) -> int:
-    return worker.receive(memoryview(bytearray(10)))
-
-
-def test_the_first_wait_sleeps(waiting: Worker, stream: Stream) -> None:
+def test_the_first_wait_sleeps(waiting: Inlet, stream: Stream) -> None:
     assert wait(waiting) == 10
     assert (stream.sleeps, stream.looks) == (1, 0)
 
 
-def test_after_a_short_wait_it_looks_before_it_sleeps(waiting: Worker, stream: Stream) -> None:
-    stream.slept_ns = LOOKING_NS // 2
+def test_after_a_short_wait_it_looks(waiting: Inlet, stream: Stream) -> None:
+    stream.sleep_ns = LOOKING_NS // 2
     wait(waiting)
     stream.comes_after = 3
     assert wait(waiting) == 10
     assert (stream.sleeps, stream.looks) == (1, 4)
 
 
-def test_what_does_not_come_soon_is_slept_for(waiting: Worker, stream: Stream) -> None:
+def test_what_does_not_come_soon_is_slept_for(waiting: Inlet, stream: Stream) -> None:
     wait(waiting)
     stream.comes_after = 1000
     assert wait(waiting) == 10
@@ -95,14 +81,48 @@ def test_what_does_not_come_soon_is_slept_for(waiting: Worker, stream: Stream) -
     assert (stream.sleeps, stream.looks) == (3, 10)
 
 
-def test_after_a_long_wait_it_sleeps(waiting: Worker, stream: Stream) -> None:
-    stream.slept_ns = LOOKING_NS
+def test_after_a_long_wait_it_sleeps(waiting: Inlet, stream: Stream) -> None:
+    stream.sleep_ns = LOOKING_NS
     wait(waiting)
     wait(waiting)
     assert (stream.sleeps, stream.looks) == (2, 0)
 
 
-def test_a_parent_that_died_is_the_end(waiting: Worker, stream: Stream) -> None:
+def test_where_others_want_the_processor_it_sleeps_ever_longer(
+    waiting: Inlet, stream: Stream
+) -> None:
+    def looks_until_slept(times: int) -> int:
+        before = stream.looks
+        for _ in range(times):
+            wait(waiting)
+        return stream.looks - before
+
+    stream.comes_after = 1_000_000
+    stream.look_ns = TAKEN_NS + 1
+    wait(waiting)
+    assert looks_until_slept(1) == 1
+    # The wait that was interrupted took long, or not: the next is slept through in any case.
+    assert looks_until_slept(FEWEST) == 0
+    assert looks_until_slept(1) == 1
+    assert looks_until_slept(2 * FEWEST) == 0
+    assert looks_until_slept(1) == 1
+
+
+def test_calls_that_are_found_shorten_the_sleep(waiting: Inlet, stream: Stream) -> None:
+    stream.comes_after = 1_000_000
+    stream.look_ns = TAKEN_NS + 1
+    for _ in range(3 + FEWEST):
+        wait(waiting)
+    looks = stream.looks
+    stream.comes_after = 0
+    stream.look_ns = LOOK_NS
+    for _ in range(2 * FEWEST + 10):
+        wait(waiting)
+    assert stream.looks - looks == 10
+    assert waiting.to_sleep_next == 4 * FEWEST - 10
+
+
+def test_a_parent_that_died_is_the_end(waiting: Inlet, stream: Stream) -> None:
     wait(waiting)
     stream.is_reset = True
     assert wait(waiting) == 0

@@ -15,6 +15,7 @@ from types import CoroutineType, FrameType
 from fournil._worker import running
 from fournil._worker.failure import pack_error
 from fournil._worker.imports import after_import
+from fournil._worker.inlet import Inlet
 from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, JOURNAL, SLOTS, Ledger
 from fournil._worker.packing import pack, refusal, unpack
 from fournil._worker.variables import set_values
@@ -31,14 +32,6 @@ INTERRUPTS = signal.SIGRTMIN + 5
 
 PROMPT_NS = 200_000
 """Answers wait so long for others to be sent with."""
-
-LOOKING_NS = 150_000
-"""A worker that did not wait so long last time goes on to look for the next call so long.
-
-To wake one that sleeps takes a virtual machine's processor longer than all else that a short call
-takes, on both sides. Where calls come one after the other, they come before this is over; where
-they do not, a worker sleeps.
-"""
 
 LOG_FIELDS = ("name", "levelno", "levelname", "created", "process", "funcName", "lineno")
 """Of a log record that is too long to travel, or holds what cannot, these go with its message."""
@@ -75,7 +68,6 @@ class Worker:
         self.position = 0  # of what was answered, since the beginning
         self.sent = 0  # of that
         self.flushed_ns = 0
-        self.waited_ns = LOOKING_NS  # the last time, for what the parent sends
         self.functions: dict[int, Any] = {}
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
@@ -139,6 +131,7 @@ class Worker:
         after_import("logging", self.send_logs)
         buffer = bytearray(1 << 18)
         view = memoryview(buffer)
+        inlet = Inlet(self.stream)
         begin = end = 0
         size_of_head = ASK.size
         head = ASK.unpack_from
@@ -163,28 +156,11 @@ class Worker:
                 left = bytes(view[begin:end])
                 view[: len(left)] = left
                 begin, end = 0, len(left)
-            count = self.receive(view[end:])
+            count = inlet.receive(view[end:])
             if not count:
                 return
             end += count
             self.flushed_ns = perf_counter_ns()
-
-    def receive(self, room: memoryview) -> int:
-        """Wait for what the parent sends; return how many bytes came, 0 when no more will."""
-        receive = self.stream.recv_into
-        began = perf_counter_ns()
-        try:
-            if self.waited_ns < LOOKING_NS:
-                while perf_counter_ns() - began < LOOKING_NS:
-                    try:
-                        return receive(room, 0, socket.MSG_DONTWAIT)
-                    except BlockingIOError:
-                        os.sched_yield()
-            return receive(room)
-        except ConnectionError:
-            return 0
-        finally:
-            self.waited_ns = perf_counter_ns() - began
 
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
