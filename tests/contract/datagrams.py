@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.contract.loops import Loop
+from tests.contract.loops import EARLY_3_11, Loop, skip_bug_of_asyncio
 
 
 class Endpoint(asyncio.DatagramProtocol):
@@ -28,6 +28,10 @@ class Endpoint(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set_result(None)
+
+
+def skip_if_unable_to_pause(loop: Loop) -> None:
+    skip_bug_of_asyncio(loop, EARLY_3_11, "its transports of datagrams cannot pause")
 
 
 async def end(*endpoints: Endpoint) -> None:

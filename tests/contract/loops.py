@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,10 @@ LOOPS: dict[str, LoopFactory] = {
     "asyncio": asyncio.SelectorEventLoop,
     "fournil": fournil.EventLoop,
 }
+
+
+EARLY_3_11 = sys.version_info < (3, 11, 7)
+"""Debian 12 has 3.11.2, of whose bugs some were mended later."""
 
 
 def skip_bug_of_asyncio(loop: Loop, broken: bool, reason: str) -> None:

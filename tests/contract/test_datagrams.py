@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.datagrams import Endpoint, bound, end, name, unix_pair
+from tests.contract.datagrams import (
+    Endpoint,
+    bound,
+    end,
+    name,
+    skip_if_unable_to_pause,
+    unix_pair,
+)
 from tests.contract.loops import Loop
 
 SENDS_EMPTY = sys.version_info >= (3, 13)
@@ -283,6 +290,8 @@ def test_closed_by_what_it_receives(loop: Loop, method: str) -> None:
 
 
 def test_paused_reading(loop: Loop) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         class Pauses(Endpoint):
             def datagram_received(self, data: bytes, addr: Any) -> None:

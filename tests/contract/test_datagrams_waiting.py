@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import fournil
-from tests.contract.datagrams import Endpoint, end, unix_pair
+from tests.contract.datagrams import Endpoint, end, skip_if_unable_to_pause, unix_pair
 from tests.contract.loops import Loop
 
 
@@ -33,6 +33,8 @@ def flood(one: Endpoint, size: int = 2_000) -> int:
 
 
 def test_a_receiver_that_does_not_keep_up(loop: Loop, tmp_path: Path) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         one, other = await unix_pair(loop, tmp_path, Flooder)
         other.transport.pause_reading()
@@ -55,6 +57,8 @@ def test_a_receiver_that_does_not_keep_up(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_what_waits_is_the_bytes_that_were_given(loop: Loop, tmp_path: Path) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         one, other = await unix_pair(loop, tmp_path, Flooder)
         other.transport.pause_reading()
@@ -72,6 +76,8 @@ def test_what_waits_is_the_bytes_that_were_given(loop: Loop, tmp_path: Path) -> 
 
 
 def test_closed_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         one, other = await unix_pair(loop, tmp_path, Flooder)
         other.transport.pause_reading()
@@ -87,6 +93,8 @@ def test_closed_while_some_wait(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_aborted_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         one, other = await unix_pair(loop, tmp_path, Flooder)
         other.transport.pause_reading()
@@ -99,6 +107,8 @@ def test_aborted_while_some_wait(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_the_peer_is_gone_while_some_wait(loop: Loop, tmp_path: Path) -> None:
+    skip_if_unable_to_pause(loop)
+
     async def main() -> None:
         one, other = await unix_pair(loop, tmp_path, Flooder)
         other.transport.pause_reading()
