@@ -22,7 +22,7 @@ from benchmarks.niceness import niceness
 from benchmarks.plan import Settings
 from benchmarks.report import tables
 from benchmarks.run import measure_all
-from benchmarks.summary import summarize
+from benchmarks.summary import rounds_of, summarize
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "results": results,
         },
     )
-    print(f"\n{rounds} rounds, stored in {stored}", file=sys.stderr)
+    print(f"\n{rounds_of(run.measured)} rounds, stored in {stored}", file=sys.stderr)
     return 1 if run.failed else 0
 
 

@@ -67,6 +67,11 @@ def summarize(
     }
 
 
+def rounds_of(measured: Measured) -> int:
+    """Return how many rounds there are of what was measured most often."""
+    return max((len(taken) for loops in measured.values() for taken in loops.values()), default=0)
+
+
 def of_figure(name: str, taken: Mapping[int, Measurement]) -> dict[int, float]:
     return {number: measurement[name] for number, measurement in taken.items()}
 

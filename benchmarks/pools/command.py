@@ -19,7 +19,7 @@ from benchmarks.pools.contenders import BASELINES, CONTENDERS
 from benchmarks.pools.worker import measure
 from benchmarks.report import tables
 from benchmarks.run import show_progress, until_interrupted
-from benchmarks.summary import Results, summarize
+from benchmarks.summary import Results, rounds_of, summarize
 
 FORMAT = 2
 
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "results": results,
         },
     )
-    print(f"\n{rounds} rounds, stored in {stored}", file=sys.stderr)
+    print(f"\n{rounds_of(measured)} rounds, stored in {stored}", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -106,6 +106,7 @@ def test_interrupted_it_shows_what_was_measured(
     assert main(["--only", "switch", "--loops", "asyncio", "--json", str(path)]) == 0
     shown = capsys.readouterr()
     assert "interrupted" in shown.err
+    assert "2 rounds, stored in" in shown.err
     assert "a task switch" in shown.out
     rounds = json.loads(path.read_text())["results"]["switch"]["asyncio"]["ns"]["rounds"]
     assert rounds == [1000.0, 1001.0, *[None] * 7]

@@ -467,4 +467,4 @@ def test_modules_are_named_as_they_are_imported() -> None:
     ]
     scene = look_at(group_of(PYTHON, frames, own=2), empty(), SLEEPS)
     assert scene
-    assert scene.library == (("email.message", "as_string"), ("yaml", "load"))
+    assert scene.inside == (("email.message", "as_string"), ("yaml", "load"))

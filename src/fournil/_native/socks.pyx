@@ -1,8 +1,7 @@
 """Operations on socket objects: `loop.sock_recv` and its like.
 
-Each is tried first. Only one that the kernel refuses becomes a handle, which stands as the
-socket's reader or writer and is tried again at each report, until it has a result for its
-future.
+Each is tried first. Only one that has no result then becomes a handle, which stands as the
+socket's reader or writer and is tried again at each report, until it has one for its future.
 """
 
 cimport cython
@@ -21,20 +20,20 @@ from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 
 ticks_choose()
 
-cdef object REFUSED = object()
+cdef object NOT_YET = object()
 
 
 cdef class Operation(Handle):
     """One call on a socket that waits until the kernel can serve it."""
 
     cdef object attempt(self):
-        """Return the result, or REFUSED while the kernel would block."""
+        """Return the result, or NOT_YET, to be tried again when the kernel reports room or data."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it attempts")
 
     cdef object start(self):
         """Return the result if there is one at once, else this operation, which then waits."""
         result = self.attempt()
-        if result is not REFUSED:
+        if result is not NOT_YET:
             return result
         self.core._ensure_fd_no_transport(self.fd)
         self.future = self.core.create_future()
@@ -66,7 +65,7 @@ cdef class Operation(Handle):
                 self.end()
                 self.future.set_exception(problem)
                 return 0
-            if result is not REFUSED:
+            if result is not NOT_YET:
                 self.end()
                 call_with(self.future, "set_result", result)
             return 0
@@ -93,11 +92,11 @@ cdef class SockRecv(Operation):
         cdef bytes data
         if self.size <= self.core.inbox.next_capacity:
             data = self.core.inbox.receive(self.fd, self.size, True)
-            return REFUSED if data is None else data
+            return NOT_YET if data is None else data
         # What a datagram socket has may be longer than the inbox; its rest would be lost.
         data = PyBytes_FromStringAndSize(NULL, self.size)
         came = recv_from_kernel(self.fd, PyBytes_AS_STRING(data), self.size, 0)
-        return data[:came] if succeeded(came) else REFUSED
+        return data[:came] if succeeded(came) else NOT_YET
 
 
 @cython.final
@@ -110,7 +109,7 @@ cdef class SockRecvInto(Operation):
         PyObject_GetBuffer(self.buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
         try:
             came = recv_from_kernel(self.fd, view.buf, view.len, 0)
-            return came if succeeded(came) else REFUSED
+            return came if succeeded(came) else NOT_YET
         finally:
             PyBuffer_Release(&view)
 
@@ -131,11 +130,11 @@ cdef class SockSendAll(Operation):
                     self.fd, <char *> view.buf + self.sent, view.len - self.sent, MSG_NOSIGNAL
                 )
                 if not succeeded(went):
-                    return REFUSED
+                    return NOT_YET
                 self.sent += went
                 # A peer that reads as fast as this sends would keep the loop as long as it likes.
                 if self.sent < view.len and ticks_now() - began >= self.core.poll_interval:
-                    return REFUSED
+                    return NOT_YET
             return None
         finally:
             PyBuffer_Release(&view)
@@ -152,7 +151,7 @@ cdef class SockCall(Operation):
         try:
             return self.function(*self.args)
         except (BlockingIOError, InterruptedError):
-            return REFUSED
+            return NOT_YET
 
 
 cdef bint succeeded(ssize_t result) except -1:

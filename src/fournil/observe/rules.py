@@ -255,7 +255,7 @@ def _applies(rule: Rule, scene: Scene) -> bool:
         return False
     if not rule.modules and not rule.source:
         return True
-    return any(_names(rule, module, function) for module, function in scene.library) or bool(
+    return any(_names(rule, module, function) for module, function in scene.inside) or bool(
         rule.source and re.search(rule.source, scene.source)
     )
 

@@ -38,7 +38,7 @@ class Scene(NamedTuple):
     """A group of blocked steps, as far as the rules can see it."""
 
     blocker: Blocker
-    library: tuple[tuple[str, str], ...]
+    inside: tuple[tuple[str, str], ...]
     """Module and function of the frames inside the user's line, outermost first."""
     source: str  # the user's line
     call: str  # what to await elsewhere; empty where it is not known
@@ -68,7 +68,7 @@ def look_at(group: BlockedGroup, recording: Recording, source: Source) -> Scene 
     line = line_of(frames[outer]) if frames else text
     return Scene(
         blocker=group.blocker,
-        library=tuple(
+        inside=tuple(
             (_module(ownership.short_path(frame.file)), plain_name(frame.function))
             for frame in reversed(frames[:inner])
         ),

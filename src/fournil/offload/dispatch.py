@@ -149,7 +149,7 @@ class Dispatch(Generic[C]):
     def ended(self, desk: Desk[C], number: int, ran_ns: int) -> C | None:
         """Note that a worker answered a call; return it."""
         call = desk.sent.pop(number, None)
-        if number > desk.began:  # a call of max() for each of many thousands takes its time
+        if number > desk.began:
             desk.began = number
         if desk.revoked:
             # It was revoked too late.
