@@ -391,7 +391,6 @@ cdef class TLSCore:
     cdef int write(self, data) except -1:
         cdef Py_buffer buffer
         cdef Py_ssize_t portion, sent = 0
-        cdef uint64_t began
         if self.state > OPEN:
             if self.lost_writes >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("SSL connection is closed")
@@ -399,21 +398,16 @@ cdef class TLSCore:
             return 0
         PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
         try:
-            if self.state == OPEN and self.backlog.size == 0:
-                began = ticks_now()
-                while sent < buffer.len and not self.transport_full:
-                    portion = min(buffer.len - sent, PORTION)
-                    if not self.engine.encrypt(<char *> buffer.buf + sent, portion):
-                        break
-                    sent += portion
+            # What goes out whole is not kept first.
+            if self.state == OPEN and not (self.backlog.size or self.transport_full) and buffer.len:
+                portion = min(buffer.len, PORTION)
+                if self.engine.encrypt(<char *> buffer.buf, portion):
+                    sent = portion
                     self.send()
-                    if sent < buffer.len and self._transport.is_closing():
-                        return 0
-                    if sent < buffer.len and ticks_now() - began >= self.patience:
-                        self.flush_later()
-                        break
             if sent < buffer.len:
                 self.backlog.add(data, sent)
+                if sent:
+                    self.flush()
         except Exception as error:
             self.fatal(error, "Fatal error on SSL protocol")
         finally:
@@ -444,7 +438,9 @@ cdef class TLSCore:
         if self.state != OPEN and self.state != CLOSING:
             return 0
         began = ticks_now()
-        while self.backlog.size and not self.transport_full and self.encrypt_next():
+        while self.backlog.size and not self.transport_full and not self._transport.is_closing():
+            if not self.encrypt_next():
+                break
             self.send()
             # A peer that reads as fast as this encrypts would keep the loop as long as it likes.
             if self.backlog.size and ticks_now() - began >= self.patience:
