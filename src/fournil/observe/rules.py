@@ -265,9 +265,17 @@ def _names(rule: Rule, module: str, function: str) -> bool:
     return is_one and (not rule.functions or function in rule.functions)
 
 
+def _call(rule: Rule, scene: Scene) -> str:
+    """Return the call that the rule's pattern is about, or else the likeliest."""
+    for call in scene.calls if rule.source else ():
+        if re.search(rule.source, f"{call}("):
+            return call
+    return scene.calls[0] if scene.calls else UNNAMED
+
+
 def sentence(rule: Rule, scene: Scene) -> str:
     """Return a rule's sentence about what was seen."""
-    call = rule.call or scene.call or UNNAMED
+    call = rule.call or _call(rule, scene)
     if rule.stand_in and re.search(rule.source, f"{call}("):
         call = rule.stand_in
     thread, process = (

@@ -41,7 +41,7 @@ class Scene(NamedTuple):
     inside: tuple[tuple[str, str], ...]
     """Module and function of the frames inside the user's line, outermost first."""
     source: str  # the user's line
-    call: str  # what to await elsewhere; empty where it is not known
+    calls: tuple[str, ...]  # what to await elsewhere, the likeliest first; none: not known
     is_inline: bool  # it is the coroutine's own Python code that takes the time
     in_callback: bool
     waited_for_gil: bool
@@ -73,7 +73,7 @@ def look_at(group: BlockedGroup, recording: Recording, source: Source) -> Scene 
             for frame in reversed(frames[:inner])
         ),
         source=text,
-        call="" if is_inline else _call_on(line, called),
+        calls=() if is_inline else _calls_on(line, called),
         is_inline=is_inline,
         in_callback=in_callback,
         waited_for_gil=group.waited_for_gil,
@@ -121,22 +121,21 @@ def _is_coroutine(frame: Frame, source: Source) -> bool:
     return False
 
 
-def _call_on(line: str, called: str) -> str:
-    """Return the call on a line that leads to a function, or that is likely to take long.
+def _calls_on(line: str, called: str) -> tuple[str, ...]:
+    """Return the call on a line that leads to a function, or those that are likely to take long.
 
-    >>> _call_on("data = json.loads(fetch(url))", "fetch")
-    'fetch'
-    >>> _call_on("print(len(zlib.compress(text)))", "")
-    'zlib.compress'
+    >>> _calls_on("data = json.loads(fetch(url))", "fetch")
+    ('fetch',)
+    >>> _calls_on("print(len(zlib.compress(json.dumps(orders))))", "")
+    ('zlib.compress', 'json.dumps')
     """
     calls = list(_calls(line))
     exact = [call for call in calls if plain_name(call) == called]
     if exact:
-        return exact[0]
+        return (exact[0],)
     if called.isidentifier() and not calls:
-        return called
-    likely = (call for call in calls if not _AROUND.fullmatch(plain_name(call)))
-    return next(likely, "")
+        return (called,)
+    return tuple(call for call in calls if not _AROUND.fullmatch(plain_name(call)))
 
 
 def _calls(line: str) -> Iterator[str]:
