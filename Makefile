@@ -19,7 +19,7 @@ modules := $(extensions:$(native)/%.pyx=fournil._native.%)
 
 # Built aside, with its own environment: the modules in the source tree stay what they are.
 SANITIZE_VENV ?= .venv-sanitize
-SANITIZED := tests/native tests/recorder tests/contract tests/test_watch.py tests/offload/test_recorded.py
+SANITIZED := tests/native tests/recorder tests/contract tests/test_watch.py tests/offload/test_recorded.py tests/offload/test_looking.py
 sanitize := $(SANITIZE_VENV)/bin/python
 sanitized := build/sanitize
 

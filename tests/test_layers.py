@@ -27,7 +27,8 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "loop": frozenset({"_native", "errors"}),
     "recorder": frozenset({"_native", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "recorder"}),
-    "offload": frozenset({"errors", "record", "_worker"}),
+    # Of what is native, no loop: pools work on any.
+    "offload": frozenset({"errors", "record", "_worker", "_native.lookout"}),
     "progress_bar": frozenset({"rich"}),
     "observe": frozenset({"record", "errors", "rich"}),
     "console": frozenset({"observe", "rich"}),
@@ -123,6 +124,7 @@ def layer_violations(package: Path) -> list[str]:
         if (
             allowed == ANY
             or to in {layer, "__init__", *allowed}
+            or f"{to}.{found.name}" in allowed
             or (to in CYTHON and found.path.suffix != ".py")
             or to in sys.stdlib_module_names | TYPES
         ):

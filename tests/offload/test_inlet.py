@@ -7,8 +7,9 @@ from typing import cast
 
 import pytest
 
-from fournil._worker import inlet
-from fournil._worker.inlet import FEWEST, LOOKING_NS, TAKEN_NS, Inlet
+from fournil._worker import inlet, patience
+from fournil._worker.inlet import TAKEN_NS, Inlet
+from fournil._worker.patience import FEWEST, LOOKING_NS
 
 LOOK_NS = LOOKING_NS // 10
 
@@ -45,7 +46,8 @@ class Stream:
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     stream = Stream()
-    monkeypatch.setattr(inlet, "perf_counter_ns", stream.clock)
+    for module in (inlet, patience):
+        monkeypatch.setattr(module, "perf_counter_ns", stream.clock)
     return stream
 
 
@@ -119,7 +121,7 @@ def test_calls_that_are_found_shorten_the_sleep(waiting: Inlet, stream: Stream) 
     for _ in range(2 * FEWEST + 10):
         wait(waiting)
     assert stream.looks - looks == 10
-    assert waiting.to_sleep_next == 4 * FEWEST - 10
+    assert waiting.patience.to_sleep_next == 4 * FEWEST - 10
 
 
 def test_a_parent_that_died_is_the_end(waiting: Inlet, stream: Stream) -> None:

@@ -19,6 +19,7 @@ from tests.offload.functions import (
     imports_what_is_native,
     log_without_end,
     place,
+    squares_in_a_process,
     wait_for_ever,
 )
 
@@ -95,6 +96,15 @@ def test_a_module_that_no_interpreter_may_import() -> None:
                 await pool.run(imports_what_is_native)
             assert "(raised in fournil interpreter 1" in "".join(caught.value.__notes__)
             assert await pool.run(double, 4) == 8
+
+    fournil.run(main())
+
+
+@new
+def test_a_pool_of_processes_in_an_interpreter() -> None:
+    async def main() -> None:
+        async with fournil.InterpreterPool(workers=1) as pool:
+            assert await pool.run(squares_in_a_process, 5) == [n * n for n in range(5)]
 
     fournil.run(main())
 

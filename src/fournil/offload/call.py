@@ -57,8 +57,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "received_ns",
         "sent_ns",
         "subject",
-        # One byte, of no interest to the collector; whoever pops it, the kind of pool to have a
-        # worker run the call or the loop to drop it, decides what becomes of the call.
+        # Whoever deletes it, the kind of pool to have a worker run the call or the loop to drop
+        # it, decides what becomes of the call.
         "ticket",
         "values",
         "worker",
@@ -71,7 +71,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     context: Context | None
     values: Values | None
     worker: str | None
-    ticket: bytearray
+    ticket: None
     cancelling: bool
     abandoned: bool
     message: object
@@ -110,9 +110,9 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     def take(self) -> bool:
         """Return whether the call is the caller's, to run it or to drop it; any thread may ask."""
         try:
-            # One step of the interpreter: of two threads, one gets the byte.
-            self.ticket.pop()
-        except IndexError:
+            # One step of the interpreter: of two threads, one deletes it.
+            del self.ticket
+        except AttributeError:
             return False
         return True
 
@@ -150,8 +150,7 @@ def new_call(
     call.function = function
     call.args = args
     call.kwargs = kwargs or NO_KWARGS
-    call.context = call.values = call.worker = call.awaiting = call.message = None
-    call.ticket = bytearray(1)
+    call.context = call.values = call.worker = call.awaiting = call.message = call.ticket = None
     call.cancelling = call.abandoned = False
     call.queued_ns = perf_counter_ns()
     call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0

@@ -472,7 +472,7 @@ class Pool(abc.ABC):
 
     def _waiting(self) -> int:
         """Return how many calls have not begun; as long as they are taken when they begin."""
-        return sum(bool(call.ticket) for call in self._in_flight)
+        return sum(hasattr(call, "ticket") for call in self._in_flight)
 
     @abc.abstractmethod
     def _workers(self) -> tuple[WorkerStatistics, ...]:

@@ -13,11 +13,13 @@ from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
+from fournil._worker.patience import LOOKING_NS, Patience
 from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.bell import bell_for
 from fournil.offload.call import Call
 from fournil.offload.lifetime import OwnPools
+from fournil.offload.lookout import new_lookout
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
 from fournil.record import hook
@@ -94,6 +96,8 @@ class ThreadPool(Pool):
             self._start_thread()
         shared = self._shared
         shared.calls.append(call)
+        if shared.lookout.call():
+            return
         if shared.waiting:
             if self._wakes:
                 self._wakes -= 1
@@ -170,6 +174,9 @@ class Shared:
     Attributes:
         calls: what is to be run; the loop's thread appends, workers take from the left.
         ended: calls with their outcomes; workers append, the loop's thread takes.
+        lookout: where one worker at a time looks for calls before it waits. It leaves, and then
+            does as told below; the loop's thread appends a call, calls who looks, and only if
+            nobody does looks at who waits.
         waiting: workers that wait for calls. A worker appends itself and then looks at `calls`
             once more; the loop's thread appends a call and then looks here: so that one of them
             sees the other. Whoever takes a worker from here wakes it.
@@ -181,6 +188,7 @@ class Shared:
         self.pool = weakref.ref(pool)
         self.bell = bell_for(loop, self.collect)
         self.calls: deque[Call[Any]] = deque()
+        self.lookout = new_lookout()
         self.ended: deque[tuple[Call[Any], Any, BaseException | None]] = deque()
         self.waiting: deque[Worker] = deque()
         self.woken = False
@@ -222,6 +230,7 @@ class Worker:
         self.calls = 0
         self.busy_ns = 0
         self.cpu_ns = 0  # of calls that ran while a recorder was on
+        self.patience = Patience()
         self.name = name
         self.wakes = os.eventfd(0, os.EFD_CLOEXEC)
         shared.bell.hold()
@@ -259,6 +268,21 @@ class Worker:
 
     def wait(self, shared: Shared) -> bool:
         """Wait until there may be a call; return False when there will be none."""
+        patience = self.patience
+        try:
+            if patience.begin():
+                called = shared.lookout.look(LOOKING_NS)
+                if called is None:
+                    patience.disturbed()
+                elif called:
+                    patience.found()
+                    return True
+            return self.sleep(shared)
+        finally:
+            patience.end()
+
+    def sleep(self, shared: Shared) -> bool:
+        """Wait as `wait` does, until the loop's thread wakes this one."""
         shared.waiting.append(self)
         if shared.calls:
             try:

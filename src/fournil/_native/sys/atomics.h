@@ -18,6 +18,16 @@ static inline uint64_t observe(uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
 
+/* Move a state on, from one that it may not be in any more; return whether it was. */
+static inline int move_on(int *state, int from, int to) {
+    return __atomic_compare_exchange_n(state, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* Read a state before all that is read after it. */
+static inline int state_of(int *state) {
+    return __atomic_load_n(state, __ATOMIC_ACQUIRE);
+}
+
 /* Write a field, then read another: of two threads that each write the field which the other
  * reads, at least one sees what the other wrote. */
 static inline uint64_t publish_and_observe(uint64_t *written, uint64_t value, uint64_t *read) {

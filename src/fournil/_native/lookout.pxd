@@ -1,0 +1,20 @@
+from libc.stdint cimport uint64_t
+
+cdef enum State:
+    ABSENT   # nobody looks
+    LOOKING  # one thread does
+    CALLED   # it was called
+
+
+cdef enum Seen:
+    NOTHING
+    CALL
+    OTHERS  # that wanted the processor
+
+
+cdef class Lookout:
+    # Moved on with the GIL from ABSENT to LOOKING, by who begins to look, and from there to CALLED,
+    # by who calls; back to ABSENT by who looks, which holds no GIL until it was called.
+    cdef int state
+
+    cdef Seen watch(self, uint64_t ns) noexcept nogil

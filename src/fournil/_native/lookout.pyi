@@ -1,0 +1,6 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Lookout:
+    def look(self, ns: int) -> bool | None: ...
+    def call(self) -> bool: ...

@@ -1,0 +1,56 @@
+"""Whether one that waits for a call looks for it first, or sleeps at once.
+
+To wake one that sleeps takes a virtual machine's processor longer than all else that a short call
+takes, on both sides. Where calls come one after the other, the next is there before a worker has
+looked for long. Where they do not, it sleeps. Who looks offers its processor to others between two
+looks, and where they take it, it sleeps too, for more and more calls.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+
+LOOKING_NS = 150_000
+"""A worker looks for so long, if it did not wait longer the last time."""
+
+FEWEST = 16
+MOST = 4096
+"""So many waits are slept through once the processor was taken: twice as many each time, and one
+less for each look that found a call."""
+
+
+class Patience:
+    """That of one worker, which alone uses it.
+
+    Attributes:
+        began_ns: when it began to wait last, on the clock of `time.perf_counter_ns`.
+    """
+
+    def __init__(self) -> None:
+        self.began_ns = 0
+        self.waited_ns = LOOKING_NS  # the last time
+        self.to_sleep = 0  # waits that will be slept through
+        self.to_sleep_next = FEWEST
+
+    def begin(self) -> bool:
+        """Begin to wait; return whether to look before sleeping."""
+        self.began_ns = perf_counter_ns()
+        if self.waited_ns >= LOOKING_NS:
+            return False
+        if self.to_sleep:
+            self.to_sleep -= 1
+            return False
+        return True
+
+    def found(self) -> None:
+        """Note that a look found a call."""
+        self.to_sleep_next = max(FEWEST, self.to_sleep_next - 1)
+
+    def disturbed(self) -> None:
+        """Note that others took the processor from one that looked."""
+        self.to_sleep = self.to_sleep_next
+        self.to_sleep_next = min(MOST, 2 * self.to_sleep_next)
+
+    def end(self) -> None:
+        """Wait no more."""
+        self.waited_ns = perf_counter_ns() - self.began_ns

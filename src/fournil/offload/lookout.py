@@ -1,0 +1,38 @@
+"""Where a worker looks for its next call before it sleeps."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Lookout(Protocol):
+    """A place for one worker; others that come meanwhile are sent away."""
+
+    def look(self, ns: int, /) -> bool | None:
+        """Wait to be called, for at most so many nanoseconds.
+
+        Returns:
+            whether this was called; None if other threads wanted the processor: called or not.
+        """
+
+    def call(self) -> bool:
+        """Call who looks; return False if nobody does, or was called already."""
+
+
+class Unmanned:
+    """One where nobody looks."""
+
+    def look(self, ns: int, /) -> bool:
+        return False
+
+    def call(self) -> bool:
+        return False
+
+
+def new_lookout() -> Lookout:
+    """Return a lookout, unmanned where there are no native modules."""
+    try:
+        from fournil._native import lookout
+    except ImportError:
+        return Unmanned()  # Cython's modules do not load in interpreters beside the main one
+    return lookout.Lookout()

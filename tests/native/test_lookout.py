@@ -1,0 +1,93 @@
+"""A thread that looks for what is likely to come soon."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from fournil._native.lookout import Lookout
+
+FOR_EVER = 10**18  # nanoseconds
+
+
+class Looking(threading.Thread):
+    """A thread that looks once."""
+
+    seen: bool | None = False
+
+    def __init__(self, lookout: Lookout, ns: int = FOR_EVER) -> None:
+        super().__init__(daemon=True)
+        self.lookout = lookout
+        self.ns = ns
+        self.start()
+
+    def run(self) -> None:
+        self.seen = self.lookout.look(self.ns)
+
+    def call_to_its_end(self) -> int:
+        """Call it until it looks no more; return how often it was called."""
+        called = 0
+        while self.is_alive():
+            called += self.lookout.call()
+        return called
+
+
+def test_nobody_looks() -> None:
+    lookout = Lookout()
+    assert not lookout.call()
+    assert not lookout.look(0)
+    assert not lookout.call()
+
+
+def test_a_call_ends_the_look() -> None:
+    lookout = Lookout()
+    for _ in range(1000):
+        looking = Looking(lookout)
+        called = looking.call_to_its_end()
+        # Once: then it was called already, and then it is not there any more. Or others wanted
+        # the processor: who calls, if there is but one.
+        assert called == 1 if looking.seen else looking.seen is None and called <= 1
+    assert not lookout.call()
+
+
+def test_a_look_ends_by_itself() -> None:
+    lookout = Lookout()
+    looking = Looking(lookout, 1_000_000)
+    looking.join()
+    assert not looking.seen
+    assert not lookout.call()
+
+
+def test_one_looks_at_a_time() -> None:
+    lookout = Lookout()
+    first = Looking(lookout)
+    while first.is_alive():
+        # Sent away while the first looks; in its place if that was interrupted.
+        second = Looking(lookout, 0)
+        second.join()
+        assert not second.seen
+        if lookout.call():
+            first.join()
+            assert first.seen is not False
+
+
+def test_it_gives_way_to_who_wants_the_processor() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        looking = Looking(Lookout())
+        while looking.is_alive():
+            pass
+    finally:
+        os.sched_setaffinity(0, before)
+    assert looking.seen is None
+
+
+@pytest.mark.parametrize("given", [-1, "soon", None])
+def test_a_time_that_is_none(given: object) -> None:
+    lookout = Lookout()
+    with pytest.raises((OverflowError, TypeError)):
+        lookout.look(given)  # type: ignore[arg-type]
+    assert not lookout.call()
