@@ -13,8 +13,8 @@ cdef enum Seen:
 
 
 cdef class Lookout:
-    # Moved on with the GIL from ABSENT to LOOKING, by who begins to look, and from there to CALLED,
-    # by who calls; back to ABSENT by who looks, which holds no GIL until it was called.
+    # Moved on from ABSENT to LOOKING by who begins to look, from there to CALLED by who calls, and
+    # back to ABSENT by who looks: with the GIL, but for the last.
     cdef int state
 
     cdef Seen watch(self, uint64_t ns) noexcept nogil

@@ -34,7 +34,6 @@ cdef class Lookout:
             if seen == CALL:
                 # Who asks for the GIL while another has it is put to sleep.
                 wait(LEAVING_NS)
-        move_on(&self.state, CALLED, ABSENT)
         return None if seen == OTHERS else seen == CALL
 
     def call(self):
@@ -50,6 +49,7 @@ cdef class Lookout:
         while seen == NOTHING and now - began < ns:
             for _ in range(LOOKS):
                 if state_of(&self.state) == CALLED:
+                    move_on(&self.state, CALLED, ABSENT)
                     return CALL
                 processor_relax()
             processor_offer()
@@ -57,9 +57,11 @@ cdef class Lookout:
             now = monotonic_ns()
             if now - before > OFFER_NS and processor_taken() != taken:
                 seen = OTHERS
-        if not move_on(&self.state, LOOKING, ABSENT) and seen == NOTHING:
-            seen = CALL
-        return seen
+        if move_on(&self.state, LOOKING, ABSENT):
+            return seen
+        # It was called just now.
+        move_on(&self.state, CALLED, ABSENT)
+        return OTHERS if seen == OTHERS else CALL
 
 
 cdef void wait(uint64_t ns) noexcept nogil:
