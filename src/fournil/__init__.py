@@ -7,7 +7,8 @@ cli            the `fournil` command                              any
 launch         runs a program so that all its loops are ours      loop, recorder, errors
 observe        reads a recording; says what to do about it        record, errors
 recorder       records what runs while it is entered              _native, record, errors
-offload        pools: functions that run elsewhere, awaited       _worker, errors, record
+offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
+                                                                  record
 loop           EventLoop, run, Runner                             _native, errors
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich

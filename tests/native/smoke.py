@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import fournil
+from fournil._native.lookout import Lookout
 from fournil.observe.report import load
 
 THRESHOLD = 0.05
@@ -96,6 +97,17 @@ async def block() -> None:
         hashlib.sha256(bytes(100_000)).digest()
 
 
+def look_out() -> None:
+    lookout = Lookout()
+    seen: list[bool | None] = []
+    looking = threading.Thread(target=lambda: seen.append(lookout.look(10**18)))
+    looking.start()
+    while looking.is_alive():
+        lookout.call()
+    assert seen != [False]
+    assert not lookout.look(1000)
+
+
 async def use_a_pool() -> None:
     async with fournil.ThreadPool(workers=2) as pool:
         assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == list(range(20))
@@ -115,6 +127,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    look_out()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "recording")
         for _ in range(2):
