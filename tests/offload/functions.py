@@ -169,11 +169,11 @@ def imports_what_is_native() -> None:
     from fournil import EventLoop  # noqa: F401
 
 
-def squares_in_a_process(count: int) -> list[int]:
+def squares_in(kind: str, count: int) -> list[int]:
     import asyncio
 
     async def main() -> list[int]:
-        async with fournil.ProcessPool(workers=1) as pool:
+        async with getattr(fournil, kind)(workers=1) as pool:
             return [await pool.run(pow, number, 2) for number in range(count)]
 
     return asyncio.run(main())

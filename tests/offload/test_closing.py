@@ -9,6 +9,7 @@ import selectors
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
 
@@ -281,6 +282,23 @@ def test_its_threads_end(run: Run) -> None:
             thread.join()
 
     run(main)
+
+
+def test_its_threads_are_not_woken_once_they_have_ended(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with fournil.ThreadPool(workers=1) as pool:
+            thread = await pool.run(threading.current_thread)
+            # More calls in one turn than there are workers: the rest wakes them at its end.
+            for _ in range(2):
+                while not pool._shared.waiting:
+                    time.sleep(0.0001)
+                pool.run(int).cancel()
+        thread.join()
+
+    run(main)
+    assert not caplog.records
 
 
 def test_threads_start_as_they_are_needed(run: Run, gates: Gates) -> None:

@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 
 from fournil._worker import inlet, patience
-from fournil._worker.inlet import TAKEN_NS, Inlet
-from fournil._worker.patience import FEWEST, LOOKING_NS
+from fournil._worker.inlet import LOOKING_NS, TAKEN_NS, Inlet
+from fournil._worker.patience import FEWEST
 
 LOOK_NS = LOOKING_NS // 10
 

@@ -19,7 +19,7 @@ from tests.offload.functions import (
     imports_what_is_native,
     log_without_end,
     place,
-    squares_in_a_process,
+    squares_in,
     wait_for_ever,
 )
 
@@ -101,10 +101,13 @@ def test_a_module_that_no_interpreter_may_import() -> None:
 
 
 @new
-def test_a_pool_of_processes_in_an_interpreter() -> None:
+def test_pools_in_an_interpreter() -> None:
     async def main() -> None:
         async with fournil.InterpreterPool(workers=1) as pool:
-            assert await pool.run(squares_in_a_process, 5) == [n * n for n in range(5)]
+            assert await pool.run(squares_in, "ProcessPool", 5) == [0, 1, 4, 9, 16]
+            # Python lets no thread begin there that need not end with it.
+            with pytest.raises(fournil.PoolError, match="no thread could be started"):
+                await pool.run(squares_in, "ThreadPool", 5)
 
     fournil.run(main())
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import pytest
 
@@ -15,13 +15,11 @@ from fournil._worker import patience
 from fournil.offload import threads
 from tests.offload.functions import Run
 
-LONG_NS = 10**15
-
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have workers look after each wait but their first, however long it was."""
-    monkeypatch.setattr(patience, "LOOKING_NS", LONG_NS)
+    monkeypatch.setattr(threads, "SOON_NS", 10**15)
 
 
 class Spot:
@@ -34,8 +32,8 @@ class Spot:
         self.seen: bool | None = True
         self.open = True
 
-    def look(self, ns: int) -> bool | None:
-        if not self.open or self.looking:
+    def look(self, ns: int, calls: Sized) -> bool | None:
+        if not self.open or self.looking or calls:
             return False
         self.looking = True
         self.ended.acquire()
@@ -66,10 +64,17 @@ def spot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spot]:
     spot.close()
 
 
-async def first_wait(pool: fournil.Pool, spot: Spot) -> None:
+async def run_when_it_waits(pool: fournil.ThreadPool, spot: Spot) -> None:
+    """Have a worker that has begun to wait run a call."""
+    while not spot.looking and not pool._shared.waiting:
+        time.sleep(0.0001)
+    assert await pool.run(abs, -4) == 4
+
+
+async def first_wait(pool: fournil.ThreadPool, spot: Spot) -> None:
     """Have a worker wait once, which it sleeps through, and then look."""
-    await pool.run(int)
-    await pool.run(int)
+    assert await pool.run(abs, -4) == 4
+    await run_when_it_waits(pool, spot)
     spot.until_looking()
 
 
@@ -89,14 +94,18 @@ def test_who_looks_gets_the_next_call(run: Run, spot: Spot) -> None:
 def test_the_call_after_that_has_another_worker(run: Run, spot: Spot) -> None:
     async def main() -> None:
         async with fournil.ThreadPool(workers=2) as pool:
-            await first_wait(pool, spot)
-            before = spot.calls
-            gate = threading.Event()
-            first, second = pool.run(gate.wait), pool.run(int)
-            assert await second == 0
-            gate.set()
+            gates = [threading.Event() for _ in range(3)]
+            calls = [pool.run(gate.wait) for gate in gates[:2]]
+            for gate in gates[:2]:
+                gate.set()
+            await asyncio.gather(*calls)
+            while not spot.looking or not pool._shared.waiting:
+                await run_when_it_waits(pool, spot)
+            first, second = pool.run(gates[2].wait), pool.run(abs, -4)
+            # No third worker begins, and the first of two is held up.
+            assert await second == 4
+            gates[2].set()
             assert await first
-            assert spot.calls > before
 
     run(main)
 
@@ -107,8 +116,8 @@ def test_who_was_disturbed_sleeps_for_a_while(run: Run, spot: Spot) -> None:
             await first_wait(pool, spot)
             before = spot.calls
             spot.seen = None
-            for n in range(1 + patience.FEWEST):
-                assert await pool.run(abs, -n) == n
+            for _ in range(1 + patience.FEWEST):
+                await run_when_it_waits(pool, spot)
             assert spot.calls == before + 1
             spot.until_looking()
 

@@ -1,6 +1,8 @@
+from collections.abc import Sized
+
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class Lookout:
-    def look(self, ns: int) -> bool | None: ...
+    def look(self, ns: int, calls: Sized) -> bool | None: ...
     def call(self) -> bool: ...

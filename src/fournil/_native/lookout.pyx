@@ -1,8 +1,7 @@
 """Where a thread looks for what is likely to come soon, before it goes to sleep.
 
-To wake one that sleeps takes a virtual machine's processor longer than all else that a short call
-in a thread takes. A thread that looks is there at once. It holds no GIL, and offers its processor
-to others between its looks.
+It holds no GIL, and offers its processor to others between its looks. Why it looks, and when, is
+told by `fournil._worker.patience`; what is promised, by `fournil.offload.lookout`.
 """
 
 from libc.stdint cimport uint64_t
@@ -18,17 +17,14 @@ cdef enum:
 
 
 cdef class Lookout:
-    """A place for one thread that looks; others that come meanwhile are sent away."""
-
-    def look(self, uint64_t ns):
-        """Wait to be called, for at most so many nanoseconds.
-
-        Returns:
-            whether this was called; None if other threads wanted the processor: called or not.
-        """
+    def look(self, uint64_t ns, calls):
         cdef Seen seen
         if not move_on(&self.state, ABSENT, LOOKING):
             return False
+        # What came before was for nobody who looks. Nothing comes now, with the GIL held.
+        if calls:
+            move_on(&self.state, LOOKING, ABSENT)
+            return True
         with nogil:
             seen = self.watch(ns)
             if seen == CALL:
@@ -37,7 +33,6 @@ cdef class Lookout:
         return None if seen == OTHERS else seen == CALL
 
     def call(self):
-        """Call the thread that looks; return False if none does, or it was called already."""
         return move_on(&self.state, LOOKING, CALLED)
 
     cdef Seen watch(self, uint64_t ns) noexcept nogil:

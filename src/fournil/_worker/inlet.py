@@ -6,7 +6,10 @@ import os
 import socket
 from time import perf_counter_ns
 
-from fournil._worker.patience import LOOKING_NS, Patience
+from fournil._worker.patience import Patience
+
+LOOKING_NS = 150_000
+"""It looks for so long: its parent has to be woken meanwhile, and to call again."""
 
 TAKEN_NS = 50_000
 """A look that takes longer was interrupted: somebody else had the processor."""
@@ -17,7 +20,7 @@ class Inlet:
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream = stream
-        self.patience = Patience()
+        self.patience = Patience(LOOKING_NS)
 
     def receive(self, room: memoryview) -> int:
         """Wait for what the parent sends; return how many bytes came, 0 when no more will."""

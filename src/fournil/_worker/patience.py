@@ -10,32 +10,33 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
-LOOKING_NS = 150_000
-"""A worker looks for so long, if it did not wait longer the last time."""
-
 FEWEST = 16
 MOST = 4096
 """So many waits are slept through once the processor was taken: twice as many each time, and one
-less for each look that found a call."""
+less for each look that was not in vain."""
 
 
 class Patience:
     """That of one worker, which alone uses it.
 
+    Args:
+        soon_ns: it looks if it waited less than so long the last time.
+
     Attributes:
         began_ns: when it began to wait last, on the clock of `time.perf_counter_ns`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, soon_ns: int) -> None:
+        self.soon_ns = soon_ns
         self.began_ns = 0
-        self.waited_ns = LOOKING_NS  # the last time
+        self.waited_ns = soon_ns  # the last time
         self.to_sleep = 0  # waits that will be slept through
         self.to_sleep_next = FEWEST
 
     def begin(self) -> bool:
         """Begin to wait; return whether to look before sleeping."""
         self.began_ns = perf_counter_ns()
-        if self.waited_ns >= LOOKING_NS:
+        if self.waited_ns >= self.soon_ns:
             return False
         if self.to_sleep:
             self.to_sleep -= 1
@@ -43,7 +44,7 @@ class Patience:
         return True
 
     def found(self) -> None:
-        """Note that a look found a call."""
+        """Note that a look was not in vain."""
         self.to_sleep_next = max(FEWEST, self.to_sleep_next - 1)
 
     def disturbed(self) -> None:

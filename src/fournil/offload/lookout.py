@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Protocol
 
 
 class Lookout(Protocol):
     """A place for one worker; others that come meanwhile are sent away."""
 
-    def look(self, ns: int, /) -> bool | None:
+    def look(self, ns: int, calls: Sized, /) -> bool | None:
         """Wait to be called, for at most so many nanoseconds.
 
+        Args:
+            ns: how long.
+            calls: what is to be looked for; if there is some already, this returns at once.
+
         Returns:
-            whether this was called; None if other threads wanted the processor: called or not.
+            whether there may be some now; None if other threads wanted the processor.
         """
 
     def call(self) -> bool:
@@ -22,7 +27,7 @@ class Lookout(Protocol):
 class Unmanned:
     """One where nobody looks."""
 
-    def look(self, ns: int, /) -> bool:
+    def look(self, ns: int, calls: Sized, /) -> bool:
         return False
 
     def call(self) -> bool:

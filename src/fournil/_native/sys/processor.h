@@ -14,10 +14,11 @@ static inline void processor_relax(void) {
 #endif
 }
 
-/* Let others run that wait for this processor, if any do. */
+/* Let others run that wait for this processor, if any do. Linux counts that as if they had taken
+ * it. */
 static inline void processor_offer(void) { sched_yield(); }
 
-/* How many times others took the processor from this thread, which did not want to wait. */
+/* How many times others took the processor from this thread; 0 where that is not known. */
 static inline long processor_taken(void) {
     struct rusage used;
     return getrusage(RUSAGE_THREAD, &used) ? 0 : used.ru_nivcsw;
