@@ -6,6 +6,7 @@ import asyncio
 import selectors
 import warnings
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -83,6 +84,42 @@ def test_a_subclass_with_a_time_of_its_own(loop_factory: Any) -> None:
     loop.moment = 1005.0
     run_turns_until(loop, lambda: len(ran) == 2)
     loop.close()
+
+
+def test_a_time_that_is_put_into_a_loop(loop: Any) -> None:
+    ran: list[str] = []
+    begun = loop.time()
+    due = loop.call_later(3600, ran.append, "an hour later").when()
+    with mock.patch.object(loop, "time", return_value=begun + 1800):
+        assert loop.call_later(60, print).when() == begun + 1860
+        run_turn(loop)
+        assert ran == []
+        loop.time.return_value = due
+        run_turns_until(loop, lambda: len(ran) == 1)
+    loop.call_later(60, ran.append, "of its own time")
+    run_turn(loop)
+    assert ran == ["an hour later"]
+    assert begun <= loop.time() < begun + 1800
+
+
+def test_a_create_future_that_is_put_into_a_loop(loop: Any) -> None:
+    made: list[asyncio.Future[None]] = []
+
+    def make() -> asyncio.Future[None]:
+        made.append(asyncio.Future(loop=loop))
+        return made[-1]
+
+    async def main() -> None:
+        loop.create_future = make
+        await asyncio.sleep(0.001)
+        assert len(made) == 1
+        del loop.create_future
+        await asyncio.sleep(0.001)
+        assert len(made) == 1
+
+    loop.run_until_complete(main())
+    with pytest.raises(AttributeError):
+        del loop.create_future
 
 
 def test_a_time_that_fails_ends_the_loop(loop_factory: Any) -> None:

@@ -34,6 +34,7 @@ cdef class LoopCore:
     cdef public object _thread_id
     cdef public object _task_factory
 
+    cdef int look_at_replaced(self) except -1
     cdef double now(self) except? -1
     cdef int turn(self) except -1
     cdef int look(self) except -1

@@ -37,6 +37,7 @@ from fournil._native.sys.python cimport (
     PyContext_CopyCurrent,
     PyContext_Enter,
     PyContext_Exit,
+    PyObject_GenericSetAttr,
     add_method,
     take_raised_exception,
 )
@@ -91,8 +92,27 @@ cdef class LoopCore:
         self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
         self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
-        self.own_clock = getattr(type(self), "time", None) is LoopCore.time
-        self.own_futures = getattr(type(self), "create_future", None) is LoopCore.create_future
+        self.look_at_replaced()
+
+    # Tests put a clock of theirs into a loop, and take it out again.
+
+    def __setattr__(self, name, value):
+        PyObject_GenericSetAttr(self, name, <PyObject *> value)
+        self.look_at_replaced()
+
+    def __delattr__(self, name):
+        PyObject_GenericSetAttr(self, name, NULL)
+        self.look_at_replaced()
+
+    cdef int look_at_replaced(self) except -1:
+        cdef dict own = getattr(self, "__dict__", {})
+        cdef type kind = type(self)
+        self.own_clock = "time" not in own and getattr(kind, "time", None) is LoopCore.time
+        self.own_futures = (
+            "create_future" not in own
+            and getattr(kind, "create_future", None) is LoopCore.create_future
+        )
+        return 0
 
     # One turn.
 

@@ -10,6 +10,7 @@ cdef extern from "Python.h":
     object PyObject_VectorcallMethod(
         object name, PyObject **args, size_t count, PyObject *names
     )
+    int PyObject_GenericSetAttr(object owner, object name, PyObject *value) except -1
     int PyContext_Enter(object context)
     int PyContext_Exit(object context)
     object PyContext_CopyCurrent()
