@@ -297,7 +297,7 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         Raises:
             TypeError: what is given as context or transport cannot be used.
             ssl.SSLError: the handshake failed.
-            ConnectionError: it was interrupted, or took too long.
+            ConnectionError: it was interrupted, or took too long, or the transport was closed.
         """
         import ssl
 
@@ -309,6 +309,9 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             )
         if not getattr(transport, "_start_tls_compatible", False):
             raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        if transport.is_closing():
+            # asyncio's waits for its end, which may have come before: then for the whole timeout.
+            raise ConnectionAbortedError(f"{transport!r} is closed: TLS cannot begin there")
         carrier: Any = transport
         waiter: Any = self.create_future()
         tls = TLSProtocol(

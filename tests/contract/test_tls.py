@@ -205,6 +205,23 @@ def test_start_tls_is_cancelled(loop: Loop) -> None:
     loop.run_until_complete(main())
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_start_tls_of_what_was_closed(loop: Loop, seen: bool) -> None:
+    skip_bug_of_asyncio(loop, True, "waits for what came before, until its timeout")
+
+    async def main() -> None:
+        async with serving(echo) as address:
+            transport, client = await loop.create_connection(Recorded, *address)
+            transport.close()
+            if seen:
+                await client.lost
+            with pytest.raises(ConnectionAbortedError, match="closed: TLS cannot begin there"):
+                await loop.start_tls(transport, client, client_context(), server_hostname="oven")
+            await client.lost
+
+    loop.run_until_complete(main())
+
+
 def test_start_tls_with_what_it_cannot_use(loop: Loop) -> None:
     async def main() -> None:
         async with serving(echo) as address:

@@ -106,10 +106,19 @@ PROJECTS = (
     Project(
         "redis",
         "8.1.0",
-        ("pytest-asyncio", "pytest-timeout", "mock", "numpy", "cachetools", "pybreaker"),
-        (*PLAIN, "-m", "not onlycluster and not redismod and not ssl", "tests/test_asyncio"),
+        ("pytest-asyncio", "pytest-timeout", "mock", "numpy", "cachetools", "pybreaker", "aiohttp"),
+        (
+            *(*PLAIN, "-m", "not onlycluster and not redismod and not ssl"),
+            # For servers and keys of the package's authors.
+            "--ignore=tests/test_asyncio/test_scenario",
+            "--ignore=tests/test_asyncio/test_credentials.py",
+            "tests/test_asyncio",
+        ),
         hide=("redis",),
-        server=("redis-server", "--save", "", "--port", "6379"),
+        server=(
+            *("redis-server", "--save", "", "--port", "6379"),
+            *("--enable-debug-command", "local"),
+        ),
     ),
     Project(
         "starlette",
