@@ -25,7 +25,7 @@ class Project(NamedTuple):
     """The package's extras that are installed, as in `package[these]`."""
 
     server: tuple[str, ...] = ()
-    """The command that starts a server which the tests need."""
+    """The command that starts a server which the tests need; its port comes last."""
 
     listed: Mapping[str, str] = MappingProxyType({})
     """Tests that pass on asyncio's loop and fail on ours, and why."""
@@ -116,8 +116,8 @@ PROJECTS = (
         ),
         hide=("redis",),
         server=(
-            *("redis-server", "--save", "", "--port", "6379"),
-            *("--enable-debug-command", "local"),
+            *("redis-server", "--save", "", "--enable-debug-command", "local"),
+            *("--port", "6379"),
         ),
     ),
     Project(
