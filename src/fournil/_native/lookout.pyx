@@ -21,7 +21,7 @@ cdef class Lookout:
         cdef Seen seen
         if not move_on(&self.state, ABSENT, LOOKING):
             return False
-        # What came before was for nobody who looks. Nothing comes now, with the GIL held.
+        # Nobody was called for what had come before; nothing comes while the GIL is held.
         if calls:
             move_on(&self.state, LOOKING, ABSENT)
             return True
@@ -29,7 +29,7 @@ cdef class Lookout:
             seen = self.watch(ns)
             if seen == CALL:
                 # Who asks for the GIL while another has it is put to sleep.
-                wait(LEAVING_NS)
+                spin(LEAVING_NS)
         return None if seen == OTHERS else seen == CALL
 
     def call(self):
@@ -59,7 +59,7 @@ cdef class Lookout:
         return OTHERS if seen == OTHERS else CALL
 
 
-cdef void wait(uint64_t ns) noexcept nogil:
+cdef void spin(uint64_t ns) noexcept nogil:
     cdef uint64_t began = monotonic_ns()
     while monotonic_ns() - began < ns:
         processor_relax()
