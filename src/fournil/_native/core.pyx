@@ -540,26 +540,16 @@ cdef Traverse traverse_fields = (<PyTypeObject *> LoopCore).tp_traverse
 
 
 cdef int traverse(PyObject *loop, Visit visit, void *argument) noexcept:
-    cdef ReadyQueue ready = (<LoopCore> loop).ready
-    cdef Timers timers = (<LoopCore> loop).timers
-    cdef Poller poller = (<LoopCore> loop).poller
-    cdef Py_ssize_t i
+    cdef LoopCore core = <LoopCore> loop
     cdef int status = traverse_fields(loop, visit, argument)
-    if poller is None:  # made last, when descriptors do not run out
+    if core.poller is None:  # made last, when descriptors do not run out
         return status
-    for i in range(<Py_ssize_t> ready.count):
-        if status == 0:
-            status = visit(ready.slots[(ready.head + i) & (ready.capacity - 1)], argument)
-    for i in range(timers.count):
-        if status == 0:
-            status = visit(timers.entries[i].handle, argument)
-    for i in range(poller.capacity):
-        if status == 0 and poller.watched[i].reader != NULL:
-            status = visit(poller.watched[i].reader, argument)
-        if status == 0 and poller.watched[i].writer != NULL:
-            status = visit(poller.watched[i].writer, argument)
-        if status == 0 and poller.watched[i].channel != NULL:
-            status = visit(poller.watched[i].channel, argument)
+    if status == 0:
+        status = core.ready.show(visit, argument)
+    if status == 0:
+        status = core.timers.show(visit, argument)
+    if status == 0:
+        status = core.poller.show(visit, argument)
     return status
 
 

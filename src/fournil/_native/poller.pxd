@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue
+from fournil._native.sys.collector cimport Visit
 from fournil._native.sys.epoll cimport epoll_event
 
 
@@ -69,4 +70,5 @@ cdef class Poller:
     cdef int rebuild(self) except -1
     cdef void forget(self, int fd) noexcept
     cdef void forget_all(self) noexcept
+    cdef int show(self, Visit visit, void *argument) noexcept
     cdef void close(self) noexcept

@@ -20,6 +20,7 @@ from posix.unistd cimport close as close_fd
 from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue, push
+from fournil._native.sys.collector cimport Visit
 from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 from fournil._native.sys.epoll cimport (
     EFD_CLOEXEC,
@@ -423,6 +424,19 @@ cdef class Poller:
         for fd in range(self.capacity):
             self.forget(fd)
         self.files.clear()
+
+    cdef int show(self, Visit visit, void *argument) noexcept:
+        """Show the cyclic collector all handles and channels."""
+        cdef int fd
+        cdef int status = 0
+        for fd in range(self.capacity):
+            if status == 0 and self.watched[fd].reader != NULL:
+                status = visit(self.watched[fd].reader, argument)
+            if status == 0 and self.watched[fd].writer != NULL:
+                status = visit(self.watched[fd].writer, argument)
+            if status == 0 and self.watched[fd].channel != NULL:
+                status = visit(self.watched[fd].channel, argument)
+        return status
 
     def registration(self, file):
         """Return of a file: the object by which it is known, its descriptor, its handles."""

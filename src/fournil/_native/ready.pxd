@@ -2,6 +2,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
 from fournil._native.handles cimport Handle
+from fournil._native.sys.collector cimport Visit
 
 
 cdef class ReadyQueue:
@@ -13,6 +14,7 @@ cdef class ReadyQueue:
 
     cdef int grow(self) except -1
     cdef void clear(self) noexcept
+    cdef int show(self, Visit visit, void *argument) noexcept
 
 
 cdef inline int push(ReadyQueue queue, Handle handle) except -1:

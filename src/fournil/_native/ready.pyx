@@ -4,6 +4,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
+from fournil._native.sys.collector cimport Visit
+
 
 cdef class ReadyQueue:
     """A growing ring of handles; its functions are inline in the declaration file."""
@@ -43,3 +45,12 @@ cdef class ReadyQueue:
             self.head = (self.head + 1) & (self.capacity - 1)
             self.count -= 1
             Py_DECREF(<object> handle)
+
+    cdef int show(self, Visit visit, void *argument) noexcept:
+        """Show the cyclic collector all handles."""
+        cdef size_t i
+        cdef int status = 0
+        for i in range(self.count):
+            if status == 0:
+                status = visit(self.slots[(self.head + i) & (self.capacity - 1)], argument)
+        return status

@@ -2,6 +2,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from fournil._native.handles cimport TimerHandle
+from fournil._native.sys.collector cimport Visit
 
 
 cdef struct Entry:
@@ -21,6 +22,7 @@ cdef class Timers:
     cdef void remove(self, TimerHandle handle) noexcept
     cdef TimerHandle pop(self)
     cdef void clear(self) noexcept
+    cdef int show(self, Visit visit, void *argument) noexcept
     cdef void rise(self, Py_ssize_t place, Entry entry) noexcept
     cdef void sink(self, Py_ssize_t place, Entry entry) noexcept
 

@@ -12,6 +12,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport INFINITY
 
 from fournil._native.handles cimport TimerHandle
+from fournil._native.sys.collector cimport Visit
 
 # With four children a node the heap is half as deep, and the children share a cache line or two.
 cdef enum:
@@ -77,6 +78,15 @@ cdef class Timers:
     cdef void clear(self) noexcept:
         while self.count:
             self.remove(<TimerHandle> self.entries[self.count - 1].handle)
+
+    cdef int show(self, Visit visit, void *argument) noexcept:
+        """Show the cyclic collector all handles."""
+        cdef Py_ssize_t i
+        cdef int status = 0
+        for i in range(self.count):
+            if status == 0:
+                status = visit(self.entries[i].handle, argument)
+        return status
 
     cdef void rise(self, Py_ssize_t place, Entry entry) noexcept:
         cdef Py_ssize_t above
