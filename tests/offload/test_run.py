@@ -29,6 +29,12 @@ Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
 
 
+def test_what_it_is_called_in_messages(make: Callable[..., fournil.Pool]) -> None:
+    one, two = make(workers=1), make(workers=2)
+    assert repr(one) == f"<{type(one).__name__} of 1 worker>"
+    assert repr(two) == f"<{type(one).__name__} of 2 workers>"
+
+
 def test_a_result(run: Run, make: Make) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:

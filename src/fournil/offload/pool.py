@@ -101,6 +101,9 @@ class Pool(abc.ABC):
         self._recorded_by: object = None
         self._cpu_noted_ns = self._cpu_looked_ns = 0
 
+    def __repr__(self) -> str:
+        return f"<{self._kind} of {self.workers} worker{'s' * (self.workers > 1)}>"
+
     # What its user calls.
 
     async def __aenter__(self) -> Self:

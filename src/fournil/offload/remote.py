@@ -101,9 +101,6 @@ class RemotePool(Pool):
         self._stopped = False
         self._gone: asyncio.Future[None] | None = None
 
-    def __repr__(self) -> str:
-        return f"<{self._kind} of {self.workers} workers>"
-
     # As a kind of pool.
 
     def _start(self) -> None:

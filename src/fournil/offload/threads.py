@@ -91,9 +91,6 @@ class ThreadPool(Pool):
         self._waking = False
         self._stopped = False
 
-    def __repr__(self) -> str:
-        return f"<ThreadPool of {self.workers} workers>"
-
     def _start(self) -> None:
         assert self._loop is not None
         self._shared = Shared(self._loop, self)
