@@ -7,6 +7,8 @@ import asyncio.base_events
 import asyncio.constants
 import asyncio.events
 import asyncio.format_helpers
+import contextlib
+import os
 import selectors
 import socket
 import sys
@@ -18,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from fournil._native import datagrams, listener, ring, socks, transport
 from fournil._native.core import LoopCore
 from fournil._native.handles import show_callback
+from fournil._native.poller import moved_out_of_the_way
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +58,10 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
         # asyncio's own, which its type stubs leave out.
         _current_handle: asyncio.Handle | None
 
+        _internal_fds: int
+
         def _check_closed(self) -> None: ...
+        def _read_from_self(self) -> None: ...
         def _check_running(self) -> None: ...
         def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
         def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
@@ -100,6 +106,35 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
             self._close_core()
             if self._given_selector is not None:
                 self._given_selector.close()
+
+    # asyncio's names: the pipe to which signals are written, and from which the loop reads them. It
+    # is made when a program first handles one; the loop itself is woken by the poller.
+
+    def _make_self_pipe(self) -> None:
+        self._internal_fds += 1
+        self._self_pipe: tuple[_KeptAway, _KeptAway] | None = None
+
+    def _open_self_pipe(self) -> tuple[_KeptAway, _KeptAway]:
+        one, other = socket.socketpair()
+        with one, other:
+            self._self_pipe = _KeptAway(one), _KeptAway(other)
+        self._add_reader(self._self_pipe[0].fileno(), self._read_from_self)
+        return self._self_pipe
+
+    @property
+    def _ssock(self) -> socket.socket | None:
+        return None if self._closed else (self._self_pipe or self._open_self_pipe())[0]
+
+    @property
+    def _csock(self) -> socket.socket | None:
+        return None if self._closed else (self._self_pipe or self._open_self_pipe())[1]
+
+    def _close_self_pipe(self) -> None:
+        self._internal_fds -= 1
+        if self._self_pipe is not None:
+            self._remove_reader(self._self_pipe[0].fileno())
+            for end in self._self_pipe:
+                end.close()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Hand what went wrong to the exception handler, after noting it for the recorder."""
@@ -388,6 +423,25 @@ class EventLoop(LoopCore, asyncio.SelectorEventLoop):
     def _where(self) -> traceback.StackSummary:
         """Return the stack of the code that called a method of the core."""
         return asyncio.format_helpers.extract_stack(sys._getframe(1))
+
+
+class _KeptAway(socket.socket):
+    """A socket with a number that the program has no use for, and which is closed only as itself.
+
+    A program may close what it did not open, and open a file of that number.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock.family, sock.type, sock.proto, moved_out_of_the_way(sock.detach()))
+        self.setblocking(False)
+        self._inode = os.fstat(self.fileno()).st_ino
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if os.fstat(self.fileno()).st_ino == self._inode:
+                super().close()
+                return
+        self.detach()
 
 
 async def _result(operation: socks.Operation) -> Any:

@@ -122,6 +122,7 @@ def test_none_is_left(work: Work, recorded: bool) -> None:
     def use_a_loop() -> None:
         loop = fournil.EventLoop()
         loop.run_until_complete(work(loop))
+        loop.call_later(1000, str)
         assert living(), "the loop is open: what it has must be counted"
         loop.close()
 

@@ -5,6 +5,7 @@ import os
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII
+from libc.errno cimport EINVAL, ENOTCONN, errno
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t
 from libc.string cimport memset, strlen
@@ -47,6 +48,15 @@ cdef bytes raw_address(int fd, bint of_peer):
     if status < 0:
         return b""
     return (<char *> &address)[: min(<size_t> length, sizeof(address))]
+
+
+cdef bint is_socket_to(int fd, bytes peer):
+    """Return whether a descriptor may be that of a connection to `peer`, a raw address.
+
+    One that was reset has no peer any more.
+    """
+    cdef bytes address = raw_address(fd, True)
+    return address == peer if address else errno == ENOTCONN or errno == EINVAL
 
 
 cdef object address_of(bytes raw):

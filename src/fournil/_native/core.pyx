@@ -88,7 +88,7 @@ cdef class LoopCore:
         self.ready = ReadyQueue()
         self.timers = Timers()
         self.inbox = Inbox()
-        self.poller = Poller()
+        self.poller = Poller(self.ready)
         self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
         self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
@@ -153,7 +153,7 @@ cdef class LoopCore:
             self.polled_at = ticks_now()
             self.record.end_wait(began, self.polled_at, count, timeout_ns != 0)
         if count:
-            self.poller.collect(count, self.ready, self.polled_at)
+            self.poller.collect(count, self.polled_at)
         if self.timers.count:
             self.fire_timers()
         return 0

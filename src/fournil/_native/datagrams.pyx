@@ -16,8 +16,8 @@ from libc.string cimport memcmp, memcpy
 from fournil._native.addresses cimport address_object, raw_address, write_address
 from fournil._native.calls cimport call_with, call_with_two
 from fournil._native.core cimport LoopCore
-from fournil._native.endpoint cimport os_error
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
+from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.sockets cimport AF_UNIX, MSG_NOSIGNAL, send, sendto, sockaddr
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.transport import SocketTransport, wake
@@ -56,7 +56,7 @@ cdef class Datagrams(Endpoint):
             length = sizeof(raw)
             try:
                 data = self.inbox.receive_from(
-                    self.fd, self.inbox.next_capacity, False, <sockaddr *> &raw, &length
+                    self.held[0], self.inbox.next_capacity, False, <sockaddr *> &raw, &length
                 )
                 if data is None:
                     return 0
@@ -139,9 +139,11 @@ cdef class Datagrams(Endpoint):
             return True
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         if length == 0:
-            sent = send(self.fd, view.buf, view.len, MSG_NOSIGNAL)
+            sent = send(self.held[0], view.buf, view.len, MSG_NOSIGNAL)
         else:
-            sent = sendto(self.fd, view.buf, view.len, MSG_NOSIGNAL, <sockaddr *> &raw, length)
+            sent = sendto(
+                self.held[0], view.buf, view.len, MSG_NOSIGNAL, <sockaddr *> &raw, length
+            )
         problem = errno
         PyBuffer_Release(&view)
         if sent >= 0:
@@ -198,8 +200,7 @@ class DatagramTransport(SocketTransport, asyncio.transports.DatagramTransport):
 def adopt(LoopCore loop not None, sock, protocol, address=None, waiter=None, extra=None):
     """Return a transport over a non-blocking socket object; `address` is where it sends to."""
     cdef Datagrams datagrams = Datagrams.__new__(Datagrams)
-    datagrams.own(loop, loop.poller.fd_of(sock), sock.family, sock.type, sock.proto)
-    datagrams.sock = sock
+    datagrams.own(loop, loop.poller.fd_of(sock), sock, sock.family, sock.type, sock.proto)
     datagrams.peer = raw_address(datagrams.fd, True)
     datagrams.address = address or None
     datagrams.backlog = collections.deque()

@@ -29,7 +29,9 @@ cdef class Endpoint(Channel):
     cdef bint paused                    # reads nothing until it is resumed
     cdef bint protocol_paused
 
-    cdef int own(self, LoopCore loop, int fd, int family, int type, int proto) except -1
+    cdef int own(
+        self, LoopCore loop, int fd, sock, int family, int type, int proto
+    ) except -1
     cdef int open(self) except -1
     cdef int use(self, protocol) except -1
     cdef int close(self) except -1
@@ -51,6 +53,3 @@ cdef class Endpoint(Channel):
     cdef object socket_object(self)
     cdef object local_address(self)
     cdef object peer_address(self)
-
-
-cdef object os_error(int problem)

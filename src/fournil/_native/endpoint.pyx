@@ -6,16 +6,16 @@ what is known of the socket.
 
 import asyncio.constants
 import asyncio.log
-import os
 import socket
 import sys
 
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close as close_fd
 
-from fournil._native.addresses cimport address_of, raw_address
+from fournil._native.addresses cimport address_of, is_socket_to, raw_address
 from fournil._native.calls cimport call
 from fournil._native.layout cimport KIND_READER
+from fournil._native.poller cimport NOT_KNOWN, OURS, Whose
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
 from fournil._native.sys.python cimport PyContext_CopyCurrent
 
@@ -31,12 +31,17 @@ cdef Py_ssize_t LONGEST = sys.maxsize
 cdef class Endpoint(Channel):
     """One open socket; `transport` is what its user holds of it."""
 
-    cdef int own(self, LoopCore loop, int fd, int family, int type, int proto) except -1:
-        """Own a descriptor, of a socket that does not block, from now on."""
+    cdef int own(
+        self, LoopCore loop, int fd, sock, int family, int type, int proto
+    ) except -1:
+        """Own a socket that does not block from now on: `sock`, or, where it is None, a descriptor.
+        """
         self.core = loop
         self._loop = loop
         self.poller = loop.poller
         self.fd = fd
+        self.sock = sock
+        self.hold(sock)
         self.family = family
         self.type = type
         self.proto = proto
@@ -51,9 +56,8 @@ cdef class Endpoint(Channel):
             self._context = PyContext_CopyCurrent()
         self.high = HIGH_WATER
         self.low = HIGH_WATER // 4
-        self.poller.attach(self)
         # What comes is read after connection_made: the ready queue keeps the order.
-        self.poller.want(self, EPOLLIN)
+        self.poller.attach(self, EPOLLIN)
         self.core.soon(self.protocol.connection_made, (self.transport,), self._context)
         return 0
 
@@ -104,18 +108,22 @@ cdef class Endpoint(Channel):
 
     cdef int close_descriptor(self) except -1:
         cdef int fd = self.fd
+        cdef Whose whose
         if fd < 0:
             return 0
         if self.local is None:
-            self.local = raw_address(fd, False)
-        self.poller.detach(self)
+            self.local = raw_address(self.held[0], False)
+        whose = self.poller.detach(self)
         self._cancelled = True
         self.fd = -1
         if self.sock is not None:
             self.sock.close()
-        else:
+        elif whose == OURS or whose == NOT_KNOWN and is_socket_to(fd, self.peer):
             close_fd(fd)
         return 0
+
+    cdef int broken(self, error) except -1:
+        return self.failed("Fatal error: the socket was closed behind its transport", error)
 
     cdef int failed(self, str what, error) except -1:
         """An error ends the connection; one that the network does not explain is reported."""
@@ -234,6 +242,7 @@ cdef class Endpoint(Channel):
             self.sock = Socket(self.family, self.type, self.proto, self.fd)
             # The descriptor does not block already, but the object does not know.
             self.sock.setblocking(False)
+            self.hold(self.sock)
         return self.sock
 
     cdef object local_address(self):
@@ -243,7 +252,3 @@ cdef class Endpoint(Channel):
 
     cdef object peer_address(self):
         return address_of(self.peer)
-
-
-cdef object os_error(int problem):
-    return OSError(problem, os.strerror(problem))

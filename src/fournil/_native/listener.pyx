@@ -8,6 +8,7 @@ import socket
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport (
     EAGAIN,
+    EBADF,
     ECONNABORTED,
     EINTR,
     EMFILE,
@@ -22,10 +23,10 @@ from posix.unistd cimport close as close_fd
 from fournil._native.addresses cimport address_object
 from fournil._native.channel cimport Channel
 from fournil._native.core cimport LoopCore
-from fournil._native.endpoint cimport os_error
 from fournil._native.layout cimport KIND_READER
 from fournil._native.stream cimport Stream
 from fournil._native.sys.epoll cimport EPOLLIN
+from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.python cimport (
     PyContext_CopyCurrent,
     PyContext_Enter,
@@ -70,7 +71,7 @@ cdef class Listener(Channel):
         cdef sockaddr_storage address
         cdef socklen_t length = sizeof(address)
         cdef int fd = accept4(
-            self.fd, <sockaddr *> &address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC
+            self.held[0], <sockaddr *> &address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC
         )
         cdef bytes peer
         if fd < 0:
@@ -78,6 +79,9 @@ cdef class Listener(Channel):
                 return False
             if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
                 self.rest(errno)
+                return False
+            if errno == EBADF:
+                self.broken(os_error(EBADF))
                 return False
             raise os_error(errno)
         try:
@@ -101,7 +105,7 @@ cdef class Listener(Channel):
     cdef int serve(self, int fd, bytes peer) except -1:
         # What the factory sets in its context is seen by its connection alone, as in asyncio, where
         # a task makes each connection.
-        cdef Stream stream = new_stream(self.core, fd, self.family, self.proto)
+        cdef Stream stream = new_stream(self.core, fd, None, self.family, self.proto)
         stream.peer = peer
         stream._context = self.new_context()
         PyContext_Enter(stream._context)
@@ -168,6 +172,16 @@ cdef class Listener(Channel):
             return PyContext_CopyCurrent()
         return self.connections_context.copy()
 
+    cdef int broken(self, error) except -1:
+        self.core.poller.detach(self)
+        self._cancelled = True
+        self.core.call_exception_handler({
+            "message": "a server's socket was closed behind it: it accepts no more connections",
+            "exception": error,
+            "socket": asyncio.trsock.TransportSocket(self.sock),
+        })
+        return 0
+
     cdef int rest(self, int problem) except -1:
         """Nothing can be accepted now: try again later, and let the kernel keep quiet."""
         self.core.call_exception_handler({
@@ -212,8 +226,8 @@ def listen(
     listener.backlog = max(1, backlog)
     if sslcontext:
         listener.tls = sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout
-    loop.poller.attach(listener)
-    loop.poller.want(listener, EPOLLIN)
+    listener.hold(sock)
+    loop.poller.attach(listener, EPOLLIN)
 
 
 def stop_listening(LoopCore loop not None, sock):

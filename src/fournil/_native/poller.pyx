@@ -3,6 +3,22 @@
 epoll forgets a descriptor when its last copy is closed, and says nothing; the number is
 soon given to another file. So what was asked of the kernel may be out of date: a change
 that the kernel does not know becomes an addition, and an addition that it knows, a change.
+Whatever the kernel refuses concerns one descriptor: those who wait for it find that out, and
+the loop goes on.
+
+The poller's own two descriptors are known by what they are: programs close all that they did
+not open, and open others of these numbers. The epoll instance is ours if it has the waker, and
+the waker ours if the instance has it under its number; nothing is ever written to it. An
+instance is of the process that made it: a forked child, which would change what its parent
+waits for, makes one of its own.
+
+What a descriptor is registered for:
+
+| | it is registered for | when the kernel reports more than that |
+| --- | --- | --- |
+| reader, writer | exactly what they wait for, at once | |
+| reader of a socket operation | reading, also once the operation is over | it is taken back |
+| channel | what it wanted last, or more: see `want` | it is taken back |
 """
 
 import os
@@ -12,7 +28,7 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, errno
+from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, ENOENT, errno
 from libc.string cimport memset
 from posix.fcntl cimport F_GETFD, fcntl
 from posix.unistd cimport close as close_fd
@@ -21,6 +37,8 @@ from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle
 from fournil._native.ready cimport ReadyQueue, push
 from fournil._native.sys.collector cimport Visit
+from fournil._native.sys.descriptors cimport descriptor_limit, out_of_the_way
+from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 from fournil._native.sys.epoll cimport (
     EFD_CLOEXEC,
@@ -32,15 +50,31 @@ from fournil._native.sys.epoll cimport (
     EPOLLERR,
     EPOLLHUP,
     EPOLLIN,
+    EPOLLONESHOT,
     EPOLLOUT,
     epoll_create1,
     epoll_ctl,
     epoll_event,
     epoll_wait_ns,
     eventfd,
-    eventfd_read,
-    eventfd_write,
 )
+
+
+# How many forks lie between the first process and this one; written by the child that is born.
+cdef unsigned int forks = 0
+
+
+def _count_fork():
+    global forks
+    forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
+def moved_out_of_the_way(int fd):
+    """Move a descriptor to a number that the program has no use for; return the number."""
+    return out_of_the_way(fd)
 
 
 # The collector goes by the loop: see the end of core.pyx.
@@ -48,37 +82,56 @@ from fournil._native.sys.epoll cimport (
 cdef class Poller:
     """Waits for file descriptors, for a moment, and for `wake`."""
 
-    def __cinit__(self):
-        self.epoll_fd = self.wake_fd = -1
+    def __cinit__(self, ReadyQueue ready not None):
         self.files = {}
-        self.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
+        self.ready = ready
+        self.epoll_fd = -1
+        self.wake_fd = out_of_the_way(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK))
         if self.wake_fd < 0:
             PyErr_SetFromErrno(OSError)
-        self.open()
+        try:
+            self.open()
+        except OSError:
+            close_fd(self.wake_fd)
+            raise
 
     cdef int open(self) except -1:
         """Make the epoll instance."""
         cdef epoll_event event
         cdef int problem
-        cdef int epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        cdef int epoll_fd = out_of_the_way(epoll_create1(EPOLL_CLOEXEC))
         if epoll_fd < 0:
             PyErr_SetFromErrno(OSError)
-        event.events = EPOLLIN
+        event.events = EPOLLONESHOT
         event.data.u64 = <uint32_t> self.wake_fd
         if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) < 0:
             problem = errno
             close_fd(epoll_fd)
-            raise OSError(problem, os.strerror(problem))
+            raise os_error(problem)
         self.epoll_fd = epoll_fd
+        self.forks = forks
+        self.woken = False
         return 0
 
     def __dealloc__(self):
         self.close()
         PyMem_Free(self.watched)
 
+    cdef bint is_ours(self) noexcept:
+        """Return whether both descriptors are still those that were opened here."""
+        cdef epoll_event event
+        event.events = 0
+        event.data.u64 = 0
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) == 0:
+            epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.wake_fd, &event)  # somebody else's
+            return False
+        return errno == EEXIST
+
     cdef int wait(self, long long timeout_ns) except -2:
         """Wait at most `timeout_ns` (negative: without end); return how many events came."""
         cdef int count, problem
+        if self.forks != forks:
+            self.rebuild()
         if timeout_ns == 0:
             # A look takes less than a microsecond: giving the GIL away for it would cost
             # more, and a thread that computes would keep it for a whole switch interval.
@@ -91,41 +144,52 @@ cdef class Poller:
                 problem = errno
             self.waiting = False
         if count < 0:
+            if problem == EBADF or problem == EINVAL:
+                raise self.closed_by_others()
             if problem != EINTR:
-                raise OSError(problem, "the loop cannot wait for its file descriptors")
+                raise os_error(problem)
             count = 0
         PyErr_CheckSignals()
         return count
 
-    cdef int collect(self, int count, ReadyQueue ready, uint64_t now) except -1:
+    cdef object closed_by_others(self):
+        return OSError(
+            EBADF,
+            f"the loop's own file descriptors ({self.epoll_fd}, {self.wake_fd}) were closed by"
+            " the program, and it cannot go on: close descriptors before the loop is made, or"
+            " leave out these",
+        )
+
+    cdef int collect(self, int count, uint64_t now) except -1:
         """Make ready the handles of the `count` events that the last wait brought."""
         cdef int i, fd
         cdef uint32_t mask
-        cdef uint64_t value
         for i in range(count):
             fd = <int> (self.events[i].data.u64 & ~<uint32_t> 0)
             mask = self.events[i].events
             if fd == self.wake_fd:
-                eventfd_read(fd, &value)
                 self.woken = False
                 continue
             if (
-                self.watched[fd].registered == 0
+                fd >= self.capacity
+                or self.watched[fd].registered == 0
                 or self.watched[fd].generation != self.events[i].data.u64 >> 32
             ):
                 # Of a file that was closed here while a copy of its descriptor lives on
                 # elsewhere, as in a forked child: it can no longer be named to the kernel.
                 # What else was reported is again, by the new instance.
-                return self.rebuild()
+                if self.rebuild():
+                    return 0
+                continue
             if self.watched[fd].channel != NULL:
-                self.tell_channel(fd, mask, ready, now)
+                self.tell_channel(fd, mask, now)
             # Errors and hang-ups are told to both sides: each finds out by its own call.
             if mask & ~<uint32_t> EPOLLOUT and self.watched[fd].reader != NULL:
-                self.tell(fd, &self.watched[fd].reader, ready, now)
+                self.tell(fd, &self.watched[fd].reader, now)
             if mask & ~<uint32_t> EPOLLIN and self.watched[fd].writer != NULL:
-                self.tell(fd, &self.watched[fd].writer, ready, now)
+                self.tell(fd, &self.watched[fd].writer, now)
             if mask & self.unwanted(fd):
-                self.register(fd)
+                self.renew(fd)
         return 0
 
     cdef uint32_t unwanted(self, int fd) noexcept:
@@ -135,14 +199,20 @@ cdef class Poller:
             return 0
         return EPOLLIN if entry.writer != NULL else entry.registered and ~<uint32_t> 0
 
-    cdef int rebuild(self) except -1:
-        """Register everything anew, with a new epoll instance."""
+    cdef bint rebuild(self) except -1:
+        """Register everything anew, with a new epoll instance; return whether there is one."""
         cdef int fd
         cdef int old = self.epoll_fd
+        if old < 0 or not self.is_ours():
+            raise self.closed_by_others()
         try:
             self.open()
         except OSError:
-            # When no descriptor is left, there is that of the old instance.
+            # No descriptor is left but that of the old instance. Of a number over the limit,
+            # which may have been set since, there would be none: what is lost is then reported
+            # again and again until there is room.
+            if old >= descriptor_limit():
+                return False
             self.epoll_fd = -1
             close_fd(old)
             self.open()
@@ -151,24 +221,25 @@ cdef class Poller:
         for fd in range(self.capacity):
             if self.watched[fd].registered:
                 self.watched[fd].registered = 0
-                try:
-                    self.register(fd)
-                except OSError:
-                    pass  # closed as well, and forgotten: the kernel has nothing more to report
-        return 0
+                self.renew(fd)
+        return True
 
-    cdef int tell(self, int fd, PyObject **place, ReadyQueue ready, uint64_t now) except -1:
+    cdef int tell(self, int fd, PyObject **place, uint64_t now) except -1:
         cdef Handle handle = <Handle> place[0]
         # The kernel would go on to report what a cancelled handle does not take up.
         if handle._cancelled:
-            return self.take(fd, place)
+            place[0] = NULL
+            try:
+                return self.renew(fd)
+            finally:
+                Py_DECREF(handle)
         handle.ready_at = now
-        return push(ready, handle)
+        return push(self.ready, handle)
 
-    cdef int tell_channel(self, int fd, uint32_t mask, ReadyQueue ready, uint64_t now) except -1:
+    cdef int tell_channel(self, int fd, uint32_t mask, uint64_t now) except -1:
         cdef Channel channel = <Channel> self.watched[fd].channel
         if mask & ~channel.wanted & (EPOLLIN | EPOLLOUT) or channel.wanted == 0:
-            self.register(fd)
+            self.renew(fd)
         if channel.wanted == 0:
             return 0
         # Errors and hang-ups come unasked: they show at the next read or write.
@@ -177,13 +248,18 @@ cdef class Poller:
             return 0
         channel.queued = True
         channel.ready_at = now
-        return push(ready, channel)
+        return push(self.ready, channel)
 
     cdef int wake(self) except -1:
         """End the wait of the loop's thread, if it waits and was not woken."""
-        if self.waiting and not self.woken and self.wake_fd >= 0:
-            self.woken = True
-            eventfd_write(self.wake_fd, 1)
+        cdef epoll_event event
+        if not self.waiting or self.woken or self.epoll_fd < 0:
+            return 0
+        event.events = EPOLLIN | EPOLLONESHOT
+        event.data.u64 = <uint32_t> self.wake_fd
+        if epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, self.wake_fd, &event) < 0:
+            raise self.closed_by_others()
+        self.woken = True
         return 0
 
     cdef int set_reader(self, file, Handle handle) except -1:
@@ -214,41 +290,55 @@ cdef class Poller:
         self.take(fd, &self.watched[fd].writer)
         return True
 
-    cdef int attach(self, Channel channel) except -1:
-        """Take up a channel by its descriptor."""
-        self.reserve(channel.fd)
+    cdef int attach(self, Channel channel, uint32_t wanted) except -1:
+        """Take up a channel by its descriptor, and have `wanted` reported."""
+        cdef int fd = channel.fd
+        self.reserve(fd)
         # What is there is of a file of this number that was closed since.
-        self.forget(channel.fd)
-        self.watched[channel.fd].channel = <PyObject *> channel
+        if self.watched[fd].channel != NULL:
+            self.lose(fd, EBADF)
+        self.forget(fd)
+        self.watched[fd].channel = <PyObject *> channel
         Py_INCREF(channel)
+        channel.wanted = wanted
+        if wanted:
+            self.register(fd)
         return 0
 
-    cdef int detach(self, Channel channel) except -1:
-        """Let go of a channel, whose descriptor is still open."""
+    cdef Whose detach(self, Channel channel) except UNSAID:
+        """Let go of a channel; return whose the number of its descriptor is by now."""
         cdef int fd = channel.fd
-        channel.wanted = channel.told = 0
-        if not 0 <= fd < self.capacity or self.watched[fd].channel != <PyObject *> channel:
-            return 0
-        try:
-            if self.watched[fd].registered and self.epoll_fd >= 0:
-                self.register(fd)
-        finally:
+        cdef Whose whose = NOT_KNOWN
+        if self.has(channel):
+            if channel.held[0] != fd:
+                whose = SOMEBODY_ELSES
+            elif self.watched[fd].registered and self.forks == forks:
+                # epoll knows a file by more than its number.
+                whose = OURS
+                if self.tell_kernel(EPOLL_CTL_DEL, fd, 0) < 0:
+                    whose = SOMEBODY_ELSES if errno == ENOENT or errno == EBADF else NOT_KNOWN
             self.forget(fd)
-        return 0
+        channel.wanted = channel.told = 0
+        return whose
+
+    cdef bint has(self, Channel channel) noexcept:
+        """Return whether a channel is waited for: not let go of, nor lost."""
+        cdef int fd = channel.fd
+        return 0 <= fd < self.capacity and self.watched[fd].channel == <PyObject *> channel
 
     cdef int want(self, Channel channel, uint32_t wanted) except -1:
         """Have `wanted` reported from now on; what is not in it any more is not."""
         channel.wanted = wanted
         # What is not wanted any more stays registered until the kernel next reports it, since
         # most pauses end before: of two calls that change a registration, both are saved.
-        if wanted & ~self.watched[channel.fd].registered:
-            return self.register(channel.fd)
+        if self.has(channel) and wanted & ~self.watched[channel.fd].registered:
+            return self.renew(channel.fd)
         return 0
 
     cdef int settle(self, Channel channel) except -1:
         """Have the kernel report what is wanted and no more, at once."""
-        if channel.wanted != self.watched[channel.fd].registered:
-            return self.register(channel.fd)
+        if self.has(channel) and channel.wanted != self.watched[channel.fd].registered:
+            return self.renew(channel.fd)
         return 0
 
     cdef int begin_reading(self, int fd, sock, Handle handle) except -1:
@@ -286,15 +376,15 @@ cdef class Poller:
             self.take(fd, &self.watched[fd].writer)
         return 0
 
-    cdef int abandon(self, int fd, ReadyQueue ready) except -1:
+    cdef int abandon(self, int fd) except -1:
         """Have the writer of a descriptor, which is about to be closed, find that out."""
         cdef PyObject *writer
         if fd < self.capacity and self.watched[fd].writer != NULL:
             writer = self.watched[fd].writer
             self.watched[fd].writer = NULL
             try:
-                push(ready, <Handle> writer)
-                self.register(fd)
+                push(self.ready, <Handle> writer)
+                self.renew(fd)
             finally:
                 Py_DECREF(<Handle> writer)
         return 0
@@ -303,6 +393,9 @@ cdef class Poller:
         """Return the channel of a file or descriptor, or None."""
         cdef int fd = self.fd_of(file)
         if fd >= self.capacity or self.watched[fd].channel == NULL:
+            return None
+        if (<Channel> self.watched[fd].channel).held[0] != fd:
+            self.lose(fd, EBADF)
             return None
         return <Channel> self.watched[fd].channel
 
@@ -366,23 +459,58 @@ cdef class Poller:
         return 0
 
     cdef int register(self, int fd) except -1:
-        """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd`."""
+        """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd` and raise."""
+        cdef int problem = self.tell_wanted(fd)
+        if problem:
+            self.files.pop(fd, None)
+            self.forget(fd)
+            raise os_error(problem)
+        return 0
+
+    cdef int renew(self, int fd) except -1:
+        """Tell the kernel what is wanted of `fd` now; when it refuses, `fd` is lost."""
+        cdef int problem = self.tell_wanted(fd)
+        return self.lose(fd, problem) if problem else 0
+
+    cdef int lose(self, int fd, int problem) except -1:
+        """Forget a descriptor, and have those who wait for it find out why."""
+        cdef Watched entry = self.watched[fd]
+        # What follows may run anything.
+        memset(&self.watched[fd], 0, sizeof(Watched))
+        self.watched[fd].generation = entry.generation
+        self.files.pop(fd, None)
+        try:
+            if entry.reader != NULL:
+                push(self.ready, <Handle> entry.reader)
+            if entry.writer != NULL:
+                push(self.ready, <Handle> entry.writer)
+            if entry.channel != NULL:
+                (<Channel> entry.channel).broken(os_error(problem))
+        finally:
+            release(&entry)
+        return 0
+
+    cdef int tell_wanted(self, int fd) except -1:
+        """Tell the kernel what is wanted of `fd` now; return why it refused, or 0."""
         cdef Watched *entry = &self.watched[fd]
         cdef uint32_t wanted = 0
         cdef int status, problem
         if self.epoll_fd < 0:
             raise RuntimeError("Event loop is closed")
+        if self.forks != forks:
+            self.rebuild()
         if entry.reader != NULL:
             wanted |= EPOLLIN
         if entry.writer != NULL:
             wanted |= EPOLLOUT
         if entry.channel != NULL:
+            # Whoever owns it may have closed it: the number is then another file's.
+            if (<Channel> entry.channel).held[0] != fd:
+                return EBADF
             wanted |= (<Channel> entry.channel).wanted
         if wanted == 0:
             # The descriptor may be closed already: there is nothing left to take back then.
-            if self.tell_kernel(EPOLL_CTL_DEL, fd, 0) < 0:
-                if errno != ENOENT and errno != EBADF:
-                    PyErr_SetFromErrno(OSError)
+            self.tell_kernel(EPOLL_CTL_DEL, fd, 0)
         else:
             status = self.tell_kernel(
                 EPOLL_CTL_MOD if entry.registered else EPOLL_CTL_ADD, fd, wanted
@@ -393,9 +521,9 @@ cdef class Poller:
                 status = self.tell_kernel(EPOLL_CTL_MOD, fd, wanted)
             if status < 0:
                 problem = errno
-                self.files.pop(fd, None)
-                self.forget(fd)
-                raise OSError(problem, os.strerror(problem))
+                if not self.is_ours():
+                    raise self.closed_by_others()
+                return problem
         entry.registered = wanted
         if wanted == 0 and self.files:
             self.files.pop(fd, None)
@@ -413,17 +541,15 @@ cdef class Poller:
         cdef Watched entry = self.watched[fd]
         memset(&self.watched[fd], 0, sizeof(Watched))
         self.watched[fd].generation = entry.generation
-        Py_XDECREF(entry.reader)
-        Py_XDECREF(entry.writer)
-        Py_XDECREF(entry.channel)
-        Py_XDECREF(entry.owner)
+        release(&entry)
 
     cdef void forget_all(self) noexcept:
         """Let go of all handles, without telling the kernel."""
         cdef int fd
         for fd in range(self.capacity):
             self.forget(fd)
-        self.files.clear()
+        if self.files is not None:  # made, though perhaps with nothing to wait for
+            self.files.clear()
 
     cdef int show(self, Visit visit, void *argument) noexcept:
         """Show the cyclic collector all handles and channels."""
@@ -463,12 +589,17 @@ cdef class Poller:
 
     cdef void close(self) noexcept:
         self.forget_all()
-        if self.wake_fd >= 0:
+        if self.epoll_fd >= 0 and self.is_ours():
             close_fd(self.wake_fd)
-            self.wake_fd = -1
-        if self.epoll_fd >= 0:
             close_fd(self.epoll_fd)
-            self.epoll_fd = -1
+        self.epoll_fd = -1
+
+
+cdef void release(Watched *entry) noexcept:
+    Py_XDECREF(entry.reader)
+    Py_XDECREF(entry.writer)
+    Py_XDECREF(entry.channel)
+    Py_XDECREF(entry.owner)
 
 
 cdef int cancel_and_release(PyObject *handle) except -1:

@@ -12,8 +12,8 @@ from libc.stdint cimport uint64_t
 
 from fournil._native.calls cimport call, call_with
 from fournil._native.core cimport LoopCore
-from fournil._native.endpoint cimport os_error
 from fournil._native.layout cimport KIND_READER, KIND_WRITER
+from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.python cimport raise_again
 from fournil._native.sys.sockets cimport MSG_NOSIGNAL, recv as recv_from_kernel, send
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now

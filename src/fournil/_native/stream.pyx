@@ -21,11 +21,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from fournil._native.calls cimport call, call_with
-from fournil._native.endpoint cimport os_error
 from fournil._native.outbox cimport Outbox
 from fournil._native.reader cimport feed
 from fournil._native.stream_protocol cimport reader_fed_by
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
+from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.sockets cimport (
     AF_INET,
     AF_INET6,
@@ -111,7 +111,7 @@ cdef class Stream(Endpoint):
 
     cdef int close_descriptor(self) except -1:
         if self.fd >= 0 and self.empty_waiter is not None and not self.core._closed:
-            self.poller.abandon(self.fd, self.core.ready)  # a sendfile that waits for room
+            self.poller.abandon(self.fd)  # a sendfile that waits for room
         return Endpoint.close_descriptor(self)
 
     # Reading.
@@ -132,7 +132,7 @@ cdef class Stream(Endpoint):
     cdef int read(self) except -1:
         cdef bytes data
         try:
-            data = self.inbox.receive(self.fd, LONGEST, False)
+            data = self.inbox.receive(self.held[0], LONGEST, False)
         except OSError as error:
             return self.failed("Fatal read error on socket transport", error)
         if data is None:
@@ -165,7 +165,7 @@ cdef class Stream(Endpoint):
             raise
         except BaseException as error:
             return self.failed("Fatal error: protocol.get_buffer() call failed.", error)
-        came = recv(self.fd, view.buf, view.len, 0)  # with the GIL, as in Inbox.receive
+        came = recv(self.held[0], view.buf, view.len, 0)  # with the GIL, as in Inbox.receive
         problem = errno
         PyBuffer_Release(&view)
         if came < 0:
@@ -232,7 +232,8 @@ cdef class Stream(Endpoint):
             begin = <const char *> view.buf
             size = view.len
         if size and not self.lost and self.waiting() == 0:
-            sent = send(self.fd, begin, size, MSG_NOSIGNAL)  # with the GIL, as in Inbox.receive
+            # With the GIL, as in Inbox.receive.
+            sent = send(self.held[0], begin, size, MSG_NOSIGNAL)
             problem = errno
         if viewed:
             PyBuffer_Release(&view)
@@ -281,7 +282,7 @@ cdef class Stream(Endpoint):
             memset(&message, 0, sizeof(message))
             message.msg_iov = parts
             message.msg_iovlen = self.outbox.show(parts, PARTS)
-            sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+            sent = sendmsg(self.held[0], &message, MSG_NOSIGNAL)
             if sent < 0:
                 if errno == EAGAIN or errno == EINTR:
                     break
@@ -309,14 +310,14 @@ cdef class Stream(Endpoint):
             self.lost += 1
             self._report_loss(None)
         elif self.eof_sent:
-            shutdown(self.fd, SHUT_WR)
+            shutdown(self.held[0], SHUT_WR)
         return 0
 
     cdef int write_eof(self) except -1:
         if self.closing or self.eof_sent:
             return 0
         self.eof_sent = True
-        if self.waiting() == 0 and shutdown(self.fd, SHUT_WR) < 0:
+        if self.waiting() == 0 and shutdown(self.held[0], SHUT_WR) < 0:
             raise os_error(errno)
         return 0
 

@@ -226,15 +226,14 @@ class StreamTransport(SocketTransport):
     def _take_back(self):
         cdef Stream stream = self._endpoint
         if stream.fd >= 0:
-            stream.poller.attach(stream)
-            if self.is_reading() and not stream.eof_received:
-                stream.poller.want(stream, EPOLLIN)
+            reads = self.is_reading() and not stream.eof_received
+            stream.poller.attach(stream, EPOLLIN if reads else 0)
 
 
-cdef Stream new_stream(LoopCore loop, int fd, int family, int proto):
-    """Return a stream over a connected socket, which it owns from now on."""
+cdef Stream new_stream(LoopCore loop, int fd, sock, int family, int proto):
+    """Return a stream over a connected socket, which it owns from now on; `sock` may be None."""
     cdef Stream stream = Stream.__new__(Stream)
-    stream.own(loop, fd, family, SOCK_STREAM, proto)
+    stream.own(loop, fd, sock, family, SOCK_STREAM, proto)
     stream.inbox = loop.inbox
     return stream
 
@@ -252,9 +251,10 @@ def adopt(
     LoopCore loop not None, sock, protocol, waiter=None, *, extra=None, server=None, context=None
 ):
     """Return a transport over a connected, non-blocking socket object."""
-    cdef Stream stream = new_stream(loop, loop.poller.fd_of(sock), sock.family, sock.proto)
+    cdef Stream stream = new_stream(
+        loop, loop.poller.fd_of(sock), sock, sock.family, sock.proto
+    )
     stream._context = context
-    stream.sock = sock
     stream.peer = raw_address(stream.fd, True)
     begin(stream, protocol, server, None if extra is None else dict(extra))
     if waiter is not None:

@@ -1,0 +1,3 @@
+cdef extern from "sys/descriptors.h" nogil:
+    int out_of_the_way(int fd)
+    long descriptor_limit()

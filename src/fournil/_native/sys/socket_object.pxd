@@ -1,0 +1,3 @@
+cdef extern from "sys/socket_object.h":
+    ctypedef struct SocketObject:
+        const int descriptor
