@@ -26,7 +26,7 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "_native": frozenset({"errors", "record"}),
     "loop": frozenset({"_native", "errors"}),
     "recorder": frozenset({"_native", "record", "errors"}),
-    "launch": frozenset({"errors", "loop", "recorder"}),
+    "launch": frozenset({"errors", "loop", "record", "recorder"}),
     # Of what is native, no loop: pools work on any.
     "offload": frozenset({"errors", "record", "_worker", "_native.lookout"}),
     "progress_bar": frozenset({"rich"}),

@@ -4,7 +4,7 @@ The layers, each of which may import those named with it, and nothing of what is
 
 ```
 cli            the `fournil` command                              any
-launch         runs a program so that all its loops are ours      loop, recorder, errors
+launch         runs a program so that all its loops are ours      loop, recorder, record, errors
 observe        reads a recording; says what to do about it        record, errors
 recorder       records what runs while it is entered              _native, record, errors
 offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,

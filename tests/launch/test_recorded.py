@@ -21,14 +21,13 @@ asyncio.run(main())
 
 ENDS = {
     "by itself": ("", 0),
-    "os._exit": ("import os; os._exit(3)", 3),
     "SystemExit": ("raise SystemExit(4)", 4),
     "exception": ("1 / 0", 1),
-    "SIGKILL": ("import os; os.kill(os.getpid(), 9)", -9),
-    "SIGSEGV": ("import ctypes; ctypes.string_at(0)", -11),
-    "abort": ("import os; os.abort()", -6),
-    "exec": ("import os; os.execvp('sh', ['sh', '-c', 'exit 5'])", 5),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", -2),
+    "SystemExit in a thread": (
+        "import sys, threading\nthreading.Thread(target=sys.exit, args=(4,)).start()",
+        0,
+    ),
     "fork": ("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)", 0),
     "fork that fails": ("import os\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nelse: 1 / 0", 0),
     "fork that blocks": (
@@ -53,6 +52,79 @@ ENDS = {
 }
 
 
+IN_A_THREAD = "import os, threading, time\nthreading.Thread(target={}).start()\ntime.sleep(60)"
+
+HOW = {
+    "os._exit": ("import os; os._exit(3)", 3, "ended by os._exit(3),"),
+    "os._exit in the loop": (
+        "import os\nasync def leave(): os._exit(0)\nasyncio.run(leave())",
+        0,
+        "ended by os._exit(0),",
+    ),
+    "os._exit in a thread": (
+        IN_A_THREAD.format("os._exit, args=(3,)"), 3, "ended by os._exit(3),"
+    ),
+    "os._exit in atexit": (
+        "import atexit, os; atexit.register(os._exit, 3)", 3, "ended by os._exit(3),"
+    ),
+    "os._exit with the signals reset": (
+        "import os, signal\n"
+        "for number in signal.valid_signals() - {9, 19}: signal.signal(number, signal.SIG_DFL)\n"
+        "os._exit(3)",
+        3,
+        "ended by os._exit(3),",
+    ),
+    "os._exit after an exec that failed": (
+        "import os\ntry: os.execv('/nothing/there', ['x'])\nexcept OSError: os._exit(3)",
+        3,
+        "ended by os._exit(3),",
+    ),
+    "os._exit after programs that were started": (
+        "import os, subprocess\n"
+        "subprocess.run(['true']); subprocess.run(['true'], preexec_fn=int)\n"
+        "os.waitpid(os.posix_spawnp('true', ['true'], os.environ), 0)\n"
+        "pid = os.fork()\n"
+        "if not pid: os.execvp('true', ['true'])\n"
+        "os.waitpid(pid, 0); os._exit(3)",
+        3,
+        "ended by os._exit(3),",
+    ),
+    "exit in C": ("import ctypes; ctypes.CDLL(None).exit(3)", 3, "or by exit() in C code;"),
+    "parent of a daemon": (
+        "import os\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)",
+        0,
+        "ended by os._exit(0),",
+    ),
+    "SIGKILL": ("import os; os.kill(os.getpid(), 9)", -9, "killed by SIGKILL;"),
+    "SIGTERM": ("import signal; signal.raise_signal(15)", -15, "killed by SIGTERM;"),
+    "SIGSEGV": ("import ctypes; ctypes.string_at(0)", -11, "killed by SIGSEGV;"),
+    "abort": ("import os; os.abort()", -6, "killed by SIGABRT;"),
+    "exec": (
+        "import os; os.execvp('sh', ['sh', '-c', 'exit 5'])", 5, "(exec), which was not recorded"
+    ),
+    "exec of python": (
+        "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'raise SystemExit(5)'])",
+        5,
+        "(exec), which was not recorded and ended with status 5.",
+    ),
+    "exec in a thread": (
+        IN_A_THREAD.format("os.execlp, args=('sh', 'sh', '-c', 'kill -9 $$')"),
+        -9,
+        "(exec), which was not recorded and was killed by SIGKILL.",
+    ),
+    "exec in C": (
+        "import ctypes; ctypes.CDLL(None).execlp(b'sh', b'sh', b'-c', b'exit 5', None)",
+        5,
+        "(exec), which was not recorded and ended with status 5.",
+    ),
+    "exec in a group of its own": (
+        "import os; os.setpgrp(); os.execvp('sh', ['sh', '-c', 'exit 5'])",
+        5,
+        "(exec), which was not recorded and ended with status 5.",
+    ),
+}  # fmt: skip
+
+
 def findings(path: Path) -> list[tuple[str, int, int]]:
     blocked: list[dict[str, Any]] = json.loads(path.read_text())["blocked"]
     return [(entry["class"], entry["line"], entry["count"]) for entry in blocked]
@@ -66,6 +138,18 @@ def test_ends(end: str, tmp_path: Path) -> None:
     assert done.status == status
     assert done.stderr.count("fournil  app.py") == 1
     assert ("waiting", 4, 1) in findings(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize("end", HOW)
+def test_the_report_says_how_it_ended(end: str, tmp_path: Path) -> None:
+    text, status, told = HOW[end]
+    (tmp_path / "app.py").write_text(BLOCKED + text)
+    done = run([*REPORTING, "--record", "kept", "app.py"], cwd=tmp_path)
+    assert done.status == status
+    assert told in " ".join(done.stderr.split())
+    # What is known then is known to who reads the recording later.
+    later = run([*FOURNIL[:3], "report", "kept"], cwd=tmp_path)
+    assert told in " ".join(later.stdout.split())
 
 
 def test_blocked_in_atexit(tmp_path: Path) -> None:

@@ -106,7 +106,13 @@ def script() -> Builder:
 def killed() -> Builder:
     """A program with two loops was killed while one of them was stuck."""
     builder = Builder(
-        events=8, forks=2, watch_signal_lost=38, tasks_dropped=1_234, watch_unanswered=1
+        events=8,
+        forks=2,
+        watch_signal_lost=38,
+        tasks_dropped=1_234,
+        watch_unanswered=1,
+        end=kinds.END_KILLED,
+        end_code=9,
     ).end(9.0, closed=False)
     poll = builder.site("poll", APP, 12, tasks=2)
     task = builder.task(poll, steps=4, busy=1.0)

@@ -20,6 +20,7 @@ from fournil.observe.page import Role, Span, paragraph
 from fournil.observe.reading import read_buffer
 from fournil.observe.report import print_report
 from fournil.observe.sections import View, lines_of
+from fournil.record import kinds
 from tests.observe import samples
 from tests.observe.builder import APP, PROJECT, Builder
 from tests.observe.samples import SOURCE, report_of
@@ -136,7 +137,7 @@ Took most of the loop                                        of run      total  
 Loose ends
   pending when killed      poll  app.py:12  Task-1                                            1 task
 
-· The program was killed; the recording's last sign of life is at 9.00 s.
+· The program was killed by SIGKILL; the recording's last sign of life is at 9.00 s.
 · Lines and classes rest on 2 looks at steps that had run for 50 ms or longer.
 · 1 blocked step ended before the watch could look.
 · The program took SIGRTMIN+4 from the watch: from then on it could not see lines inside C code that
@@ -230,6 +231,62 @@ def test_a_running_program_is_shown_as_running() -> None:
     assert "it still runs" in text
     assert "pending now" in text
     assert "The program still runs; this is what it did in its first 9.00 s." in text
+
+
+@pytest.mark.parametrize(
+    ("closed", "end", "code", "told"),
+    [
+        (True, 0, 0, None),
+        (True, kinds.END_EXITED, 0, None),
+        (True, kinds.END_EXITED, 3, "The program ended with status 3."),
+        (True, kinds.END_KILLED, 2, "The program was killed by SIGINT."),
+        (False, 0, 0, "The program was killed, or ended by os._exit or exec; the recording's last"),
+        (False, kinds.END_EXITED, 0, "The program ended by os._exit(0), or by exit() in C code;"),
+        (False, kinds.END_KILLED, 11, "The program was killed by SIGSEGV; the recording's last"),
+        (
+            False,
+            kinds.END_REPLACED,
+            0,
+            "At 9.00 s the program was replaced by another one (exec), which was not recorded.",
+        ),
+        (
+            False,
+            kinds.END_REPLACED | kinds.END_EXITED,
+            5,
+            "by another one (exec), which was not recorded and ended with status 5.",
+        ),
+        (
+            False,
+            kinds.END_REPLACED | kinds.END_KILLED,
+            9,
+            "by another one (exec), which was not recorded and was killed by SIGKILL.",
+        ),
+        (False, 64, 1, "The program was killed, or ended by os._exit or exec; the recording's"),
+    ],
+)
+def test_how_the_program_ended(closed: bool, end: int, code: int, told: str | None) -> None:
+    builder = Builder(end=end, end_code=code).end(9.0, closed=closed)
+    said = [note for note in report_of(builder).notes if "The program" in note or "At 9" in note]
+    if told is None:
+        assert said == []
+    else:
+        (note,) = said
+        assert told in note
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"),
+    [
+        (0, "pending when killed"),
+        (kinds.END_KILLED, "pending when killed"),
+        (kinds.END_EXITED, "pending at the end"),
+        (kinds.END_EXITED | kinds.END_REPLACED, "pending at the end"),
+    ],
+)
+def test_tasks_that_the_end_left_pending(end: int, ending: str) -> None:
+    builder = Builder(end=end, end_code=9).end(9.0, closed=False)
+    builder.task(builder.site("poll"))
+    assert ending in text_of(builder)
 
 
 def test_of_very_many_lines_the_heaviest_are_shown_and_the_rest_is_counted() -> None:

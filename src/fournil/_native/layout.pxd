@@ -104,8 +104,8 @@ cdef struct Header:
     uint32_t watch_signal
     uint32_t watch_signal_lost
     uint64_t watch_unanswered
-    uint32_t exit_signal
-    uint32_t reserved
+    uint32_t end
+    uint32_t end_code
 
 
 cdef struct Site:

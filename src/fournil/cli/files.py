@@ -39,24 +39,24 @@ class RecordingFile:
             folder = _folder_with_room()
             _sweep(folder)
             prefix = f"{PRIVATE}{os.getpid()}-"
-            self._descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            self.descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)
+            fcntl.flock(self.descriptor, fcntl.LOCK_SH)
             return
         self.final = os.path.realpath(kept_as) if kept_as else kept_as
         _check_replaceable(self.final, kept_as)
         folder, name = os.path.split(self.final)
         try:
-            self._descriptor, self.path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            self.descriptor, self.path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
         except OSError as error:
             raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
 
     def begun(self) -> bool:
         """Tell whether the program was recorded: what is no recording yet is of no program."""
-        return os.pread(self._descriptor, len(MAGIC), 0) == MAGIC
+        return os.pread(self.descriptor, len(MAGIC), 0) == MAGIC
 
     def found(self) -> str | None:
         """Return where the program's recording is; None when it is gone, as for no program."""
-        status = os.fstat(self._descriptor)
+        status = os.fstat(self.descriptor)
         for path in filter(None, [self.final, self.path]):
             with contextlib.suppress(OSError):
                 if os.path.samestat(status, os.stat(path)):
@@ -73,7 +73,7 @@ class RecordingFile:
 
     def __exit__(self, *_: object) -> None:
         self.remove()
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def check_json(path: str) -> None:

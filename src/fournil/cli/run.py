@@ -15,6 +15,7 @@ from fournil.cli import interrupts
 from fournil.cli.files import STANDARD_OUTPUT, RecordingFile, check_json
 from fournil.cli.refusal import Refusal
 from fournil.errors import RecordingError
+from fournil.launch.ending import Ending
 from fournil.launch.order import BAD_INPUT, CANNOT_RUN, Kind, Order, interpreter_flags
 from fournil.launch.supervisor import end_as, signals_blocked, supervise
 
@@ -124,7 +125,8 @@ def run(
             order = Order(kind, target, recording.path, recording.final, threshold)
             command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
             with signals_blocked() as mask:
-                status = supervise(command, mask, widowed=recording.remove)
+                ending = Ending(recording.path, recording.descriptor, command[0])
+                status = supervise(command, mask, ending, widowed=recording.remove)
             if not recording.begun():
                 _say_how_it_ended_before(status)
             elif json_to is not None or not no_report:

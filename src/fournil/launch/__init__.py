@@ -4,9 +4,16 @@ Two processes take part. The supervisor holds nothing of the program, so that it
 what happened however the program ends; the program's process holds nothing of the command,
 so that the program sees what it would see without Fournil.
 
+The supervisor is the parent, although whoever started the command then knows its number and
+not the program's, and its signals have to be passed on. Were it a child of the program, the
+command would end, in a shell, a script or a container, before the report is written; and what
+only a parent is told, how the program ended, nobody would know.
+
 ```
 order         what the supervisor tells the program's process: what to run, where to record
 supervisor    starts the program's process, passes signals on, waits, ends as it ended
+environment   what the program's process finds in its environment
+ending        how the program ended, written into its recording
 group         tells a signal for the whole process group from one for the supervisor alone
 
 start         the script that the program's interpreter is started with

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
+from fournil.launch import environment
+from fournil.launch.ending import Ending
 from fournil.launch.group import EVERY_SIGNAL, STOP_SIGNALS, Lookout
 from fournil.launch.order import CANNOT_RUN
 
@@ -36,7 +38,9 @@ def signals_blocked() -> Iterator[set[int]]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def supervise(command: list[str], mask: Iterable[int], *, widowed: Callable[[], None]) -> int:
+def supervise(
+    command: list[str], mask: Iterable[int], ending: Ending, *, widowed: Callable[[], None]
+) -> int:
     """Run a command in a child process and return its wait status.
 
     Called with every signal blocked, and so still at its end: a handler that raises must not
@@ -46,6 +50,7 @@ def supervise(command: list[str], mask: Iterable[int], *, widowed: Callable[[], 
     Args:
         command: the path of an executable, then its arguments.
         mask: the signals that are blocked in the child.
+        ending: told when the child lets go of its recording, and ends; closed in the end.
         widowed: called, in another process, if we are killed by SIGKILL meanwhile.
     """
     # Where SIGCHLD is ignored, the kernel throws a child's status away.
@@ -54,8 +59,9 @@ def supervise(command: list[str], mask: Iterable[int], *, widowed: Callable[[], 
         # In this order: a signal that finds the lookout in the group has found the child too.
         child = _spawn(command, mask, on_child)
         with Lookout(widowed) as lookout:
-            return _wait(child, lookout)
+            return _wait(child, lookout, ending)
     finally:
+        ending.close()
         # A Ctrl-C that ended the program is still pending here, and was meant for it.
         while signal.sigtimedwait(EVERY_SIGNAL, 0):
             pass
@@ -100,33 +106,19 @@ def _spawn(command: list[str], mask: Iterable[int], on_child: Any) -> int:
             if callable(signal.getsignal(number)):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.execve(command[0], command, _environment())
+        os.execve(command[0], command, environment.of_child(parent))
     except OSError as error:
         print(f"fournil: cannot run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
     finally:
         os._exit(CANNOT_RUN)
 
 
-def _environment() -> dict[bytes, bytes]:
-    """Return the environment that this process was started with."""
-    environment = dict(os.environb)
-    # In the C locale, Python changes LC_CTYPE for its children as it starts. A Python that
-    # finds it changed takes another mode than the one that changed it.
-    with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as file:
-        began = file.read().split(b"\0")
-        given = next((line for line in began if line.startswith(b"LC_CTYPE=")), None)
-        if given is None:
-            environment.pop(b"LC_CTYPE", None)
-        else:
-            environment[b"LC_CTYPE"] = given.partition(b"=")[2]
-    return environment
-
-
-def _wait(child: int, lookout: Lookout) -> int:
+def _wait(child: int, lookout: Lookout, ending: Ending) -> int:
     told_to_stop = False
     while True:
-        for number in _take_signals(child, lookout):
+        for number in _take_signals(child, lookout, ending):
             told_to_stop = (told_to_stop or number in STOP_SIGNALS) and number != signal.SIGCONT
+        ending.ended(child)
         pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
         if pid and not os.WIFSTOPPED(status):
             return status
@@ -136,7 +128,7 @@ def _wait(child: int, lookout: Lookout) -> int:
             _stop(os.WSTOPSIG(status))
 
 
-def _take_signals(child: int, lookout: Lookout) -> Iterator[int]:
+def _take_signals(child: int, lookout: Lookout, ending: Ending) -> Iterator[int]:
     """Wait for a signal; take all that are there, and pass on those for the program.
 
     The kernel hands out the lowest number first: that the program stopped may be told before
@@ -145,7 +137,9 @@ def _take_signals(child: int, lookout: Lookout) -> Iterator[int]:
     received: signal.struct_siginfo | None = signal.sigwaitinfo(EVERY_SIGNAL)
     while received is not None:
         number = received.si_signo
-        if number != signal.SIGCHLD and _is_for_the_program(received, child, lookout):
+        if number == ending.SIGNAL and received.si_code == SI_KERNEL:
+            ending.dropped(child)
+        elif number != signal.SIGCHLD and _is_for_the_program(received, child, lookout):
             # A program of another user's may take signals from that user alone.
             with contextlib.suppress(PermissionError):
                 os.kill(child, number)

@@ -116,7 +116,7 @@ class _Model:
                 for who in set(steps.subject)
                 if is_task(who) and (site := recording.site_of(who))
             },
-            was_cut=not recording.ended or recording.exit_signal != 0,
+            was_cut=not recording.ended,
         )
         # What the replay makes of the recorded run: a gain is a difference to that.
         self._unmoved_s = self._replay.run_time({})

@@ -20,6 +20,7 @@ from fournil.observe.lag import lag_of_turns, turns_of_buckets
 from fournil.observe.model import (
     Answer,
     BlockedStep,
+    End,
     Frame,
     Look,
     Meta,
@@ -112,7 +113,7 @@ class _Decoder:
             script=None,
             looks=0,
             look_every_s=None,
-            exit_signal=header["exit_signal"],
+            end=_end(header["end"], header["end_code"]),
             unseen=Unseen(
                 events=self._raw.events_dropped,
                 samples=self._raw.samples_dropped,
@@ -392,6 +393,17 @@ _TIMES_OF_POOLS = ("waited", "out", "inside", "back", "longest", "cpu")
 
 def _entries(data: bytes, entry: layout.Layout) -> list[dict[str, Any]]:
     return [entry.unpack(data, offset) for offset in range(0, len(data), entry.size)]
+
+
+def _end(how: int, code: int) -> End | None:
+    """Return what the header says of the process's end."""
+    if not how & (kinds.END_EXITED | kinds.END_KILLED | kinds.END_REPLACED):
+        return None
+    return End(
+        status=code if how & kinds.END_EXITED else None,
+        signal=code if how & kinds.END_KILLED else None,
+        replaced=bool(how & kinds.END_REPLACED),
+    )
 
 
 def _decode_meta(text: str) -> Meta:

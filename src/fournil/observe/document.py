@@ -5,6 +5,9 @@ Times end in `_s` and are seconds; shares are between 0 and 1; what is not known
 ```
 run_s               how long the program ran, or until its last sign of life
 ended, alive        whether it closed the recording; whether it runs still
+end                 how its process ended: {status, signal, replaced} or null; signal: the name of
+                    the one that killed it; replaced: by then another program had taken its
+                    place (exec), which was not recorded
 threshold_s         how long a step must run to count as blocked
 dropped             events of the recording that were overwritten
 tasks_born          how many tasks were made
@@ -54,7 +57,8 @@ from typing import Any
 
 from fournil.observe.endings import Unfinished
 from fournil.observe.findings import TASK, Finding, Report, Taker
-from fournil.observe.model import Frame, Recording, Script, Site, Thread
+from fournil.observe.model import End, Frame, Recording, Script, Site, Thread
+from fournil.observe.notes import signal_name
 from fournil.observe.pools import PoolFinding
 from fournil.observe.stacks import Ownership
 
@@ -69,6 +73,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "run_s": recording.run_s,
         "ended": recording.ended,
         "alive": recording.alive,
+        "end": _end(recording.end),
         "threshold_s": recording.threshold_s,
         "dropped": recording.unseen.events,
         "tasks_born": recording.tasks_born,
@@ -98,6 +103,12 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "unseen": asdict(recording.unseen),
         "notes": list(report.notes),
     }
+
+
+def _end(end: End | None) -> Document | None:
+    if end is None:
+        return None
+    return end._asdict() | {"signal": None if end.signal is None else signal_name(end.signal)}
 
 
 def _loop(loop: Thread) -> Document:

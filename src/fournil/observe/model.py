@@ -367,6 +367,14 @@ class Unseen:
     unanswered: int = 0  # requests for a stack that the thread did not answer in time
 
 
+class End(NamedTuple):
+    """How the process of a program ended, as its parent saw it."""
+
+    status: int | None  # that it exited with
+    signal: int | None  # that killed it; None for both: it still runs, or its parent has died
+    replaced: bool  # by then another program had taken the place of the one recorded (exec)
+
+
 @dataclass(frozen=True)
 class Recording:
     """All that a recording says."""
@@ -390,7 +398,7 @@ class Recording:
     script: Script | None  # only for a program that ran no loop
     looks: int  # how often the watch looked
     look_every_s: float | None  # how long it let pass between two looks at a step
-    exit_signal: int  # the signal that ended the program, as far as it saw it itself; 0: none
+    end: End | None  # how the program's process ended, where that is known
     unseen: Unseen
     clock: units.Clock = field(repr=False)
     event_ring: bytes = field(repr=False)
@@ -461,8 +469,7 @@ class Recording:
     def _births(self) -> dict[int, Birth]:
         """The births that are left in the ring, for tasks that have lost their slot."""
         ring, size = self.event_ring, layout.EVENT.size
-        kind_at = next(field.offset for field in layout.EVENT.fields if field.name == "kind")
-        kind_of_each = ring[kind_at::size]
+        kind_of_each = ring[layout.EVENT.offset("kind") :: size]
         births = {}
         index = kind_of_each.find(Kind.BORN)
         while index >= 0:

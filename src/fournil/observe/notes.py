@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
-from fournil.observe.model import Recording
+from fournil.observe.model import End, Recording
 from fournil.observe.words import count, seconds, share
 
 
@@ -17,12 +17,29 @@ def notes(recording: Recording) -> Iterator[str]:
 
 
 def _about_the_end(recording: Recording) -> Iterator[str]:
+    run, end = seconds(recording.run_s), recording.end
+    life = f"the recording's last sign of life is at {run}."
     if recording.alive:
-        yield f"The program still runs; this is what it did in its first {_run(recording)}."
-    elif not recording.ended:
-        yield f"The program was killed; the recording's last sign of life is at {_run(recording)}."
-    elif recording.exit_signal:
-        yield f"The program was ended by {signal_name(recording.exit_signal)}."
+        yield f"The program still runs; this is what it did in its first {run}."
+    elif end is None:
+        if not recording.ended:
+            yield f"The program was killed, or ended by os._exit or exec; {life}"
+    elif end.replaced:
+        told = f"At {run} the program was replaced by another one (exec), which was not recorded"
+        yield f"{told} and{_how(end)}." if _how(end) else f"{told}."
+    elif recording.ended:
+        if end.signal or end.status:
+            yield f"The program{_how(end)}."
+    elif end.signal:
+        yield f"The program{_how(end)}; {life}"
+    else:
+        yield f"The program ended by os._exit({end.status}), or by exit() in C code; {life}"
+
+
+def _how(end: End) -> str:
+    if end.signal:
+        return f" was killed by {signal_name(end.signal)}"
+    return "" if end.status is None else f" ended with status {end.status}"
 
 
 def _about_the_watch(recording: Recording) -> Iterator[str]:
@@ -80,7 +97,7 @@ def _about_room(recording: Recording) -> Iterator[str]:
         yield f"{count(unseen.closed_pools, 'closed pool')} gave room to others: not shown."
     if unseen.forks:
         children = count(unseen.forks, "forked child", "forked children")
-        yield f"{children} of the program were not recorded."
+        yield f"{children} of the program {'was' if unseen.forks == 1 else 'were'} not recorded."
 
 
 def signal_name(number: int) -> str:
@@ -95,7 +112,3 @@ def signal_name(number: int) -> str:
         if signal.SIGRTMIN < number < signal.SIGRTMAX:
             return f"SIGRTMIN+{number - signal.SIGRTMIN}"
         return f"signal {number}"
-
-
-def _run(recording: Recording) -> str:
-    return seconds(recording.run_s)

@@ -243,7 +243,7 @@ def _whole(data: bytes, entry: layout.Layout) -> bytes:
 
 def _known(entries: bytes, entry: layout.Layout, known: frozenset[int]) -> bytes:
     """Return the entries of known kinds: a slot handed out and not yet written has none."""
-    at = next(field.offset for field in entry.fields if field.name == "kind")
+    at = entry.offset("kind")
     if set(entries[at :: entry.size]) <= known:
         return entries
     return b"".join(

@@ -346,7 +346,9 @@ class _Sections:
             return ending.value
         if self._recording.alive:
             return "pending now"
-        return "pending at the end" if self._recording.ended else "pending when killed"
+        end = self._recording.end
+        was_killed = not self._recording.ended and (end is None or end.signal is not None)
+        return "pending when killed" if was_killed else "pending at the end"
 
     def _notes(self) -> Iterator[Line]:
         for note in self._report.notes:

@@ -27,6 +27,10 @@ STEP_KINDS = frozenset({Kind.TASK, Kind.CALLBACK, Kind.TIMER, Kind.READER, Kind.
 FLAG_FIRST = 1  # the first step of a task
 FLAG_RAISED = 2  # the step raised
 
+END_EXITED = 1  # the process ended by itself
+END_KILLED = 2  # by a signal
+END_REPLACED = 4  # and before that another program took the place of the one recorded (exec)
+
 TASK_PENDING = 0
 TASK_FINISHED = 1
 TASK_RAISED = 2

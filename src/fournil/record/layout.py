@@ -53,6 +53,10 @@ class Layout:
         self.struct = struct.Struct(pattern)
         self.size = self.struct.size
 
+    def offset(self, name: str) -> int:
+        """Return where a field begins, in bytes."""
+        return self.fields[self.names.index(name)].offset
+
     def unpack(self, buffer: Any, offset: int = 0) -> dict[str, Any]:
         """Return the entry at `offset` (bytes) as a dictionary by field name; arrays as tuples."""
         values = self.struct.unpack_from(buffer, offset)
@@ -128,8 +132,9 @@ HEADER = Layout(
     watch_signal="I",
     watch_signal_lost="I",  # the number of the signal that the program took
     watch_unanswered="Q",  # requests for a stack that the thread did not answer in time
-    exit_signal="I",
-    reserved="I",
+    # How the program ended, written by its parent where that is `fournil run`.
+    end="I",  # kinds.END_*; 0: not known
+    end_code="I",  # the status of an exit, or the number of the signal
 )
 
 SITE = Layout(

@@ -1,0 +1,120 @@
+"""How the program ended, as its parent sees it; told in the recording, to whoever reads that.
+
+The kernel tells a parent the status or the signal that a process ended with. It does not tell
+that the program was replaced by another one before (exec), from whichever thread, in Python
+or in C. But the program alone maps its recording, exec drops all mappings, and inotify tells
+when the last one of a file was dropped: then, or else when the process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import struct
+
+from fournil.record import kinds
+from fournil.record.layout import HEADER, HEADER_SIZE, MAGIC
+
+IN_CLOSE_WRITE = 8
+"""The last mapping that could be written through was dropped, or the last descriptor closed."""
+
+LONGEST_NAME = 15
+"""So many bytes the kernel keeps of a process's name."""
+
+_libc = ctypes.CDLL(None)
+
+
+class Ending:
+    """Sees how the process ends that a recording is of, and writes that into the recording.
+
+    Made before the process, by its parent, which has blocked `SIGNAL` and then takes it.
+
+    Args:
+        path: the recording's file.
+        descriptor: of the same file, for reading and writing; it stays its owner's.
+        executable: what the process is started with.
+    """
+
+    SIGNAL = signal.SIGIO
+    """Sent by the kernel each time that a mapping was dropped."""
+
+    def __init__(self, path: str, descriptor: int, executable: str) -> None:
+        self._recording = descriptor
+        self._name = os.fsencode(os.path.basename(executable))[:LONGEST_NAME]
+        self._replaced = False
+        # Without inotify, or with no instance of it left to this user, `ended` knows less.
+        self._drops = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._drops >= 0:
+            _libc.inotify_add_watch(self._drops, os.fsencode(path), IN_CLOSE_WRITE)
+            fcntl.fcntl(self._drops, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(self._drops, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+
+    def dropped(self, process: int) -> None:
+        """A mapping of the recording was dropped: look whether the process goes on without it."""
+        with contextlib.suppress(OSError):  # another drop was read together with this one
+            os.read(self._drops, 4096)
+        header = self._header()
+        # A process that ends has no mappings left. One whose recording is closed may drop it.
+        mapped = _mapped_inodes(process)
+        if header and not header["ended_ticks"] and mapped:
+            self._replaced |= os.fstat(self._recording).st_ino not in mapped
+            if self._replaced:
+                self._tell(kinds.END_REPLACED)
+
+    def ended(self, process: int) -> None:
+        """Write down how the process ended, which has not been waited for yet."""
+        header = self._header()
+        how = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if header is None or how is None:
+            return
+        if not self._replaced and not header["ended_ticks"]:
+            self._replaced = self._was_replaced(process, header["watch_signal"])
+        end = kinds.END_EXITED if how.si_code == os.CLD_EXITED else kinds.END_KILLED
+        self._tell(end | (kinds.END_REPLACED if self._replaced else 0), how.si_status)
+
+    def _was_replaced(self, process: int, watch_signal: int) -> bool:
+        """Tell whether what took the place of the program ended before we could look."""
+        # Exec renames a process, and resets the signals that it handles; a program may do either
+        # of the two itself. The watch's signal is handled until the recording is closed.
+        name, handled = _name_and_signals(process)
+        renamed = name not in {None, self._name}
+        return renamed and watch_signal > 0 and not handled >> (watch_signal - 1) & 1
+
+    def close(self) -> None:
+        """Send no signal any more."""
+        if self._drops >= 0:
+            os.close(self._drops)
+            self._drops = -1
+
+    def _header(self) -> dict[str, int] | None:
+        """Return the recording's header; None where there is no recording, or none any more."""
+        data = os.pread(self._recording, HEADER_SIZE, 0)
+        if len(data) < HEADER_SIZE or not data.startswith(MAGIC):
+            return None
+        return HEADER.unpack(data)
+
+    def _tell(self, end: int, code: int = 0) -> None:
+        with contextlib.suppress(OSError):  # the file system may be full or gone
+            os.pwrite(self._recording, struct.pack("<II", end, code), HEADER.offset("end"))
+
+
+def _mapped_inodes(process: int) -> set[int]:
+    """Return the inodes of the files that a process maps; none where it ends or hides that."""
+    try:
+        with open(f"/proc/{process}/maps", "rb") as maps:
+            return {int(line.split(None, 5)[4]) for line in maps} - {0}
+    except OSError:
+        return set()
+
+
+def _name_and_signals(process: int) -> tuple[bytes | None, int]:
+    """Return what the kernel calls a process, and the signals that it handles, a bit each."""
+    try:
+        with open(f"/proc/{process}/status", "rb") as status:
+            fields = dict(line.rstrip(b"\n").split(b":\t", 1) for line in status)
+    except (OSError, ValueError):
+        return None, 0
+    return fields.get(b"Name"), int(fields.get(b"SigCgt", b"0"), 16)
