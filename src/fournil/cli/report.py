@@ -30,7 +30,9 @@ def report(file: str, json_to: str | None) -> None:
     try:
         found = reports.load(file)
     except RecordingError as error:
-        raise Refusal(str(error)) from None
+        from fournil.cli import hints
+
+        raise Refusal("; ".join(filter(None, [str(error), hints.for_report(file)]))) from None
     reports.print_report(found, sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout)
     if json_to is None:
         return

@@ -60,7 +60,10 @@ class RunCommand(click.Command):
         for word in words:
             parsed.append(word)
             if word in with_value:
-                parsed += [value for value in [next(words, None)] if value is not None]
+                value = next(words, None)
+                if value is None:
+                    break  # click says which option has none
+                parsed.append(value)
             if word[:2] in {"-m", "-c"}:
                 # What follows is the program's, also where it looks like an option.
                 parsed.append("--")
@@ -70,6 +73,12 @@ class RunCommand(click.Command):
         try:
             return super().parse_args(context, [*parsed, *words])
         except click.NoSuchOption as error:
+            if error.option_name in {"--version", "-V"}:
+                raise click.UsageError(
+                    f"No such option {error.option_name!r}. `fournil --version` tells Fournil's"
+                    " version, `fournil run -m MODULE --version` that of a program.",
+                    context,
+                ) from None
             if error.option_name[:2] in OF_THE_INTERPRETER:
                 raise click.UsageError(
                     f"No such option {error.option_name!r}. Options of the interpreter go"
@@ -129,8 +138,13 @@ def run(
                 status = supervise(command, mask, ending, widowed=recording.remove)
             if not recording.begun():
                 _say_how_it_ended_before(status)
-            elif json_to is not None or not no_report:
-                _report(recording.found(), json_to, show=not no_report)
+            elif (path := recording.found()) is None:
+                _say_what_was_meant(order, arguments, status)
+            else:
+                if not no_report or os.waitstatus_to_exitcode(status) == BAD_INPUT:
+                    _say_what_went_to_the_program(arguments)
+                if json_to is not None or not no_report:
+                    _report(path, json_to, show=not no_report)
     except interrupts.Interrupted as interrupted:
         if status is None:
             status = interrupted.number
@@ -164,9 +178,24 @@ def _say_how_it_ended_before(status: int) -> None:
         _say(f"the interpreter ended with status {code} before the program began")
 
 
-def _report(path: str | None, json_to: str | None, *, show: bool) -> None:
-    if path is None:
-        return  # there was no program, and it has been said why
+def _say_what_was_meant(order: Order, arguments: tuple[str, ...], status: int) -> None:
+    """Add to what the program's process has said, which found no program."""
+    from fournil.cli import hints
+
+    hint = hints.for_program(order.kind, order.target, arguments)
+    if hint is not None and os.waitstatus_to_exitcode(status) == BAD_INPUT:
+        _say(hint)
+
+
+def _say_what_went_to_the_program(arguments: tuple[str, ...]) -> None:
+    """Name our own options among the program's arguments, where they may have been meant for us."""
+    ours = {name for parameter in run.params for name in parameter.opts if name[:2] == "--"}
+    given = [word for word in arguments if word.partition("=")[0] in ours]
+    if given:
+        _say(f"the program was given {', '.join(given)}; options of `fournil run` go before it")
+
+
+def _report(path: str, json_to: str | None, *, show: bool) -> None:
     try:
         from fournil.observe.report import publish
 
