@@ -2,7 +2,9 @@
 
 Runs the bakery's service under `fournil run` twice, with the mistakes of `blocking.py` and as
 `mended.py` has it, each with the same customers and the same slow supplier. Then compares the
-two reports, and fails if the first one named a mistake wrongly or misjudged its gain.
+two reports, and fails if the first one named a mistake wrongly or misjudged its gain. Times are
+those of a machine that does nothing else: where other programs kept it busy, that is said, and
+is no failure.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import customers
+import machine
 import verdict
 from processes import ServerError, started
 
@@ -28,7 +31,7 @@ ORDERS_EACH = 3
 LATENCY_S = 0.6
 """How long the supplier takes to answer."""
 
-LONGEST_S = 60.0
+LONGEST_S = 600.0
 INTERRUPTED = 130
 
 
@@ -37,10 +40,12 @@ class Run(NamedTuple):
 
     report: verdict.Report
     answers: list[list[Any]]
+    use: machine.Use | None  # of the machine meanwhile
 
 
 async def serve(kitchen: str, customer_count: int, orders_each: int, supplier: int) -> Run:
     """Run the service with a kitchen, let customers order, and return its report."""
+    before = machine.now()
     with TemporaryDirectory() as folder:
         file = Path(folder, "report.json")
         service = [str(HERE / "service.py"), kitchen, f"--supplier={supplier}"]
@@ -54,7 +59,9 @@ async def serve(kitchen: str, customer_count: int, orders_each: int, supplier: i
                 raise ServerError(f"the {kitchen} service ended with status {status}")
         if not file.exists():
             raise ServerError(f"`fournil run` wrote no report of the {kitchen} service")
-        return Run(json.loads(file.read_text()), answers)
+        after = machine.now()
+        use = machine.between(before, after) if before and after else None
+        return Run(json.loads(file.read_text()), answers, use)
 
 
 async def serve_both(customer_count: int, orders_each: int, latency: float) -> tuple[Run, Run]:
@@ -68,13 +75,26 @@ async def serve_both(customer_count: int, orders_each: int, latency: float) -> t
 
 def faults(first: Run, second: Run) -> Iterator[str]:
     """Yield all that is wrong with two runs and their reports."""
+    if first.answers != second.answers:
+        yield "the two versions gave different answers"
+
+
+def faults_in_time(first: Run, second: Run) -> Iterator[str]:
+    """Yield what is wrong with them, unless the machine was busy with something else."""
     blocking = HERE / "blocking.py"
     made = verdict.mistakes(blocking.read_text())
     yield from verdict.misnamed(first.report, str(blocking), made)
-    yield from verdict.still_blocked(second.report)
+    yield from verdict.still_blocked(first.report, second.report)
     yield from verdict.misjudged(first.report, second.report)
-    if first.answers != second.answers:
-        yield "the two versions gave different answers"
+
+
+def what_else_ran(first: Run, second: Run) -> Iterator[str]:
+    """Yield what else the machine did while a version ran that did not have it for itself."""
+    for run, version in (first, "the first version"), (second, "the mended version"):
+        if run.use is None:
+            yield f"while {version} ran, what it did the system does not tell"
+        elif run.use.was_shared:
+            yield f"while {version} ran, {run.use}"
 
 
 async def main() -> int:
@@ -86,16 +106,15 @@ async def main() -> int:
         first, second = await serve_both(CUSTOMERS, ORDERS_EACH, LATENCY_S)
     if first.report["estimate"]:
         say("What following the advice gains", *verdict.table(first.report, second.report))
-    wrong = list(faults(first, second))
+    wrong, doubtful = list(faults(first, second)), list(faults_in_time(first, second))
+    if doubtful and (reasons := list(what_else_ran(first, second))):
+        say("Not as it should be, but the machine did other things as well:", *doubtful, *reasons)
+    else:
+        wrong += doubtful
     for fault in wrong:
         print(f"demo: {fault}", file=sys.stderr)
-    if not wrong:
-        off = verdict.off_by(first.report, second.report)
-        say(
-            "Each mistake was named at its line, in its class, with an advice. The mended version"
-            " gave the",
-            f"same answers and blocked nothing. The estimated run time is off by {off:+.0%}.",
-        )
+    if not wrong and not doubtful:
+        say(*verdict.praise(first.report, second.report))
     return 1 if wrong else 0
 
 

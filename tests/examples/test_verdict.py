@@ -59,10 +59,23 @@ def test_misnamed(found: list[dict[str, Any]], wrong: list[str]) -> None:
 
 
 def test_still_blocked() -> None:
-    assert list(verdict.still_blocked(report(1.0, None))) == []
-    assert list(verdict.still_blocked(report(1.0, None, PYTHON))) == [
+    first = report(2.0, 1.0, WAITING, PYTHON)
+    assert list(verdict.still_blocked(first, report(1.0, None))) == []
+    # The machine may hold a step up, for a shorter time.
+    assert list(verdict.still_blocked(first, report(1.0, None, PYTHON | {"longest_s": 0.2}))) == []
+    assert list(verdict.still_blocked(first, report(1.0, None, PYTHON))) == [
         f"{FILE}:7: blocked the mended version for 0.250 s (python)"
     ]
+
+
+def test_praise_is_true() -> None:
+    first = report(2.0, 1.5, WAITING, PYTHON)
+    assert "gave the same answers and blocked nothing." in verdict.praise(first, report(1.5, None))
+    held_up = report(1.5, None, PYTHON | {"longest_s": 0.06})
+    assert "gave the same answers and blocked its loop for at most 60.0 ms." in verdict.praise(
+        first, held_up
+    )
+    assert "The estimated run time is off by -25%." in verdict.praise(first, report(2.0, None))
 
 
 @pytest.mark.parametrize("estimated_s", [1.5, 2.0, 2.5])

@@ -57,7 +57,6 @@ cdef class Records:
         """All records that are complete were read."""
         self.complete = 0
 
-    def feed(self, const unsigned char[:] data):
+    def feed(self, bytes data not None):
         """Count the records in `data`, which follows what was fed before."""
-        if data.shape[0]:
-            self.add(&data[0], data.shape[0])
+        self.add(data, len(data))
