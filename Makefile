@@ -88,7 +88,8 @@ $(made)/builders: $(made)/venv pyproject.toml
 # Without isolation: a Cython that was installed just now looks newer than all that was built,
 # and everything would be built again.
 $(made)/native: $(made)/builders setup.py $(extensions) $(wildcard $(native)/*.pxd $(native)/sys/*)
-	if [ $(made)/package -nt $(made)/builders ]; then \
+	@echo "Building the native modules on all cores: a minute of processor time, when all of them are new"
+	@if [ $(made)/package -nt $(made)/builders ]; then \
 	    $(python) setup.py -q build_ext --inplace; \
 	else \
 	    $(python) -m pip install -q --no-build-isolation --no-deps -e . && touch $(made)/package; \

@@ -11,6 +11,32 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def builds(name: str, cores: int) -> str:
+    """Return how many processes Cython and the compiler get from setup.py, run under a name."""
+    code = (
+        "import os, runpy, sys\n"
+        "import Cython.Build, setuptools\n"
+        f"os.sched_getaffinity = lambda _: set(range({cores}))\n"
+        "Cython.Build.cythonize = lambda *_, nthreads, **__: nthreads\n"
+        "setuptools.setup = lambda *, ext_modules, options: print(\n"
+        "    ext_modules, options['build_ext']['parallel'])\n"
+        f"runpy.run_path('setup.py', run_name={name!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(("cores", "at_once"), [(1, "0 1\n"), (2, "2 2\n"), (64, "8 8\n")])
+def test_all_cores_build(cores: int, at_once: str) -> None:
+    assert builds("__main__", cores) == at_once
+
+
+def test_a_process_of_cython_s_that_imports_it_builds_nothing() -> None:
+    assert builds("__mp_main__", 2) == ""
+
+
 def set_up(pretend: str) -> subprocess.CompletedProcess[str]:
     """Run setup.py, which only names itself, in an interpreter that takes itself for another."""
     code = (
