@@ -81,6 +81,16 @@ def test_signal(program: Program) -> None:
     assert program.end(f"{MAPS}os.kill(os.getpid(), 9)") == (END_KILLED, 9)
 
 
+def test_without_proc(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden(process: int) -> tuple[bytes, int]:
+        raise FileNotFoundError
+
+    monkeypatch.setattr("fournil.launch.ending._name_and_signals", hidden)
+    # By whom, the program or another that took its place, is not known.
+    assert program.end(ENDS) == (0, 0)
+    assert program.end(f"{MAPS}os.kill(os.getpid(), 9)") == (END_KILLED, 9)
+
+
 # The signal of what was dropped is not taken here, as if it were known when all is over.
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.running import FOURNIL, TIMEOUT
-from tests.launch.test_signals import PAUSE
+from tests.launch.test_signals import PAUSE, SAYS, Running
 
 REPORTING = FOURNIL[:-1]  # without --no-report
 
@@ -41,6 +41,15 @@ def interrupted():
         os.killpg(0, signal.SIGTERM)
     return fork()
 os.fork = interrupted
+"""
+REFUSED_AT_FORK = """
+import os
+fork, numbers = os.fork, iter(range(1, 100))
+def refused():
+    if next(numbers) == {number}:
+        raise BlockingIOError(11, os.strerror(11))
+    return fork()
+os.fork = refused
 """
 STARTS = {
     "imports": WAIT_AT_IMPORT.format(name="fournil.launch.entry"),
@@ -135,6 +144,29 @@ def test_signal_for_the_group_between_the_starts_of_its_processes(
         stdout, stderr = process.communicate(timeout=TIMEOUT)
     assert (stdout, process.returncode) == ("", -signal.SIGTERM)
     assert stderr == "fournil: interrupted by SIGTERM before the program began\n"
+
+
+@pytest.mark.parametrize("fork", [1, 2])
+def test_no_room_for_a_process(fork: int, tmp_path: Path) -> None:
+    customized = REFUSED_AT_FORK.format(number=fork)
+    # Once the second fork is refused, the first child has begun.
+    with begin([*REPORTING, "-c", "input(); print('ran')"], customized, tmp_path) as process:
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+    assert (stdout, process.returncode) == ("", 126)
+    assert stderr == "fournil: cannot run the program: Resource temporarily unavailable\n"
+    assert recordings_of(process.pid) == []
+
+
+def test_no_room_for_another_lookout(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(REFUSED_AT_FORK.format(number=3))
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    with Running([*FOURNIL, "-c", SAYS, "SIGINT", "SIGUSR1"], env=environment) as running:
+        for number in (signal.SIGINT, signal.SIGUSR1) * 2:
+            running.to_group(number)
+            assert running.line() == number.name
+        running.to_program(signal.SIGKILL)
+        assert running.end() == ("", "", -signal.SIGKILL)
 
 
 def test_ctrl_c_is_python_s_once_the_program_begins(tmp_path: Path) -> None:

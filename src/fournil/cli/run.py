@@ -151,6 +151,9 @@ def run(
             _say_how_it_ended_before(status)
         else:
             _say("the report was interrupted")
+    except OSError as error:
+        _say(f"cannot run the program: {error.strerror}")
+        sys.exit(CANNOT_RUN)
     end_as(status)
 
 

@@ -70,18 +70,28 @@ class Ending:
         how = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if header is None or how is None:
             return
+        exited = how.si_code == os.CLD_EXITED
         if not self._replaced and not header["ended_ticks"]:
-            self._replaced = self._was_replaced(process, header["watch_signal"])
-        end = kinds.END_EXITED if how.si_code == os.CLD_EXITED else kinds.END_KILLED
+            replaced = self._was_replaced(process, header["watch_signal"])
+            if replaced is None and exited:
+                return  # by what, the program or another, is not known
+            self._replaced = bool(replaced)
+        end = kinds.END_EXITED if exited else kinds.END_KILLED
         self._tell(end | (kinds.END_REPLACED if self._replaced else 0), how.si_status)
 
-    def _was_replaced(self, process: int, watch_signal: int) -> bool:
-        """Tell whether what took the place of the program ended before we could look."""
+    def _was_replaced(self, process: int, watch_signal: int) -> bool | None:
+        """Tell whether what took the place of the program ended before we could look.
+
+        None: there is no `/proc`, or the process is hidden in it.
+        """
         # Exec renames a process, and resets the signals that it handles; a program may do either
         # of the two itself. The watch's signal is handled until the recording is closed.
-        name, handled = _name_and_signals(process)
-        renamed = name not in {None, self._name}
-        return renamed and watch_signal > 0 and not handled >> (watch_signal - 1) & 1
+        try:
+            name, handled = _name_and_signals(process)
+        except OSError:
+            return None
+        took_signal = watch_signal > 0 and not handled >> (watch_signal - 1) & 1
+        return name != self._name and took_signal
 
     def close(self) -> None:
         """Send no signal any more."""
@@ -110,11 +120,8 @@ def _mapped_inodes(process: int) -> set[int]:
         return set()
 
 
-def _name_and_signals(process: int) -> tuple[bytes | None, int]:
+def _name_and_signals(process: int) -> tuple[bytes, int]:
     """Return what the kernel calls a process, and the signals that it handles, a bit each."""
-    try:
-        with open(f"/proc/{process}/status", "rb") as status:
-            fields = dict(line.rstrip(b"\n").split(b":\t", 1) for line in status)
-    except (OSError, ValueError):
-        return None, 0
-    return fields.get(b"Name"), int(fields.get(b"SigCgt", b"0"), 16)
+    with open(f"/proc/{process}/status", "rb") as status:
+        fields = dict(line.rstrip(b"\n").split(b":\t", 1) for line in status)
+    return fields[b"Name"], int(fields[b"SigCgt"], 16)

@@ -27,8 +27,9 @@ def main(*, interruptible: bool) -> None:
     recorder = Recorder(order.recording, threshold=order.threshold, main=main_file(order))
     try:
         recorder.start()
-    except OSError as error:
-        _refuse(f"cannot record into {order.final or order.recording}: {error.strerror}")
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _refuse(f"cannot record into {order.final or order.recording}: {reason}")
     unawaited.tell(recorder.note_never_awaited)
     starts = {RUNPY_START}
     try:

@@ -9,6 +9,7 @@ lets every signal wait: one that waits there as well was for the group.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -26,24 +27,34 @@ class Lookout:
 
     Args:
         widowed: called in the lookout's process when the maker died without `close`.
+
+    Raises:
+        OSError: there is no room for another process, or for its descriptors.
     """
 
     def __init__(self, widowed: Callable[[], None]) -> None:
         self._widowed = widowed
-        self._start()
+        self._pid, self._writing = self._start()
 
-    def _start(self) -> None:
-        reading, self._writing = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
+    def _start(self) -> tuple[int, int]:
+        """Return a new process, and the descriptor whose closing ends it."""
+        reading, writing = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
+        if pid == 0:
             try:
                 # The maker now has the only writing end, which ends with it.
-                os.close(self._writing)
+                os.close(writing)
                 os.read(reading, 1)
                 self._widowed()
             finally:
                 os._exit(0)
         os.close(reading)
+        return pid, writing
 
     def close(self) -> None:
         os.kill(self._pid, signal.SIGKILL)
@@ -59,9 +70,11 @@ class Lookout:
             # later of two has the say, and it was for the group.
             return any(pending >> (other - 1) & 1 for other in _takes_away(number))
         # What waits there would be taken for the next signal of this number as well, and only
-        # a process itself can take its signals: another one replaces it.
-        self.close()
-        self._start()
+        # a process itself can take its signals: another one replaces it, where there is room.
+        with contextlib.suppress(OSError):
+            another = self._start()
+            self.close()
+            self._pid, self._writing = another
         return True
 
     def _pending(self) -> int:

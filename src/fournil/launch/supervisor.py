@@ -52,13 +52,22 @@ def supervise(
         mask: the signals that are blocked in the child.
         ending: told when the child lets go of its recording, and ends; closed in the end.
         widowed: called, in another process, if we are killed by SIGKILL meanwhile.
+
+    Raises:
+        OSError: there is no room for another process, or for its descriptors.
     """
     # Where SIGCHLD is ignored, the kernel throws a child's status away.
     on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         # In this order: a signal that finds the lookout in the group has found the child too.
         child = _spawn(command, mask, on_child)
-        with Lookout(widowed) as lookout:
+        try:
+            lookout = Lookout(widowed)
+        except OSError:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
+        with lookout:
             return _wait(child, lookout, ending)
     finally:
         ending.close()
