@@ -48,9 +48,11 @@ def test_installed_command(tmp_path: Path) -> None:
 def loaded_by(*words: str) -> set[str]:
     """Return what the command has loaded when it ends."""
     code = (
-        "import atexit, json, sys\n"
+        "import atexit, json, os, sys\n"
         "from fournil.cli.main import main\n"
-        "atexit.register(lambda: print('\\n' + json.dumps(sorted(sys.modules))))\n"
+        "def tell(*_): print('\\n' + json.dumps(sorted(sys.modules)), flush=True)\n"
+        "atexit.register(tell)\n"
+        "os._exit, leave = lambda status: (tell(), leave(status)), os._exit\n"
         f"main({list(words)!r})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -66,6 +68,12 @@ def test_commands_are_loaded_when_called() -> None:
 
 def test_run_loads_nothing_of_the_program_s() -> None:
     assert not loaded_by("run") & {"asyncio", "rich", "fournil.loop", "fournil.recorder"}
+
+
+def test_run_loads_no_click() -> None:
+    loaded = loaded_by("run", "--no-report", "-c", "pass")
+    assert "fournil.cli.run" in loaded
+    assert not loaded & {"click", "asyncio", "rich", "inspect", "traceback"}
 
 
 def test_the_program_has_nothing_of_the_command(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fournil.cli.refusal import Refusal
 from fournil.cli.report import report as command
 from fournil.observe.model import Frame
 from fournil.observe.report import publish, source_line
@@ -71,17 +72,16 @@ def test_the_command_refuses_what_is_no_recording(
     path = tmp_path / "run.rec"
     if content is not None:
         path.write_bytes(content)
-    result = CliRunner().invoke(command, [str(path)])
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith(f"fournil: {path}: {message}")
-    assert result.stderr.count("\n") == 1
+    with pytest.raises(Refusal) as refused:
+        CliRunner().invoke(command, [str(path)], catch_exceptions=False)
+    assert str(refused.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(refused.value)
 
 
 def test_the_command_says_where_json_cannot_go(recording: Path) -> None:
-    result = CliRunner().invoke(command, [str(recording), "--json", str(recording.parent)])
-    assert result.exit_code == 2
-    assert f"fournil: {recording.parent}: cannot write the report there" in result.stderr
+    words = [str(recording), "--json", str(recording.parent)]
+    with pytest.raises(Refusal, match=f"{recording.parent}: cannot write the report there"):
+        CliRunner().invoke(command, words, catch_exceptions=False)
 
 
 def test_source_lines_come_from_regular_files_alone(tmp_path: Path) -> None:

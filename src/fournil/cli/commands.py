@@ -10,7 +10,7 @@ import click
 from fournil.cli.refusal import Refusal
 
 COMMANDS = {
-    "run": ("fournil.cli.run:run", "Run a program and say who blocked its loop."),
+    "run": ("fournil.cli.run_command:run_command", "Run a program and say who blocked its loop."),
     "report": ("fournil.cli.report:report", "Print the report of a recording."),
 }
 """Where each command is, and what the list of commands says about it."""
@@ -50,9 +50,10 @@ class LazyGroup(click.Group):
 
 
 def _refuse(what: str, words: list[str], context: click.Context) -> NoReturn:
-    from fournil.cli import hints, run
+    from fournil.cli import hints
+    from fournil.cli.options import NO_REPORT, WITH_VALUE
 
-    hint = hints.for_words(words, {name for option in run.run.params for name in option.opts})
+    hint = hints.for_words(words, {*WITH_VALUE, NO_REPORT})
     if hint is not None:
         raise Refusal(f"{what}; {hint}")
     raise click.UsageError(f"{what}.", context)

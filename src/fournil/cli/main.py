@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from fournil.cli import interrupts
+from fournil.cli.refusal import Refusal
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command of a command line, by default this process's."""
     interrupts.install()
     try:
-        from fournil.cli.commands import fournil
-
-        fournil(arguments, prog_name="fournil")
+        _follow(sys.argv[1:] if arguments is None else list(arguments))
+    except Refusal as refusal:
+        print(f"fournil: {refusal}", file=sys.stderr)
+        sys.exit(refusal.exit_code)
     except interrupts.Interrupted as interrupted:
         from fournil.launch.supervisor import end_as
 
         end_as(interrupted.number)
+
+
+def _follow(words: list[str]) -> None:
+    if words[:1] == ["run"]:
+        from fournil.cli.options import parse
+
+        if (options := parse(words[1:])) is not None:
+            from fournil.cli.run import run
+
+            run(options)
+    from fournil.cli.commands import fournil
+
+    fournil(words, prog_name="fournil")

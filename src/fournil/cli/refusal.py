@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import IO, Any
 
-import click
-
-
-class Refusal(click.ClickException):
+class Refusal(Exception):  # noqa: N818 - an answer, and no error of ours
     """Bad input: nothing was done; the text says why."""
 
     exit_code = 2
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"fournil: {self.message}", file=file or sys.stderr)
