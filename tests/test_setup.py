@@ -13,13 +13,16 @@ ROOT = Path(__file__).parents[1]
 
 def builds(name: str, cores: int) -> str:
     """Return how many processes Cython and the compiler get from setup.py, run under a name."""
+    # What builds is in the environment of a build alone.
     code = (
-        "import os, runpy, sys\n"
-        "import Cython.Build, setuptools\n"
+        "import os, runpy, sys, types\n"
+        "def module(**names): return types.SimpleNamespace(**names)\n"
+        "sys.modules['Cython'] = module()\n"
+        "sys.modules['Cython.Build'] = module(cythonize=lambda *_, nthreads, **__: nthreads)\n"
+        "def setup(*, ext_modules, options):\n"
+        "    print(ext_modules, options['build_ext']['parallel'])\n"
+        "sys.modules['setuptools'] = module(setup=setup, Extension=lambda *_, **__: None)\n"
         f"os.sched_getaffinity = lambda _: set(range({cores}))\n"
-        "Cython.Build.cythonize = lambda *_, nthreads, **__: nthreads\n"
-        "setuptools.setup = lambda *, ext_modules, options: print(\n"
-        "    ext_modules, options['build_ext']['parallel'])\n"
         f"runpy.run_path('setup.py', run_name={name!r})\n"
     )
     done = subprocess.run(

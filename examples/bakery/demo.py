@@ -95,6 +95,14 @@ def what_else_ran(first: Run, second: Run) -> Iterator[str]:
             yield f"while {version} ran, what it did the system does not tell"
         elif run.use.was_shared:
             yield f"while {version} ran, {run.use}"
+    if first.use and second.use:
+        # Cores may be halves of one, or slow down, or be taken away without a word.
+        less, more = sorted([first.use.own_s, second.use.own_s])
+        if more > (1 + verdict.TOLERANCE) * less:
+            yield (
+                f"the same work took {first.use.own_s:.1f} s of processor time in the first"
+                f" version, and {second.use.own_s:.1f} s in the mended one"
+            )
 
 
 async def main() -> int:
@@ -108,7 +116,7 @@ async def main() -> int:
         say("What following the advice gains", *verdict.table(first.report, second.report))
     wrong, doubtful = list(faults(first, second)), list(faults_in_time(first, second))
     if doubtful and (reasons := list(what_else_ran(first, second))):
-        say("Not as it should be, but the machine did other things as well:", *doubtful, *reasons)
+        say("Not as it should be, but the machine was not the bakery's alone:", *doubtful, *reasons)
     else:
         wrong += doubtful
     for fault in wrong:

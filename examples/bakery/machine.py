@@ -13,7 +13,7 @@ from typing import NamedTuple
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
 
-BUSY_SHARE = 0.1
+BUSY_SHARE = 0.05
 """A machine of whose cores others took more than this share was not the program's alone."""
 
 THROTTLED_SHARE = 0.05
@@ -40,7 +40,7 @@ class Moment(NamedTuple):
 
 
 class Use(NamedTuple):
-    """How a machine was used for a while: means, in cores."""
+    """How a machine was used for a while; where nothing else is said, means, in cores."""
 
     cores: int
     idle: float
@@ -48,6 +48,7 @@ class Use(NamedTuple):
     stolen: float
     throttled: float  # the share of the time that a quota held our program up
     names: list[tuple[str, float]]  # other programs, the busiest first
+    own_s: float  # the processor time that our program took, in seconds
 
     @property
     def was_shared(self) -> bool:
@@ -110,6 +111,7 @@ def between(first: Moment, last: Moment) -> Use:
         stolen=(last.stolen - first.stolen) / seconds,
         throttled=(last.throttled - first.throttled) / seconds,
         names=[(name, used) for name, used in names if used >= LEAST_NAMED],
+        own_s=last.own - first.own,
     )
 
 

@@ -120,7 +120,7 @@ def test_commands_of_another_python(kind: Kind, name: str, interpreter: str, fol
     )
 
 
-@pytest.mark.parametrize("name", ["shell", "json", "nothing_like_it", "nothing.like.it"])
+@pytest.mark.parametrize("name", ["shell", "email", "nothing_like_it", "nothing.like.it"])
 def test_modules_are_pointed_to(name: str) -> None:
     assert hints.for_program("script", name, ["x"]) == (
         f"a module is run by -m: `fournil run -m {name} x`"

@@ -14,7 +14,7 @@ import pytest
 import verdict
 from machine import Moment, Use
 
-IDLE = Use(cores=2, idle=1.9, others=0.05, stolen=0.0, throttled=0.0, names=[])
+IDLE = Use(cores=2, idle=1.9, others=0.05, stolen=0.0, throttled=0.0, names=[], own_s=4.0)
 
 
 def moment(**values: Any) -> Moment:
@@ -43,6 +43,7 @@ def test_between() -> None:
         stolen=0.1,
         throttled=0.05,
         names=[("web", 0.3), ("cc1", 0.1)],
+        own_s=11.0,
     )
 
 
@@ -62,7 +63,7 @@ def test_was_shared(use: Use, shared: bool) -> None:
 
 
 def test_in_words() -> None:
-    use = Use(2, 0.1, 1.25, 0.2, 0.1, [("web", 1.0), ("cc1", 0.2)])
+    use = Use(2, 0.1, 1.25, 0.2, 0.1, [("web", 1.0), ("cc1", 0.2)], 4.0)
     assert str(use) == (
         "other programs kept 1.2 of its 2 cores busy (web 1.0, cc1 0.2); other machines on the"
         " same processor took 0.2 cores; a quota held it up for 10% of the time"
@@ -149,12 +150,21 @@ def test_a_busy_machine_does_not(
     assert outcome(monkeypatch, use) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    assert "the machine did other things as well:\nthe run time was estimated at 3.00 s" in out
+    assert "the machine was not the bakery's alone:\nthe run time was estimated at 3.00 s" in out
     assert out.endswith(
         "while the mended version ran, other programs kept 1.0 of its 2 cores busy (web 1.0)\n"
         if use
         else "while the mended version ran, what it did the system does not tell\n"
     )
+
+
+@pytest.mark.parametrize("own_s", [2.5, 6.0])
+def test_a_machine_of_another_speed_does_not(
+    own_s: float, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert outcome(monkeypatch, IDLE._replace(own_s=own_s)) == 0
+    told = "the same work took 4.0 s of processor time in the first version, and "
+    assert capfd.readouterr().out.endswith(f"{told}{own_s} s in the mended one\n")
 
 
 def test_a_busy_machine_gives_no_other_answers(

@@ -102,6 +102,14 @@ def test_a_program_that_took_the_watch_s_signal(program: Program) -> None:
     assert program.end(ENDS, handled=0) == (END_EXITED, 3)
 
 
+def test_a_renamed_program_that_took_the_signal_too(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    path.write_bytes(Builder(watch_signal=0).end(1.0, closed=False).build())
+    program = Program(path)
+    assert program.end(f"{MAPS}os.execvp('false', ['false'])", handled=0) == (0, 0)
+    program.close()
+
+
 def test_a_program_that_took_another_name(program: Program) -> None:
     rename = "import ctypes; ctypes.CDLL(None).prctl(15, b'baker', 0, 0, 0);"
     assert program.end(rename + ENDS) == (END_EXITED, 3)
@@ -130,6 +138,15 @@ def test_another_process_that_lets_go_of_the_recording(program: Program, tmp_pat
         assert process.stdout is not None
         process.stdout.readline()
         (tmp_path / "recording").open("r+b").close()
+        take_drop(program, process.pid)
+        assert program.written() == (0, 0)
+        process.kill()
+
+
+def test_a_program_that_goes_on_without_its_recording(program: Program, tmp_path: Path) -> None:
+    drops = f"import fournil._native.ring{MAPS}mapping.close(); sys.stdin.read()"
+    command = [sys.executable, "-c", drops, str(tmp_path / "recording"), "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         take_drop(program, process.pid)
         assert program.written() == (0, 0)
         process.kill()

@@ -24,6 +24,9 @@ IN_CLOSE_WRITE = 8
 LONGEST_NAME = 15
 """So many bytes the kernel keeps of a process's name."""
 
+NATIVE = os.fsencode(os.path.realpath(f"{os.path.dirname(__file__)}/../_native") + "/")
+"""Where the modules are that the recorder is made of."""
+
 _libc = ctypes.CDLL(None)
 
 
@@ -57,12 +60,14 @@ class Ending:
         with contextlib.suppress(OSError):  # another drop was read together with this one
             os.read(self._drops, 4096)
         header = self._header()
-        # A process that ends has no mappings left. One whose recording is closed may drop it.
-        mapped = _mapped_inodes(process)
-        if header and not header["ended_ticks"] and mapped:
-            self._replaced |= os.fstat(self._recording).st_ino not in mapped
-            if self._replaced:
-                self._tell(kinds.END_REPLACED)
+        # A process that ends has no mappings left. One that goes on may drop its recording too,
+        # and keeps what it recorded by.
+        mapped = _mapped_files(process)
+        own = os.fstat(self._recording).st_ino
+        goes_on = any(inode == own or path.startswith(NATIVE) for inode, path in mapped)
+        if mapped and not goes_on and header is not None and not header["ended_ticks"]:
+            self._replaced = True
+            self._tell(kinds.END_REPLACED)
 
     def ended(self, process: int) -> None:
         """Write down how the process ended, which has not been waited for yet."""
@@ -82,7 +87,7 @@ class Ending:
     def _was_replaced(self, process: int, watch_signal: int) -> bool | None:
         """Tell whether what took the place of the program ended before we could look.
 
-        None: there is no `/proc`, or the process is hidden in it.
+        None: there is no `/proc`, or too little of the process in it.
         """
         # Exec renames a process, and resets the signals that it handles; a program may do either
         # of the two itself. The watch's signal is handled until the recording is closed.
@@ -90,8 +95,9 @@ class Ending:
             name, handled = _name_and_signals(process)
         except OSError:
             return None
-        took_signal = watch_signal > 0 and not handled >> (watch_signal - 1) & 1
-        return name != self._name and took_signal
+        if name == self._name:
+            return False
+        return not handled >> (watch_signal - 1) & 1 if watch_signal else None
 
     def close(self) -> None:
         """Send no signal any more."""
@@ -111,13 +117,14 @@ class Ending:
             os.pwrite(self._recording, struct.pack("<II", end, code), HEADER.offset("end"))
 
 
-def _mapped_inodes(process: int) -> set[int]:
-    """Return the inodes of the files that a process maps; none where it ends or hides that."""
+def _mapped_files(process: int) -> set[tuple[int, bytes]]:
+    """Return the files that a process maps, by inode and path; none where it ends or hides it."""
     try:
         with open(f"/proc/{process}/maps", "rb") as maps:
-            return {int(line.split(None, 5)[4]) for line in maps} - {0}
+            files = [line.rstrip(b"\n").split(None, 5)[4:] for line in maps]
     except OSError:
         return set()
+    return {(int(file[0]), file[1]) for file in files if len(file) == 2}
 
 
 def _name_and_signals(process: int) -> tuple[bytes, int]:
