@@ -53,8 +53,8 @@ def extension(path: Path) -> Extension:
         extra_compile_args=[
             # -iquote: `sys/` holds headers of ours, and must not hide the system's <sys/…>.
             *("-iquote", str(NATIVE)),
-            # -g1: functions and lines, for who looks at a stack. CPython's own -g has types and
-            # variables as well, and takes a third of the time.
+            # -g1: functions and lines, for who looks at a stack. CPython's own -g adds types and
+            # variables, on which the compiler spends a third of its time.
             *(["-O0", "-g", "-UNDEBUG"] if debug else ["-O2", "-g1"]),
             *sanitize,
         ],

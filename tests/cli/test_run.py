@@ -260,6 +260,12 @@ def test_json_into_a_pipe_without_a_reader(app: Path) -> None:
     refused(fournil("--json", "pipe", "app.py", cwd=app), "cannot write JSON to pipe")
 
 
+@pytest.mark.parametrize("words", [["nothing.py"], ["--record", "nothing/there", "app.py"]])
+def test_without_standard_error(words: list[str], app: Path) -> None:
+    done = run(["sh", "-c", 'exec "$@" 2>&-', "sh", *RUN, *words], cwd=app)
+    assert done == Result("", "", 2)
+
+
 def test_record_and_json_to_one_file(app: Path) -> None:
     (app / "folder").mkdir()
     done = fournil("--record", "run", "--json", "folder/../run", "app.py", cwd=app)

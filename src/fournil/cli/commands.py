@@ -51,9 +51,8 @@ class LazyGroup(click.Group):
 
 def _refuse(what: str, words: list[str], context: click.Context) -> NoReturn:
     from fournil.cli import hints
-    from fournil.cli.options import NO_REPORT, WITH_VALUE
 
-    hint = hints.for_words(words, {*WITH_VALUE, NO_REPORT})
+    hint = hints.for_words(words)
     if hint is not None:
         raise Refusal(f"{what}; {hint}")
     raise click.UsageError(f"{what}.", context)

@@ -9,8 +9,9 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from fournil.cli.options import NO_REPORT, WITH_VALUE
 from fournil.launch.order import Kind, interpreter_flags
 
 PYTHON = re.compile(r"python[\d.]*")
@@ -26,21 +27,22 @@ LIKE = 0.75
 HEAD = 512
 """So many bytes of a file say what runs it."""
 
+COMMANDS = ("run", "report")
 RUN = ("fournil", "run")
 
 
-def for_words(words: Sequence[str], options_of_run: Iterable[str]) -> str | None:
+def for_words(words: Sequence[str]) -> str | None:
     """Return what `fournil WORDS` may have meant, of which the first word is no command."""
     first, *rest = words
     if first in {"version", "-V", "-v"}:
         return _did_you_mean("fournil", "--version")
     if first == "help":
         return _did_you_mean("fournil", *rest, "--help")
-    if first.partition("=")[0] in options_of_run or first[:2] in {"-m", "-c"}:
-        return _did_you_mean(*RUN, *words)
+    if first.partition("=")[0] in {*WITH_VALUE, NO_REPORT} or first[:2] in {"-m", "-c"}:
+        return _did_you_mean("fournil", *_with_command_first(words))
     if os.path.isfile(first) or os.path.isdir(first):
         return _did_you_mean(*RUN, *words)
-    if close := difflib.get_close_matches(first, ["run", "report"], n=1):
+    if close := difflib.get_close_matches(first, COMMANDS, n=1):
         return _did_you_mean("fournil", *close, *rest)
     return for_program("script", first, rest)
 
@@ -70,6 +72,16 @@ def for_program(kind: Kind, target: str, arguments: Sequence[str]) -> str | None
 def for_report(file: str) -> str | None:
     """Return what `fournil report FILE` may have meant of a file that is no recording."""
     return _did_you_mean(*RUN, file) if file.endswith(".py") else None
+
+
+def _with_command_first(words: Sequence[str]) -> list[str]:
+    """Return words that begin with options of a command, with the command before them."""
+    before = 0
+    while words[before : before + 1] and words[before].startswith("--"):
+        before += 1 if "=" in words[before] or words[before] == NO_REPORT else 2
+    if words[before : before + 1] and words[before] in COMMANDS:
+        return [words[before], *words[:before], *words[before + 1 :]]
+    return ["run", *words]
 
 
 def _did_you_mean(*words: str) -> str:

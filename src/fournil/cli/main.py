@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from fournil.cli import interrupts
-from fournil.cli.refusal import Refusal
+from fournil.cli.refusal import Refusal, say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _follow(sys.argv[1:] if arguments is None else list(arguments))
     except Refusal as refusal:
-        print(f"fournil: {refusal}", file=sys.stderr)
+        say(str(refusal))
         sys.exit(refusal.exit_code)
     except interrupts.Interrupted as interrupted:
         from fournil.launch.supervisor import end_as

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -10,7 +9,7 @@ from typing import NoReturn
 from fournil.cli import interrupts
 from fournil.cli.files import STANDARD_OUTPUT, RecordingFile, check_json
 from fournil.cli.options import NO_REPORT, WITH_VALUE, Options
-from fournil.cli.refusal import Refusal
+from fournil.cli.refusal import Refusal, say
 from fournil.errors import RecordingError
 from fournil.launch.ending import Ending
 from fournil.launch.order import BAD_INPUT, CANNOT_RUN, Order, interpreter_flags
@@ -50,10 +49,12 @@ def run(options: Options) -> NoReturn:
             status = interrupted.number
             _say_how_it_ended_before(status)
         else:
-            _say("the report was interrupted")
+            say("the report was interrupted")
     except OSError as error:
-        _say(f"cannot run the program: {error.strerror}")
-        sys.exit(CANNOT_RUN)
+        if status is None:
+            say(f"cannot run the program: {error.strerror}")
+            sys.exit(CANNOT_RUN)
+        say(f"no report: {error}")
     end_as(status)
 
 
@@ -64,9 +65,9 @@ def _say_how_it_ended_before(status: int) -> None:
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         how = "interrupted" if -code in interrupts.SIGNALS else "killed"
-        _say(f"{how} by {signal_name(-code)} before the program began")
+        say(f"{how} by {signal_name(-code)} before the program began")
     elif code not in {BAD_INPUT, CANNOT_RUN}:
-        _say(f"the interpreter ended with status {code} before the program began")
+        say(f"the interpreter ended with status {code} before the program began")
 
 
 def _say_what_was_meant(order: Order, arguments: tuple[str, ...], status: int) -> None:
@@ -75,7 +76,7 @@ def _say_what_was_meant(order: Order, arguments: tuple[str, ...], status: int) -
 
     hint = hints.for_program(order.kind, order.target, arguments)
     if hint is not None and os.waitstatus_to_exitcode(status) == BAD_INPUT:
-        _say(hint)
+        say(hint)
 
 
 def _say_what_went_to_the_program(arguments: tuple[str, ...]) -> None:
@@ -83,7 +84,7 @@ def _say_what_went_to_the_program(arguments: tuple[str, ...]) -> None:
     ours = {*WITH_VALUE, NO_REPORT}
     given = [word for word in arguments if word.partition("=")[0] in ours]
     if given:
-        _say(f"the program was given {', '.join(given)}; options of `fournil run` go before it")
+        say(f"the program was given {', '.join(given)}; options of `fournil run` go before it")
 
 
 def _report(path: str, json_to: str | None, *, show: bool) -> None:
@@ -94,16 +95,11 @@ def _report(path: str, json_to: str | None, *, show: bool) -> None:
         if json_to == STANDARD_OUTPUT:
             sys.stdout.flush()
     except RecordingError as error:
-        _say(f"no report: {error}")
+        say(f"no report: {error}")
     except OSError as error:
-        _say(f"cannot write the report: {error}")
+        say(f"cannot write the report: {error}")
     except Exception:
         import traceback
 
         # A mistake of ours must not hide how the program ended.
-        _say(f"no report, please report this:\n{traceback.format_exc()}")
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # the terminal may be gone; there is none
-        print(f"fournil: {text}", file=sys.stderr, flush=True)
+        say(f"no report, please report this:\n{traceback.format_exc()}")

@@ -70,10 +70,9 @@ class Ending:
             self._tell(kinds.END_REPLACED)
 
     def ended(self, process: int) -> None:
-        """Write down how the process ended, which has not been waited for yet."""
-        header = self._header()
+        """Write down how the process ended, if it has; it is still to be waited for."""
         how = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if header is None or how is None:
+        if how is None or (header := self._header()) is None:
             return
         exited = how.si_code == os.CLD_EXITED
         if not self._replaced and not header["ended_ticks"]:

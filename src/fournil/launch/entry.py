@@ -83,5 +83,7 @@ def _drop(order: Order, recorder: Recorder) -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"fournil: {message}", file=sys.stderr)
+    # To print to None would print to standard output.
+    if sys.stderr is not None:
+        print(f"fournil: {message}", file=sys.stderr)
     sys.exit(BAD_INPUT)

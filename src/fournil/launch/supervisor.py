@@ -117,7 +117,9 @@ def _spawn(command: list[str], mask: Iterable[int], on_child: Any) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.execve(command[0], command, environment.of_child(parent))
     except OSError as error:
-        print(f"fournil: cannot run {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        told = f"fournil: cannot run {command[0]}: {error.strerror}\n"
+        with contextlib.suppress(OSError):
+            os.write(2, told.encode(errors="backslashreplace"))
     finally:
         os._exit(CANNOT_RUN)
 
