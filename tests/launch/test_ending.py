@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,24 @@ def test_another_program_that_still_runs(program: Program, tmp_path: Path) -> No
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         program._ending.ended(process.pid)
     assert program.written() == (END_REPLACED | END_EXITED, 0)
+
+
+def test_a_thread_that_has_not_blocked_the_signal(program: Program, tmp_path: Path) -> None:
+    def wait() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [Ending.SIGNAL])
+        unblocked.set()
+        over.wait()
+
+    unblocked, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    unblocked.wait()
+    (tmp_path / "recording").open("r+b").close()
+    # Had it gone to the other thread, there would be nothing to take, nor this process.
+    taken = signal.sigtimedwait([Ending.SIGNAL], TIMEOUT)
+    over.set()
+    thread.join()
+    assert taken is not None
 
 
 def test_another_process_that_lets_go_of_the_recording(program: Program, tmp_path: Path) -> None:

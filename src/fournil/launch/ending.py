@@ -14,12 +14,16 @@ import fcntl
 import os
 import signal
 import struct
+from _thread import get_native_id
 
 from fournil.record import kinds
 from fournil.record.layout import HEADER, HEADER_SIZE, MAGIC
 
 IN_CLOSE_WRITE = 8
 """The last mapping that could be written through was dropped, or the last descriptor closed."""
+
+F_SETOWN_EX, F_OWNER_TID = 15, 0
+"""Who gets the signals of a descriptor: a thread. They are not in Python's `fcntl`."""
 
 LONGEST_NAME = 15
 """So many bytes the kernel keeps of a process's name."""
@@ -33,7 +37,7 @@ _libc = ctypes.CDLL(None)
 class Ending:
     """Sees how the process ends that a recording is of, and writes that into the recording.
 
-    Made before the process, by its parent, which has blocked `SIGNAL` and then takes it.
+    Made before the process, in the thread of its parent that has blocked `SIGNAL` and takes it.
 
     Args:
         path: the recording's file.
@@ -52,7 +56,9 @@ class Ending:
         self._drops = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._drops >= 0:
             _libc.inotify_add_watch(self._drops, os.fsencode(path), IN_CLOSE_WRITE)
-            fcntl.fcntl(self._drops, fcntl.F_SETOWN, os.getpid())
+            # To this thread and no other, which may not have blocked it, and die of it.
+            owner = struct.pack("ii", F_OWNER_TID, get_native_id())
+            fcntl.fcntl(self._drops, F_SETOWN_EX, owner)
             fcntl.fcntl(self._drops, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
 
     def dropped(self, process: int) -> None:
