@@ -44,6 +44,10 @@ MOST_AT_ONCE = 8
 at_once = min(len(os.sched_getaffinity(0)), MOST_AT_ONCE)
 
 
+# What asserts alone use is unused without them.
+WITHOUT_ASSERTIONS = ["-Wno-unused-variable", "-Wno-unused-function"]
+
+
 def extension(path: Path) -> Extension:
     """Return the extension of a .pyx file."""
     return Extension(
@@ -55,7 +59,7 @@ def extension(path: Path) -> Extension:
             *("-iquote", str(NATIVE)),
             # -g1: functions and lines, for who looks at a stack. CPython's own -g adds types and
             # variables, on which the compiler spends a third of its time.
-            *(["-O0", "-g", "-UNDEBUG"] if debug else ["-O2", "-g1"]),
+            *(["-O0", "-g", "-UNDEBUG"] if debug else ["-O2", "-g1", *WITHOUT_ASSERTIONS]),
             *sanitize,
         ],
         extra_link_args=sanitize,

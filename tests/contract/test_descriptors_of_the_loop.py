@@ -249,11 +249,13 @@ def test_signals_come_through_a_pipe_that_is_made_for_the_first(loop: fournil.Ev
 def test_a_call_from_another_thread_says_that_the_loop_cannot_be_woken() -> None:
     def child() -> None:
         loop = fournil.EventLoop()
-        waiting = threading.Event()
+        about_to_wait = threading.Event()
         errors: list[OSError] = []
 
         def call() -> None:
-            waiting.wait()
+            about_to_wait.wait()
+            while Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rsplit(")")[-1][1] != "S":
+                pass
             # The kernel's wait keeps the instance, and goes on.
             os.closerange(900, 1024)
             while not errors:
@@ -265,7 +267,7 @@ def test_a_call_from_another_thread_says_that_the_loop_cannot_be_woken() -> None
 
         one, other = unix_pair()
         loop.add_reader(other, lambda: os._exit(0 if errors[0].errno == errno.EBADF else 2))
-        loop.call_soon(waiting.set)
+        loop.call_soon(about_to_wait.set)
         threading.Thread(target=call).start()
         loop.run_forever()
 

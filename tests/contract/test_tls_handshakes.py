@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from typing import Any
 
 import pytest
@@ -458,3 +459,71 @@ def test_a_context_of_a_class_of_its_own(loop: Loop) -> None:
         assert Counted.reads
 
     loop.run_until_complete(main())
+
+
+@pytest.mark.parametrize("speaks_tls", [True, False])
+def test_what_comes_while_an_upgrade_begins(loop: Loop, reports: Reports, speaks_tls: bool) -> None:
+    """The program's own `resume_reading` is due before TLS has its transport."""
+
+    class Upgrading(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: Any = transport
+
+        def data_received(self, data: bytes) -> None:
+            assert data == b"STARTTLS\n"
+            upgrade = loop.start_tls(self.transport, self, server_context(), server_side=True)
+            task = loop.create_task(upgrade)
+            task.add_done_callback(upgraded.set_result)
+            loop.call_soon(self.transport.resume_reading)
+            # The next look at the kernel finds it, before TLS has its transport.
+            client.send(hello if speaks_tls else b"\x16\x03\x01\x00\x05hello")
+
+    async def main() -> asyncio.Task[Any]:
+        server = await loop.create_server(Upgrading, "127.0.0.1", 0)
+        client.connect(server.sockets[0].getsockname())
+        if speaks_tls:
+            answers.append(
+                loop.run_in_executor(None, shake_hands, client, peer, to_client, to_server)
+            )
+        client.send(b"STARTTLS\n")
+        # asyncio's loop looks at the kernel in each turn, others when it is time.
+        busy = loop.create_task(keep_busy())
+        task = await upgraded
+        busy.cancel()
+        server.close()
+        return task
+
+    async def keep_busy() -> None:
+        while True:
+            time.sleep(0.001)
+            await asyncio.sleep(0)
+
+    upgraded: asyncio.Future[asyncio.Task[Any]] = loop.create_future()
+    answers: list[asyncio.Future[None]] = []
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    peer = client_context().wrap_bio(to_client, to_server, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        peer.do_handshake()
+    hello = to_server.read()
+    with socket.socket() as client:
+        if speaks_tls:
+            loop.run_until_complete(main()).result().abort()
+            loop.run_until_complete(answers[0])
+        else:
+            with pytest.raises(ssl.SSLError):
+                loop.run_until_complete(main()).result()
+        loop.run_until_complete(asyncio.sleep(0))
+    assert reports == []
+
+
+def shake_hands(
+    client: socket.socket, peer: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
+) -> None:
+    """Take a client's handshake, whose first message was sent, to its end."""
+    done = False
+    while not done:
+        incoming.write(client.recv(65536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.do_handshake()
+            done = True
+        client.sendall(outgoing.read())

@@ -406,7 +406,7 @@ cdef class LoopCore:
             task = create_task_of_asyncio(self, coroutine, **(options or {}))
         else:
             if options is None:
-                options = self.task_options
+                options = self.task_options or {"loop": self}
             else:
                 options["loop"] = self
             task = PyObject_Call(names_of_tasks["Task"], (coroutine,), options)

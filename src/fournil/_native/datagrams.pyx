@@ -8,6 +8,7 @@ import asyncio.transports
 import collections
 import sys
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t, uint64_t
@@ -34,6 +35,7 @@ ticks_choose()
 cdef bint sends_empty = sys.version_info >= (3, 13)
 
 
+@cython.no_gc_clear  # see Channel
 cdef class Datagrams(Endpoint):
     """A socket of datagrams."""
 
@@ -194,6 +196,8 @@ class DatagramTransport(SocketTransport, asyncio.transports.DatagramTransport):
     def sendto(self, data, addr=None):
         """Send one datagram; what the kernel does not take at once is kept and sent later."""
         cdef Datagrams datagrams = self._endpoint
+        if datagrams is None:
+            raise AttributeError("the transport has no endpoint any more")
         datagrams.dispatch(data, addr)
 
 

@@ -9,6 +9,7 @@ import asyncio.log
 import socket
 import sys
 
+cimport cython
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close as close_fd
 
@@ -28,6 +29,7 @@ cdef uint32_t LOST_WRITES_UNTIL_WARNED = asyncio.constants.LOG_THRESHOLD_FOR_CON
 cdef Py_ssize_t LONGEST = sys.maxsize
 
 
+@cython.no_gc_clear  # see Channel
 cdef class Endpoint(Channel):
     """One open socket; `transport` is what its user holds of it."""
 

@@ -15,6 +15,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 
+from fournil._native.sys.collector cimport Clear, PyTypeObject
 from fournil._native.sys.python cimport (
     PyObject_Vectorcall,
     PyTupleObject,
@@ -40,6 +41,10 @@ def show_callback(Handle handle not None):
 @cython.freelist(256)
 cdef class Handle:
     """A callback that waits for its turn; made by the loop's methods only."""
+
+    def __init__(self, *args, **kwargs):
+        # One that is made otherwise stands for nothing, which native code does not expect.
+        raise TypeError(f"a {type(self).__name__} is made by the methods of a loop only")
 
     @property
     def __class__(self):
@@ -226,3 +231,31 @@ cdef class ThreadsafeHandle(Handle):
         """Return whether the callback was cancelled."""
         self.wait_while_it_runs()
         return self._cancelled
+
+
+# What the collector has cleared is still in its loop's queue until that is cleared as well: it is
+# as if it were cancelled, which nobody runs.
+
+cdef Clear clear_handle = (<PyTypeObject *> Handle).tp_clear
+cdef Clear clear_timer = (<PyTypeObject *> TimerHandle).tp_clear
+cdef Clear clear_threadsafe = (<PyTypeObject *> ThreadsafeHandle).tp_clear
+
+
+cdef int cancel_and_clear_handle(PyObject *handle) noexcept:
+    (<Handle> handle)._cancelled = True
+    return clear_handle(handle)
+
+
+cdef int cancel_and_clear_timer(PyObject *handle) noexcept:
+    (<Handle> handle)._cancelled = True
+    return clear_timer(handle)
+
+
+cdef int cancel_and_clear_threadsafe(PyObject *handle) noexcept:
+    (<Handle> handle)._cancelled = True
+    return clear_threadsafe(handle)
+
+
+(<PyTypeObject *> Handle).tp_clear = cancel_and_clear_handle
+(<PyTypeObject *> TimerHandle).tp_clear = cancel_and_clear_timer
+(<PyTypeObject *> ThreadsafeHandle).tp_clear = cancel_and_clear_threadsafe

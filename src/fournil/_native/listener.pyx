@@ -5,6 +5,7 @@ import asyncio.log
 import asyncio.trsock
 import socket
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport (
     EAGAIN,
@@ -50,6 +51,7 @@ cdef object logger = asyncio.log.logger
 cdef object Socket = socket.socket
 
 
+@cython.no_gc_clear  # see Channel
 cdef class Listener(Channel):
     """A listening socket of a server."""
 

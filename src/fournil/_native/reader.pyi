@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 @disjoint_base
 class ReaderState:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
     _buffer: bytearray
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.ReadTransport | None

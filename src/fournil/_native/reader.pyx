@@ -9,6 +9,7 @@ user's class is left as it is, and a method that somebody replaced is called.
 import asyncio
 import asyncio.streams
 
+cimport cython
 from cpython.bytearray cimport (
     PyByteArray_AS_STRING,
     PyByteArray_GET_SIZE,
@@ -43,7 +44,7 @@ def replaceable(name, type asyncios):
         owner.__dict__[name] = method
         reader = owner if asyncios is AsyncioReader else owner._stream_reader
         if type(reader) is StreamReader:
-            (<ReaderState> reader._state).replaced = True
+            state_in(reader).replaced = True
 
     def drop(owner):
         if owner.__dict__.pop(name, None) is None:
@@ -52,8 +53,13 @@ def replaceable(name, type asyncios):
     return property(get, put, drop)
 
 
+# Not cleared by the collector: a reader that is collected with it may still be asked.
+@cython.no_gc_clear
 cdef class ReaderState:
     """What asyncio's reader keeps in attributes."""
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("a ReaderState is made for a reader of asyncio's only")
 
     @property
     def _buffer(self):
@@ -83,11 +89,11 @@ class StreamReader(asyncio.StreamReader):
 
     def exception(self):
         """Return what ended the stream, if that was an error."""
-        return exception_of(self._state, self)
+        return exception_of(state_in(self), self)
 
     async def readline(self):
         """Return the next line; what is left, without an end of line, at the end of the stream."""
-        cdef ReaderState state = self._state
+        cdef ReaderState state = state_in(self)
         cdef Py_ssize_t searched = 0
         cdef Py_ssize_t end
         if of_reader.changed():
@@ -115,7 +121,7 @@ class StreamReader(asyncio.StreamReader):
 
     async def readuntil(self, separator=b"\n"):
         """Return what comes up to and with `separator`."""
-        cdef ReaderState state = self._state
+        cdef ReaderState state = state_in(self)
         cdef Py_ssize_t searched = 0
         cdef Py_ssize_t end
         if type(separator) is not bytes or not separator or of_reader.changed():
@@ -133,7 +139,7 @@ class StreamReader(asyncio.StreamReader):
 
     async def readexactly(self, n):
         """Return exactly `n` bytes."""
-        cdef ReaderState state = self._state
+        cdef ReaderState state = state_in(self)
         cdef Py_ssize_t count = n
         if of_reader.changed():
             return await AsyncioReader.readexactly(self, n)
@@ -153,7 +159,7 @@ class StreamReader(asyncio.StreamReader):
 
     async def read(self, n=-1):
         """Return at most `n` bytes, as soon as there are some; without `n`, all to the end."""
-        cdef ReaderState state = self._state
+        cdef ReaderState state = state_in(self)
         if n < 0 or of_reader.changed():
             return await AsyncioReader.read(self, n)
         if state._exception is not None:
@@ -174,11 +180,19 @@ for name in STATE:
 del name
 
 
+cdef inline ReaderState state_in(reader):
+    """Return the state that a reader of ours has."""
+    cdef ReaderState state = reader._state
+    if state is None:
+        raise AttributeError("the reader's state was replaced by None")
+    return state
+
+
 cdef ReaderState state_of(reader, protocol):
     """Return the state of the reader of a protocol; None if it is of somebody else's class."""
     cdef ReaderState state
     if type(reader) is StreamReader:
-        return reader._state
+        return state_in(reader)
     if type(reader) is not AsyncioReader:
         return None
     state = ReaderState.__new__(ReaderState)

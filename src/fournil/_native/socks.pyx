@@ -23,6 +23,8 @@ ticks_choose()
 cdef object NOT_YET = object()
 
 
+# Not cleared by the collector: one that is collected with its waiter may still be given up.
+@cython.no_gc_clear
 cdef class Operation(Handle):
     """One call on a socket that waits until the kernel can serve it."""
 
@@ -84,6 +86,7 @@ cdef class Operation(Handle):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class SockRecv(Operation):
     cdef Py_ssize_t size
 
@@ -100,6 +103,7 @@ cdef class SockRecv(Operation):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class SockRecvInto(Operation):
     cdef object buffer
 
@@ -115,6 +119,7 @@ cdef class SockRecvInto(Operation):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class SockSendAll(Operation):
     cdef object data
     cdef Py_ssize_t sent
@@ -141,6 +146,7 @@ cdef class SockSendAll(Operation):
 
 
 @cython.final
+@cython.no_gc_clear
 cdef class SockCall(Operation):
     """Any other call, made through the socket object."""
 

@@ -14,6 +14,7 @@ import asyncio.protocols
 import inspect
 import sys
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -59,6 +60,7 @@ cdef bint server_knows_transports = (
 )
 
 
+@cython.no_gc_clear  # see Channel
 cdef class Stream(Endpoint):
     """One end of a connection."""
 

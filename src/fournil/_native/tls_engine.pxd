@@ -5,6 +5,7 @@ cdef class Engine:
     # Touched only by the thread that runs the loop.
     cdef readonly object sslobj         # an ssl.SSLObject
     cdef object ssl                     # what its methods call
+    cdef bint copies                    # `ssl` gets copies, since it is of a class of the program's
     cdef object incoming                # ssl.MemoryBIO
     cdef object outgoing                # ssl.MemoryBIO
     cdef Records records                # of what was put into `incoming`

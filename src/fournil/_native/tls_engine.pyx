@@ -8,10 +8,13 @@ portions, however much there is.
 
 import ssl
 
+cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
+
+from libc.string cimport memcpy
 
 from fournil._native.tls_records cimport Records
 from fournil._native.sys.bytes cimport (
@@ -33,6 +36,15 @@ cdef object SSLError = ssl.SSLError
 cdef tuple NEEDS_MORE = (ssl.SSLWantReadError, ssl.SSLSyscallError)
 
 
+cdef Py_ssize_t copy_into(char *into, Py_ssize_t size, data) except -1:
+    if type(data) is not bytes or len(data) > size:
+        raise TypeError(f"read({size}) has to return at most as many bytes, got {data!r}")
+    memcpy(into, <const char *> <bytes> data, len(data))
+    return len(data)
+
+
+# Not cleared by the collector: a connection that is collected with it may still use it.
+@cython.no_gc_clear
 cdef class Engine:
     """OpenSSL's side of a connection."""
 
@@ -45,9 +57,11 @@ cdef class Engine:
             server_side=server_side,
             server_hostname=None if server_side else server_hostname or None,
         )
-        # SSLObject's methods only call those of what it wraps; a subclass's may do more.
+        # SSLObject's methods only call those of what it wraps; a subclass's may do more, and may
+        # keep what they are given.
         self.ssl = self.sslobj
-        if type(self.sslobj) is ssl.SSLObject:
+        self.copies = type(self.sslobj) is not ssl.SSLObject
+        if not self.copies:
             self.ssl = self.sslobj._sslobj
         self.records = Records()
 
@@ -110,7 +124,7 @@ cdef class Engine:
                 self.feed_portion(data, size)
             if self.records.complete == 0:
                 return b""
-            if self.records.complete == 1 and not self.records.lost:
+            if self.records.complete == 1 and not (self.records.lost or self.copies):
                 self.records.taken()
                 try:
                     received = self.ssl.read(bound)
@@ -158,7 +172,10 @@ cdef class Engine:
         """Decrypt at most one record; 0 is the peer's end."""
         cdef Py_ssize_t count
         try:
-            count = self.ssl.read(size, PyMemoryView_FromMemory(into, size, PyBUF_WRITE))
+            if self.copies:
+                count = copy_into(into, size, self.ssl.read(size))
+            else:
+                count = self.ssl.read(size, PyMemoryView_FromMemory(into, size, PyBUF_WRITE))
         except NEEDS_MORE:
             self.records.taken()
             self.more = False
@@ -180,7 +197,10 @@ cdef class Engine:
     cdef bint encrypt(self, const char *data, Py_ssize_t size) except -1:
         """Encrypt; return False where OpenSSL needs to hear of the peer first."""
         try:
-            self.ssl.write(PyMemoryView_FromMemory(<char *> data, size, PyBUF_READ))
+            if self.copies:
+                self.ssl.write(data[:size])
+            else:
+                self.ssl.write(PyMemoryView_FromMemory(<char *> data, size, PyBUF_READ))
         except NEEDS_MORE:
             return False
         return True

@@ -23,10 +23,12 @@ cdef Scratch scratch_for(loop, transport):
     """Return what a transport of this loop may read into."""
     # A socket's transport fills a buffer as soon as it gets it, and has what it filled taken at
     # once. Others may wait in between, while other connections read into it; and TLS over TLS
-    # decrypts into this buffer what it takes from its own.
+    # decrypts into this buffer what it takes from its own. A loop that is run inside a step reads
+    # while that step still does.
+    cdef Scratch scratch
     if type(transport).__module__ not in AT_ONCE:
         return Scratch()
     scratch = scratches.get(loop)
     if scratch is None:
         scratches[loop] = scratch = Scratch()
-    return scratch
+    return Scratch() if scratch.busy else scratch

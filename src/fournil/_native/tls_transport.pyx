@@ -1,3 +1,4 @@
+# cython: nonecheck=True
 """TLS as asyncio has it: a transport for the application, a protocol for what carries it."""
 
 import asyncio.constants
@@ -37,15 +38,18 @@ class SSLTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
 
     def get_extra_info(self, name, default=None):
         """Return what is known of the connection: of its TLS, or of what carries it."""
-        return (<TLSCore> self._ssl_protocol).get_extra(name, default)
+        cdef TLSCore core = self._ssl_protocol
+        return core.get_extra(name, default)
 
     def set_protocol(self, protocol):
         """Have another protocol told of what happens from now on."""
-        (<TLSCore> self._ssl_protocol).set_protocol(protocol)
+        cdef TLSCore core = self._ssl_protocol
+        core.set_protocol(protocol)
 
     def get_protocol(self):
         """Return the application's protocol, None once it was told that the connection is lost."""
-        return (<TLSCore> self._ssl_protocol)._app_protocol
+        cdef TLSCore core = self._ssl_protocol
+        return core._app_protocol
 
     def is_closing(self):
         """Return whether the connection is closed, or about to be."""
@@ -54,30 +58,37 @@ class SSLTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
 
     def close(self):
         """Send what was written, tell the peer, and close; nothing is received any more."""
-        (<TLSCore> self._ssl_protocol).close()
+        cdef TLSCore core = self._ssl_protocol
+        core.close()
 
     def abort(self):
         """Close at once; what was written may be lost."""
-        (<TLSCore> self._ssl_protocol).force_close(None)
+        cdef TLSCore core = self._ssl_protocol
+        core.force_close(None)
 
     def _force_close(self, exc):
-        (<TLSCore> self._ssl_protocol).force_close(exc)
+        cdef TLSCore core = self._ssl_protocol
+        core.force_close(exc)
 
     def is_reading(self):
         """Return whether the protocol is told of what the peer sends."""
-        return not (<TLSCore> self._ssl_protocol).reading_paused
+        cdef TLSCore core = self._ssl_protocol
+        return not core.reading_paused
 
     def pause_reading(self):
         """Do not tell the protocol of what the peer sends, until `resume_reading`."""
-        (<TLSCore> self._ssl_protocol).pause_reading()
+        cdef TLSCore core = self._ssl_protocol
+        core.pause_reading()
 
     def resume_reading(self):
         """Tell the protocol again of what the peer sends."""
-        (<TLSCore> self._ssl_protocol).resume_reading()
+        cdef TLSCore core = self._ssl_protocol
+        core.resume_reading()
 
     def set_write_buffer_limits(self, high=None, low=None):
         """Set from how many bytes on, and down to how many, the protocol is to stop writing."""
-        (<TLSCore> self._ssl_protocol).set_write_limits(high, low)
+        cdef TLSCore core = self._ssl_protocol
+        core.set_write_limits(high, low)
 
     def get_write_buffer_limits(self):
         """Return these limits, the lower first."""
@@ -86,11 +97,13 @@ class SSLTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
 
     def get_write_buffer_size(self):
         """Return how many bytes wait to be encrypted."""
-        return (<TLSCore> self._ssl_protocol).write_size()
+        cdef TLSCore core = self._ssl_protocol
+        return core.write_size()
 
     def set_read_buffer_limits(self, high=None, low=None):
         """Set how many bytes may come while reading is paused; for more the peer has to wait."""
-        (<TLSCore> self._ssl_protocol).set_read_limits(high, low)
+        cdef TLSCore core = self._ssl_protocol
+        core.set_read_limits(high, low)
 
     def get_read_buffer_limits(self):
         """Return these limits, the lower first."""
@@ -99,22 +112,26 @@ class SSLTransport(asyncio.transports._FlowControlMixin, asyncio.Transport):
 
     def get_read_buffer_size(self):
         """Return how many bytes of ciphertext wait to be read."""
-        return (<TLSCore> self._ssl_protocol).engine.incoming.pending
+        cdef TLSCore core = self._ssl_protocol
+        return core.engine.incoming.pending
 
     @property
     def _protocol_paused(self):
         # asyncio's sendfile asks whether it has to wait before it writes.
-        return (<TLSCore> self._ssl_protocol).writing_paused
+        cdef TLSCore core = self._ssl_protocol
+        return core.writing_paused
 
     def write(self, data):
         """Send some bytes; what cannot be sent at once is kept."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data: expecting a bytes-like instance, got {type(data).__name__}")
-        (<TLSCore> self._ssl_protocol).write(data)
+        cdef TLSCore core = self._ssl_protocol
+        core.write(data)
 
     def writelines(self, list_of_data):
         """Send some bytes after others, in as few records as possible."""
-        (<TLSCore> self._ssl_protocol).write_lines(list_of_data)
+        cdef TLSCore core = self._ssl_protocol
+        core.write_lines(list_of_data)
 
     def can_write_eof(self):
         """Return False: what ends one direction of TLS ends both."""
@@ -180,7 +197,8 @@ class TLSProtocol(TLSCore, asyncio.BufferedProtocol):
 
     @property
     def _app_reading_paused(self):
-        return bool((<TLSCore> self).reading_paused)
+        cdef TLSCore core = self
+        return bool(core.reading_paused)
 
 
 cdef object default_context(server_side, server_hostname):

@@ -1,3 +1,4 @@
+# cython: nonecheck=True
 """The transport of a stream: what protocols and users hold, with asyncio's interface.
 
 A native class cannot inherit from `asyncio.Transport`, whose instances have a layout of their
@@ -136,27 +137,33 @@ class SocketTransport(_HasEndpoint):
 
     @property
     def _loop(self):
-        return (<Endpoint> self._endpoint).core
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.core
 
     @property
     def _protocol(self):
-        return (<Endpoint> self._endpoint).protocol
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.protocol
 
     @property
     def _paused(self):
-        return bool((<Endpoint> self._endpoint).paused)
+        cdef Endpoint endpoint = self._endpoint
+        return bool(endpoint.paused)
 
     @property
     def _protocol_paused(self):
-        return bool((<Endpoint> self._endpoint).protocol_paused)
+        cdef Endpoint endpoint = self._endpoint
+        return bool(endpoint.protocol_paused)
 
     @property
     def _sock(self):
-        return (<Endpoint> self._endpoint).socket_object()
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.socket_object()
 
     @property
     def _sock_fd(self):
-        return (<Endpoint> self._endpoint).fd
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.fd
 
     def _force_close(self, exc):
         cdef Endpoint endpoint = self._endpoint
@@ -201,7 +208,8 @@ class StreamTransport(SocketTransport):
 
     @property
     def _server(self):
-        return (<Stream> self._endpoint).server
+        cdef Stream stream = self._endpoint
+        return stream.server
 
     def _make_empty_waiter(self):
         cdef Stream stream = self._endpoint
@@ -213,7 +221,8 @@ class StreamTransport(SocketTransport):
         return stream.empty_waiter
 
     def _reset_empty_waiter(self):
-        (<Stream> self._endpoint).empty_waiter = None
+        cdef Stream stream = self._endpoint
+        stream.empty_waiter = None
 
     def _lend(self):
         """Return the socket, for others to use until `_take_back`."""

@@ -6,7 +6,8 @@ from typing import Any, Self
 from typing_extensions import disjoint_base
 
 @disjoint_base
-class Direct: ...
+class Direct:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
 
 class StreamWriter(asyncio.StreamWriter):
     def drain(self) -> Coroutine[Any, Any, None]: ...

@@ -6,6 +6,8 @@ A writer of asyncio's own class is given the class that is defined here, a subcl
 import asyncio
 import collections.abc
 
+cimport cython
+
 from fournil._native.endpoint cimport Endpoint
 from fournil._native.originals cimport Originals
 from fournil._native.reader cimport ReaderState, exception_of
@@ -15,8 +17,13 @@ cdef type AsyncioWriter = asyncio.StreamWriter
 cdef Originals of_writer = Originals(AsyncioWriter, "write", "drain")
 
 
+# Not cleared by the collector: a writer that is collected with it may still be asked.
+@cython.no_gc_clear
 cdef class Direct:
     """The way from a writer to the native stream below it."""
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("a Direct is made for a writer of asyncio's only")
 
     # Touched only by the loop's thread.
     cdef Endpoint endpoint              # None: what is below is something else
@@ -35,16 +42,23 @@ cdef class Direct:
         )
 
 
+cdef inline Direct direct_of(writer):
+    cdef Direct direct = writer._direct
+    if direct is None:
+        raise AttributeError("the writer's way to its stream was replaced by None")
+    return direct
+
+
 class StreamWriter(asyncio.StreamWriter):
     """A stream writer as asyncio's, whose hot methods are native."""
 
     def __setattr__(self, name, value):
-        (<Direct> self._direct).replaced = True
+        direct_of(self).replaced = True
         AsyncioWriter.__setattr__(self, name, value)
 
     def write(self, data):
         """Send bytes."""
-        cdef Direct direct = self._direct
+        cdef Direct direct = direct_of(self)
         if type(data) is bytes and direct.stands():
             direct.endpoint.write(data)
         else:
@@ -52,7 +66,7 @@ class StreamWriter(asyncio.StreamWriter):
 
     def drain(self):
         """Wait until what was written is sent, or little enough waits."""
-        cdef Direct direct = self._direct
+        cdef Direct direct = direct_of(self)
         if (
             direct.stands()
             and not direct.endpoint.closing

@@ -1,0 +1,9 @@
+from typing_extensions import disjoint_base
+
+from fournil._native.tls_sending import Sending
+
+@disjoint_base
+class Receiving(Sending):
+    def get_buffer(self, sizehint: int) -> memoryview: ...
+    def buffer_updated(self, nbytes: int) -> None: ...
+    def _resume(self) -> None: ...
