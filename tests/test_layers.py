@@ -24,7 +24,8 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "_worker": frozenset({"errors", "cloudpickle"}),
     "timing": frozenset({"errors"}),
     "_native": frozenset({"errors", "record"}),
-    "loop": frozenset({"_native", "errors"}),
+    "_loop": frozenset({"_native"}),
+    "loop": frozenset({"_loop", "_native", "errors"}),
     "recorder": frozenset({"_native", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "record", "recorder"}),
     # Of what is native, no loop: pools work on any.
@@ -187,7 +188,7 @@ def test_finds_violations(tmp_path: Path) -> None:
     assert layer_violations(tmp_path) == [
         "_native/core.pyx:13: _native imports observe, and may import errors, record",
         "errors.py:2: errors imports click, and may import nothing but the standard library",
-        "loop.py:1: loop imports fournil, and may import _native, errors",
+        "loop.py:1: loop imports fournil, and may import _loop, _native, errors",
         "novelty.py:1: novelty imports errors, and may import nothing, since LAYERS does not know"
         " it",
         "observe/model.py:2: observe imports _native, and may import errors, record, rich",

@@ -16,7 +16,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "src" / "fournil"
 
 # Where asyncio is relied on; a name in another layer is a coincidence.
-RELYING = ("_native", "launch", "loop.py")
+RELYING = ("_native", "_loop", "launch", "loop.py")
 
 # What asyncio's loop has, and what the core takes over or calls.
 OF_A_LOOP = {
@@ -41,10 +41,13 @@ OF_A_LOOP = {
     "_make_self_pipe": "taken over: the pipe for signals is made when it is needed",
     "_make_socket_transport": "taken over: whatever connects a stream socket calls it",
     "_make_ssl_transport": "taken over: create_connection, create_server and others call it",
+    "_process_events": "taken over: a program's own is called with what its selector reported",
     "_read_from_self": "called: reads the signals that came",
+    "_ready": "taken over: the queue, for programs that look into it or run the loop by hand",
     "_remove_reader": "taken over: transports and remove_reader call it",
     "_remove_writer": "taken over: transports and remove_writer call it",
     "_run_once": "taken over: one turn, for programs that drive a loop by hand",
+    "_selector": "what the loop waits by, for programs that look into it or bring their own",
     "_sendfile_native": "taken over: sendfile calls it for a transport of a socket",
     "_set_coroutine_origin_tracking": "called: debug mode tracks where coroutines are made",
     "_ssock": "taken over: the loop reads the signals of the program there",
@@ -77,6 +80,7 @@ OF_MODULES = {
     "asyncio.base_events.Server._attach": "its parameters tell whether it is given the transport",
     "asyncio.base_events._format_handle": "debug mode: how a slow callback is shown",
     "asyncio.constants._SendfileMode": "sendfile over TLS reads the file and writes it",
+    "asyncio.events.Handle._run": "called where a program has replaced it",
     "asyncio.events._ThreadSafeHandle": "what a handle of another thread says that it is",
     "asyncio.events._set_running_loop": "a run of the loop says that it runs",
     "asyncio.format_helpers._format_callback_source": "how a callback is shown",

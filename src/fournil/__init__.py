@@ -9,7 +9,9 @@ observe        reads a recording; says what to do about it        record, errors
 recorder       records what runs while it is entered              _native, record, errors
 offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
                                                                   record
-loop           EventLoop, run, Runner                             _native, errors
+loop           EventLoop, run, Runner                             _loop, _native, errors
+_loop          what EventLoop is put together from, besides       _native
+               its native core
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors

@@ -8,6 +8,7 @@ import socket
 import sys
 from asyncio.trsock import TransportSocket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,5 +124,21 @@ def test_the_socket_of_a_transport(loop: Loop, pair: Pair) -> None:
         assert sock.fileno() == pair[0].fileno()
         transport.close()
         await protocol.lost
+
+    loop.run_until_complete(main())
+
+
+def test_what_libraries_look_at_in_asyncios_transports(loop: Loop) -> None:
+    async def main() -> None:
+        one, other = socket.socketpair()
+        with other:
+            transport: Any
+            transport, protocol = await loop.create_connection(Keeping, sock=one)
+            assert (transport._closing, transport._conn_lost, transport._eof) == (False, 0, False)
+            transport.write_eof()
+            assert transport._eof
+            transport.abort()
+            assert (transport._closing, transport._conn_lost) == (True, 1)
+            await protocol.lost
 
     loop.run_until_complete(main())

@@ -45,7 +45,7 @@ NONSENSE: list[Callable[[], Any]] = [
 LEFT_OUT = {
     "__class__", "__del__", "__delattr__", "__dir__", "__doc__", "__getattribute__", "__getstate__",
     "__init_subclass__", "__new__", "__setattr__", "__subclasshook__", "run_forever",
-    "run_until_complete", "_run", "_run_once",
+    "run_until_complete", "_look", "_run", "_run_once",
 }  # fmt: skip
 
 

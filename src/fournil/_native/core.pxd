@@ -2,51 +2,45 @@ from libc.stdint cimport uint64_t
 
 from cpython.object cimport PyObject
 
-from fournil._native.handles cimport Handle, TimerHandle
+from fournil._native.handles cimport Handle
 from fournil._native.inbox cimport Inbox
-from fournil._native.poller cimport Poller
-from fournil._native.ready cimport ReadyQueue
-from fournil._native.steps cimport LoopRecord
-from fournil._native.timers cimport Timers
+from fournil._native.scheduling cimport Scheduling
 
 
-cdef class LoopCore:
+cdef class LoopCore(Scheduling):
     # Touched only by threads that hold the GIL.
-    cdef ReadyQueue ready
-    cdef Timers timers
-    cdef Poller poller
     cdef Inbox inbox
-    cdef uint64_t polled_at             # the tick of the last look at the kernel
     cdef uint64_t poll_interval         # ticks
-    cdef bint own_clock                 # `time` is ours: CLOCK_MONOTONIC
-    cdef bint own_futures               # `create_future` is ours
     cdef double ticks_per_second
+    cdef bint own_futures               # `create_future` is ours
+    # What the program has put in the place of asyncio's, as of these versions of the classes.
+    cdef bint turns_by_others           # whole turns: `_run_once`
+    cdef bint parts_by_others           # parts of them
+    cdef bint handles_by_others         # `Handle._run`
+    cdef bint selector_is_foreign       # it is asked, and waits for the poller's descriptor
+    cdef int told_fd                    # of the poller, as such a selector knows it; -1: not yet
+    cdef unsigned int class_version
+    cdef unsigned int handle_version
     # Of a task or a future that is made with no others; never changed, None once closed.
     cdef dict task_options
-    # The recorder's side of this loop, None while none is on; and the ring that it, or its
-    # absence, was decided by.
-    cdef LoopRecord record
+    # The ring that `record`, or its absence, was decided by.
     cdef PyObject *ring_seen
-    # asyncio's names: its methods, which the loop inherits, read and write them too.
-    cdef public bint _closed
-    cdef public bint _stopping
-    cdef public bint _debug
-    cdef public object _thread_id
-    cdef public object _task_factory
 
-    cdef int look_at_replaced(self) except -1
-    cdef double now(self) except? -1
+    cdef int look_at_replaced(self, name) except -1
+    cdef int follow_patches(self) except -1
+    cdef int look_at_patches(self) except -1
     cdef int turn(self) except -1
+    cdef long long time_to_wait(self) except -2
     cdef int look(self) except -1
+    cdef int wait(self, long long timeout_ns) except -1
     cdef int fire_timers(self) except -1
     cdef int run_ready(self, uint64_t now) except -1
     cdef int run_recorded(self, Handle handle) except -1
     cdef int follow_recorder(self) except -1
     cdef int run(self, Handle handle) except -1
+    cdef int turn_by_parts(self) except -1
+    cdef int run_by_asyncio(self, Handle handle) except -1
+    cdef int run_by_hand(self, Handle handle) except -1
     cdef int failed(self, Handle handle) except -1
     cdef object new_future(self)
     cdef object new_task(self, coroutine, dict options)
-    cdef Handle new_handle(self, callback, args, context)
-    cdef Handle new_threadsafe_handle(self, callback, args, context)
-    cdef Handle soon(self, callback, args, context)
-    cdef TimerHandle set_timer(self, double when, callback, args, context)

@@ -1,56 +1,18 @@
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import Context
-from typing import Any, Self, TypeVar, TypeVarTuple
+from typing import Any, TypeVar
 
-from _typeshed import FileDescriptorLike
 from typing_extensions import disjoint_base
 
-from fournil._native.handles import Handle, TimerHandle
-from fournil._native.poller import Poller
+from fournil._native.handles import Handle
+from fournil._native.scheduling import Scheduling
 
 _T = TypeVar("_T")
-_Ts = TypeVarTuple("_Ts")
 
 @disjoint_base
-class LoopCore:
-    _closed: bool
-    _stopping: bool
-    _debug: bool
-    _thread_id: int | None
-    _task_factory: Callable[..., asyncio.Future[Any]] | None
-
-    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
-    def call_soon(
-        self,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> Handle: ...
-    def call_soon_threadsafe(
-        self,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> Handle: ...
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> TimerHandle: ...
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> TimerHandle: ...
-    def time(self) -> float: ...
-    def get_debug(self) -> bool: ...
-    def is_closed(self) -> bool: ...
+class LoopCore(Scheduling):
     def create_future(self) -> asyncio.Future[Any]: ...
     if sys.version_info >= (3, 12):
         def create_task(
@@ -70,27 +32,9 @@ class LoopCore:
             context: Context | None = None,
         ) -> asyncio.Task[_T]: ...
 
-    @property
-    def _poller(self) -> Poller: ...
-    def _add_reader(
-        self,
-        fd: FileDescriptorLike,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> Handle: ...
-    def _remove_reader(self, fd: FileDescriptorLike) -> bool: ...
-    def _add_writer(
-        self,
-        fd: FileDescriptorLike,
-        callback: Callable[[*_Ts], object],
-        *args: *_Ts,
-        context: Context | None = None,
-    ) -> Handle: ...
-    def _remove_writer(self, fd: FileDescriptorLike) -> bool: ...
-    def _add_callback(self, handle: asyncio.Handle) -> None: ...
-    def _write_to_self(self) -> None: ...
     def _run(self) -> None: ...
     def _run_once(self) -> None: ...
+    def _look(self, timeout: float | None) -> list[tuple[int, int]]: ...
+    def _process_events(self, events: object) -> None: ...
     def _run_handle(self, handle: Handle) -> None: ...
     def _close_core(self) -> None: ...

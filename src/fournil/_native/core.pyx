@@ -15,23 +15,19 @@ waits without end:
 import asyncio
 import asyncio.futures
 import asyncio.tasks
-import threading
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_ExceptionMatches
 from cpython.object cimport PyObject, PyObject_Call
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint64_t
 
-from fournil._native.channel cimport Channel
 from fournil._native.handles cimport Handle, ThreadsafeHandle, TimerHandle
 from fournil._native.inbox cimport Inbox
-from fournil._native.layout cimport KIND_CALLBACK, KIND_READER, KIND_TIMER, KIND_WRITER
-from fournil._native.poller cimport Poller
-from fournil._native.ready cimport ReadyQueue, pop, push
+from fournil._native.ready cimport pop, push
 from fournil._native.ring cimport Ring, current_ring
+from fournil._native.scheduling cimport Scheduling, clock_is_real
 from fournil._native.steps cimport LoopRecord
-from fournil._native.sys.collector cimport PyTypeObject, Traverse, Visit
+from fournil._native.sys.collector cimport Traverse, Visit
 from fournil._native.sys.python cimport (
     PyMethodDef,
     PyContext_CopyCurrent,
@@ -42,17 +38,24 @@ from fournil._native.sys.python cimport (
     take_raised_exception,
 )
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
-from fournil._native.timers cimport Timers, earliest
+from fournil._native.timers cimport earliest
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        unsigned int tp_version_tag
+        Traverse tp_traverse
+        int (*tp_clear)(PyObject *) noexcept
+    PyTypeObject *Py_TYPE(object)
 
 # A look costs about as much as a step, and what it finds can wait as long as a few hundred.
 cdef enum:
     LOOK_EVERY_NS = 100_000
 
-cdef object get_ident = threading.get_ident
-# Since CPython 3.14.
-cdef bint has_threadsafe_handles = hasattr(asyncio.events, "_ThreadSafeHandle")
+cdef unsigned int NOT_LOOKED_AT = 0xFFFFFFFF
+
 cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
-cdef object ensure_of_asyncio = asyncio.SelectorEventLoop._ensure_fd_no_transport
+cdef frozenset PARTS = frozenset({"_run_once", "_selector", "_process_events"})
+cdef PyTypeObject *AsyncioHandle = <PyTypeObject *> <PyObject *> asyncio.events.Handle
 # Programs replace the types there, and asyncio's loop takes what it finds.
 cdef dict names_of_futures = asyncio.futures.__dict__
 cdef dict names_of_tasks = asyncio.tasks.__dict__
@@ -70,41 +73,31 @@ cdef double ticks_per_ns() noexcept:
     return (ticks_now() - imported_ticks) / <double> (monotonic_ns() - imported_ns)
 
 
-cdef inline Handle filled(LoopCore loop, Handle handle, callback, args, context):
-    handle._callback = callback
-    handle._args = args
-    handle._context = PyContext_CopyCurrent() if context is None else context
-    handle._loop = loop
-    handle.kind = KIND_CALLBACK
-    return handle
-
-
-cdef class LoopCore:
+cdef class LoopCore(Scheduling):
     """The hot half of an event loop; the other is `asyncio.SelectorEventLoop`."""
 
     def __cinit__(self, *args, **kwargs):
-        # Until asyncio's half has made it open: one that is not made is not to be closed.
-        self._closed = True
-        self.ready = ReadyQueue()
-        self.timers = Timers()
         self.inbox = Inbox()
-        self.poller = Poller(self.ready)
         self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
         self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
-        self.look_at_replaced()
+        self.told_fd = -1
+        self.class_version = NOT_LOOKED_AT
+        self.look_at_replaced(None)
 
-    # Tests put a clock of theirs into a loop, and take it out again.
+    # What the program replaced, of this loop or of asyncio.
 
     def __setattr__(self, name, value):
         PyObject_GenericSetAttr(self, name, <PyObject *> value)
-        self.look_at_replaced()
+        self.look_at_replaced(name)
 
     def __delattr__(self, name):
         PyObject_GenericSetAttr(self, name, NULL)
-        self.look_at_replaced()
+        self.look_at_replaced(name)
 
-    cdef int look_at_replaced(self) except -1:
+    cdef int look_at_replaced(self, name) except -1:
+        if name in PARTS:
+            self.class_version = NOT_LOOKED_AT
         cdef dict own = getattr(self, "__dict__", {})
         cdef type kind = type(self)
         self.own_clock = "time" not in own and getattr(kind, "time", None) is LoopCore.time
@@ -114,24 +107,54 @@ cdef class LoopCore:
         )
         return 0
 
+    cdef int follow_patches(self) except -1:
+        # CPython gives a class another number at each change of it or of its bases.
+        if (
+            Py_TYPE(self).tp_version_tag != self.class_version
+            or AsyncioHandle.tp_version_tag != self.handle_version
+        ):
+            self.look_at_patches()
+        return 0
+
+    cdef int look_at_patches(self) except -1:
+        """Find out what the program replaced of what asyncio's loop calls in each turn."""
+        (
+            self.turns_by_others,
+            self.parts_by_others,
+            self.handles_by_others,
+            self.selector_is_foreign,
+        ) = self._follow_patches()
+        self.look_at_replaced(None)
+        # After the look, which gives a number to classes that have none.
+        self.class_version = Py_TYPE(self).tp_version_tag
+        self.handle_version = AsyncioHandle.tp_version_tag
+
     # One turn.
 
     cdef int turn(self) except -1:
         """Look at the kernel and the clock when it is time to; then run what is ready."""
         if current_ring != self.ring_seen:
             self.follow_recorder()
+        self.follow_patches()
+        if self.parts_by_others:
+            return self.turn_by_parts()
         cdef uint64_t now = ticks_now() if self.ready.count else self.polled_at
-        if self.ready.count == 0 or now - self.polled_at >= self.poll_interval:
+        # Of a clock of the program's nobody knows when it has moved.
+        if (
+            self.ready.count == 0
+            or now - self.polled_at >= self.poll_interval
+            or not (self.own_clock and clock_is_real())
+        ):
             self.look()
             now = self.polled_at
         return self.run_ready(now)
 
-    cdef int look(self) except -1:
-        """Wait for the kernel until something is ready or due, and make it ready."""
+    cdef long long time_to_wait(self) except -2:
+        """Return for how long the loop may wait for the kernel, in nanoseconds; -1: without end."""
         cdef long long timeout_ns = -1
         cdef double left
-        cdef uint64_t began
-        cdef int count
+        if self.shown_timers is not None:
+            self.adopt_timers()
         if self.ready.count == 0 and not self._stopping:
             # A signal whose handler waits to run now would not end the wait.
             PyErr_CheckSignals()
@@ -141,8 +164,21 @@ cdef class LoopCore:
                 timeout_ns = <long long> (min(max(left, 0.0), 86400.0) * 1e9)
         # Only now: a signal's handler may have made something ready, and another thread, which
         # the `time` of a subclass lets run.
-        if self.ready.count or self._stopping:
-            timeout_ns = 0
+        return 0 if self.ready.count or self._stopping else timeout_ns
+
+    cdef int look(self) except -1:
+        """Wait for the kernel until something is ready or due, and make it ready."""
+        cdef int count = self.wait(self.time_to_wait())
+        if count:
+            self.poller.collect(count, self.polled_at)
+        if self.timers.count:
+            self.fire_timers()
+        return 0
+
+    cdef int wait(self, long long timeout_ns) except -1:
+        """Wait for the kernel at most so long (negative: without end); return what came of it."""
+        cdef uint64_t began
+        cdef int count
         if self.record is None:
             count = self.poller.wait(timeout_ns)
             self.polled_at = ticks_now()
@@ -152,11 +188,7 @@ cdef class LoopCore:
             count = self.poller.wait(timeout_ns)
             self.polled_at = ticks_now()
             self.record.end_wait(began, self.polled_at, count, timeout_ns != 0)
-        if count:
-            self.poller.collect(count, self.polled_at)
-        if self.timers.count:
-            self.fire_timers()
-        return 0
+        return count
 
     cdef int fire_timers(self) except -1:
         # A nanosecond is the clock's resolution: the kernel's wait may end that much early.
@@ -236,154 +268,98 @@ cdef class LoopCore:
             return self.failed(handle)
         return 0
 
+    # A turn whose parts are the program's.
+
+    cdef int turn_by_parts(self) except -1:
+        """Run a turn by what the program put in the place of the selector or of handles' runs."""
+        cdef long long timeout_ns = self.time_to_wait()
+        cdef size_t todo
+        cdef uint64_t began = ticks_now()
+        cdef LoopRecord record = self.record
+        cdef bint foreign = self.selector_is_foreign
+        if foreign:
+            # It waits for the poller's descriptor.
+            self.poller.follow_fork()
+            if self.told_fd != self.poller.epoll_fd:
+                self._tell_selector(self.told_fd, self.poller.epoll_fd)
+                self.told_fd = self.poller.epoll_fd
+            if record is not None:
+                record.begin_wait(began)
+        self.poller.waiting = foreign
+        try:
+            events = self._selector.select(None if timeout_ns < 0 else timeout_ns / 1e9)
+        finally:
+            self.poller.waiting = False
+            if record is not None and foreign:
+                record.end_wait(began, ticks_now(), 0, timeout_ns != 0)
+        self._process_events(events)
+        self.polled_at = ticks_now()
+        if self.timers.count:
+            self.fire_timers()
+        todo = self.ready.count
+        while todo and self.ready.count:
+            todo -= 1
+            handle = self.ready.popleft()
+            if handle._cancelled:
+                continue
+            if self._debug:
+                self._run_in_debug_mode(handle)
+            else:
+                handle._run()
+        return 0
+
+    def _look(self, timeout):
+        """Wait for the kernel at most `timeout` seconds (None: without end), as a selector does.
+
+        Returns pairs of a descriptor and what it was reported for, as `selectors` numbers it;
+        those who wait for them are ready by then.
+        """
+        cdef long long timeout_ns = -1
+        cdef int count
+        # Another thread may have made something ready while the program's `select` was called.
+        if self.ready.count:
+            timeout_ns = 0
+        elif timeout is not None:
+            timeout_ns = <long long> (min(max(<double> timeout, 0.0), 86400.0) * 1e9)
+        count = self.wait(timeout_ns)
+        reported = self.poller.reported(count)
+        self.poller.collect(count, self.polled_at)
+        return reported
+
+    def _process_events(self, events):
+        # asyncio's name. What a view of the poller selected was made ready by that.
+        if self.selector_is_foreign:
+            self.poller.collect(self.poller.wait(0), ticks_now())
+
+    cdef int run_by_asyncio(self, Handle handle) except -1:
+        """Run a handle by the `_run` that asyncio's has by now."""
+        cdef bint native = handle._callback is None
+        # One of native code is no callback: it gets what makes it look like one meanwhile.
+        context = handle._context
+        if context is None:
+            handle._context = PyContext_CopyCurrent()
+        if native:
+            handle._callback = handle._act
+            handle._args = ()
+        if isinstance(handle, ThreadsafeHandle):
+            (<ThreadsafeHandle> handle).begin()
+        try:
+            asyncio.events.Handle._run(handle)
+        finally:
+            if isinstance(handle, ThreadsafeHandle):
+                (<ThreadsafeHandle> handle).end()
+            if native:
+                handle._callback = handle._args = None
+                handle._context = context
+        return 0
+
     cdef int failed(self, Handle handle) except -1:
         if PyErr_ExceptionMatches(KeyboardInterrupt) or PyErr_ExceptionMatches(SystemExit):
             return -1
         self._callback_failed(handle, take_raised_exception())
         return 0
 
-    # What makes handles ready.
-
-    cdef Handle new_handle(self, callback, args, context):
-        return filled(self, Handle.__new__(Handle), callback, args, context)
-
-    cdef Handle new_threadsafe_handle(self, callback, args, context):
-        if not has_threadsafe_handles:
-            return self.new_handle(callback, args, context)
-        return filled(self, ThreadsafeHandle.__new__(ThreadsafeHandle), callback, args, context)
-
-    cdef Handle soon(self, callback, args, context):
-        """Run `callback(*args)` in the next turn; `call_soon`, below, is this."""
-        if self._closed:
-            self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, context)
-        if self._debug:
-            self._check_thread()
-            self._check_callback(callback, "call_soon")
-            handle._source_traceback = self._where()
-        if self.record is not None:
-            handle.ready_at = ticks_now()
-            handle.waker = self.record.subject
-        push(self.ready, handle)
-        return handle
-
-    def call_soon_threadsafe(self, callback, *args, context=None):
-        """Run `callback(*args)` in the next turn; from any thread, or a signal's handler."""
-        if self._closed:
-            self._check_closed()
-        cdef Handle handle = self.new_threadsafe_handle(callback, args, context)
-        if self._debug:
-            self._check_callback(callback, "call_soon_threadsafe")
-            handle._source_traceback = self._where()
-        if self.record is not None:
-            handle.ready_at = ticks_now()
-        push(self.ready, handle)
-        self.poller.wake()
-        return handle
-
-    cdef TimerHandle set_timer(self, double when, callback, args, context):
-        cdef TimerHandle handle = TimerHandle.__new__(TimerHandle)
-        handle._callback = callback
-        handle._args = args
-        handle._context = PyContext_CopyCurrent() if context is None else context
-        handle._loop = self
-        handle.kind = KIND_TIMER
-        handle.deadline = when
-        if self._debug:
-            self._check_thread()
-            self._check_callback(callback, "call_at")
-            handle._source_traceback = self._where()
-        self.timers.add(handle)
-        return handle
-
-    def call_later(self, delay, callback, *args, context=None):
-        """Run `callback(*args)` after `delay` seconds."""
-        if self._closed:
-            self._check_closed()
-        if delay is None:
-            raise TypeError("delay must not be None")
-        cdef double seconds = delay
-        if seconds <= 0:
-            self.polled_at = 0  # it is due: the next turn looks
-        return self.set_timer(self.now() + seconds, callback, args, context)
-
-    def call_at(self, when, callback, *args, context=None):
-        """Run `callback(*args)` when `time()` is `when`, in seconds."""
-        if self._closed:
-            self._check_closed()
-        if when is None:
-            raise TypeError("when cannot be None")
-        cdef double moment = when
-        if moment <= self.now():
-            self.polled_at = 0  # it is due: the next turn looks
-        return self.set_timer(moment, callback, args, context)
-
-    def _add_reader(self, fd, callback, *args, context=None):
-        if self._closed:
-            self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, context)
-        handle.kind = KIND_READER
-        if self._debug:
-            handle._source_traceback = self._where()
-        self.poller.set_reader(fd, handle)
-        return handle
-
-    def _remove_reader(self, fd):
-        if self._closed:
-            return False
-        return self.poller.drop_reader(fd)
-
-    def _add_writer(self, fd, callback, *args, context=None):
-        if self._closed:
-            self._check_closed()
-        cdef Handle handle = self.new_handle(callback, args, context)
-        handle.kind = KIND_WRITER
-        if self._debug:
-            handle._source_traceback = self._where()
-        self.poller.set_writer(fd, handle)
-        return handle
-
-    def _remove_writer(self, fd):
-        if self._closed:
-            return False
-        return self.poller.drop_writer(fd)
-
-    def _ensure_fd_no_transport(self, fd):
-        # Readers and writers of a transport's descriptor would take what is the transport's.
-        cdef Channel channel = self.poller.channel_of(fd)
-        if channel is not None and channel.transport is not None:
-            if not channel.transport.is_closing():
-                raise RuntimeError(
-                    f"File descriptor {fd!r} is used by transport {channel.transport!r}"
-                )
-        ensure_of_asyncio(self, fd)
-
-    def _add_callback(self, handle):
-        # asyncio makes the handles of signals itself.
-        if not handle._cancelled:
-            push(self.ready, self.new_handle(handle._callback, handle._args, handle._context))
-
-    def _write_to_self(self):
-        self.poller.wake()
-
-    # What asyncio asks of a loop all the time.
-
-    cdef double now(self) except? -1:
-        if self.own_clock:
-            return monotonic_ns() / 1e9
-        return self.time()
-
-    def time(self):
-        """Return the loop's time: CLOCK_MONOTONIC in seconds."""
-        return monotonic_ns() / 1e9
-
-    def get_debug(self):
-        """Return whether the loop is in debug mode."""
-        return self._debug
-
-    def is_closed(self):
-        """Return whether the loop was closed."""
-        return self._closed
+    # Futures and tasks.
 
     def create_future(self):
         """Return a new future of this loop."""
@@ -420,11 +396,15 @@ cdef class LoopCore:
         """Run turns until `stop` was called."""
         # Whoever starts the loop may have changed anything: the first turn looks.
         self.polled_at = 0
+        self.follow_patches()
         if self.record is not None:
             self.record.begin_run()
         try:
             while True:
-                self.turn()
+                if self.turns_by_others:
+                    self._run_once()
+                else:
+                    self.turn()
                 if self._stopping:
                     break
         finally:
@@ -437,8 +417,30 @@ cdef class LoopCore:
 
     def _run_handle(self, Handle handle not None):
         # Cancelled it may be by now: what calls this, runs Python code before.
-        if not handle._cancelled:
-            self.run(handle)
+        cdef LoopRecord record
+        if handle._cancelled:
+            return
+        if self.record is not None and self.record.subject:
+            # A step inside a step, as of a loop that is run by one, is a part of it.
+            self.run_by_hand(handle)
+            return
+        if current_ring != self.ring_seen:
+            self.follow_recorder()
+        record = self.record
+        if record is None:
+            self.run_by_hand(handle)
+            return
+        record.begin_steps(ticks_now())
+        callback = handle.doing()
+        record.begin_step(handle, <PyObject *> callback)
+        try:
+            self.run_by_hand(handle)
+        finally:
+            record.end_step()
+            record.end_steps()
+
+    cdef int run_by_hand(self, Handle handle) except -1:
+        return self.run_by_asyncio(handle) if self.handles_by_others else self.run(handle)
 
     def _close_core(self):
         if self.record is not None:
@@ -447,52 +449,12 @@ cdef class LoopCore:
             self.ring_seen = NULL
         # They hold the loop: a closed one is let go of without the cyclic collector.
         self.task_options = None
-        self.ready.clear()
+        self.ready.empty()
         self.timers.clear()
         self.poller.close()
 
-    @property
-    def _poller(self):
-        return self.poller
 
-
-# `call_soon` is called once a step by asyncio's C code, with a keyword whose string is not
-# interned: comparing it takes longer than all else that the method does. So the method is
-# made by hand, and knows that caller by the tuple of keywords that it passes each time. So is
-# `create_task`, which would make a dictionary of its options where there are none.
-
-cdef object names_of_asyncio = None
-
-
-cdef object call_soon(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names):
-    cdef LoopCore loop = <LoopCore> self
-    cdef object context = None
-    cdef tuple rest
-    cdef Py_ssize_t i
-    if names != NULL:
-        if names != <PyObject *> names_of_asyncio:
-            check_names(<object> names)
-        context = <object> args[count]
-    if count == 1:
-        rest = ()
-    elif count:
-        rest = PyTuple_New(count - 1)
-        for i in range(1, count):
-            Py_INCREF(<object> args[i])
-            PyTuple_SET_ITEM(rest, i - 1, <object> args[i])
-    else:
-        raise TypeError("call_soon() missing 1 required positional argument: 'callback'")
-    return loop.soon(<object> args[0], rest, context)
-
-
-cdef int check_names(tuple names) except -1:
-    global names_of_asyncio
-    if names != ("context",):
-        unexpected = next(name for name in names if name != "context")
-        raise TypeError(f"call_soon() got an unexpected keyword argument {unexpected!r}")
-    names_of_asyncio = names
-    return 0
-
+# Made by hand, as `call_soon` is: it would make a dictionary of its options where there are none.
 
 cdef object create_task(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names):
     cdef dict options = None
@@ -512,16 +474,8 @@ cdef object create_task(PyObject *self, PyObject **args, Py_ssize_t count, PyObj
     return (<LoopCore> self).new_task(coroutine, options)
 
 
-cdef PyMethodDef call_soon_definition, create_task_definition
+cdef PyMethodDef create_task_definition
 
-add_method(
-    LoopCore,
-    &call_soon_definition,
-    b"call_soon",
-    <void *> call_soon,
-    b"call_soon($self, callback, *args, context=None)\n--\n\n"
-    b"Run `callback(*args)` in the next turn.",
-)
 add_method(
     LoopCore,
     &create_task_definition,
@@ -557,7 +511,7 @@ cdef int clear(PyObject *loop) noexcept:
     # The three stay, emptied: what is finalized after the loop may still call its methods.
     if (<LoopCore> loop).poller is None:
         return 0
-    (<LoopCore> loop).ready.clear()
+    (<LoopCore> loop).ready.empty()
     (<LoopCore> loop).timers.clear()
     (<LoopCore> loop).poller.forget_all()
     (<LoopCore> loop)._task_factory = None

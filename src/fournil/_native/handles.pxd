@@ -34,8 +34,17 @@ cdef class TimerHandle(Handle):
     pass
 
 
+cdef class Adopted(TimerHandle):
+    cdef object other                   # a handle of asyncio's, for which this one stands
+
+
+cdef Handle adopted(handle)
+
+
 cdef class ThreadsafeHandle(Handle):
     cdef long runner                    # the thread in which it runs; 0: in none
     cdef object ended                   # an event, set at its end; None: nobody waits for that
 
+    cdef void begin(self) noexcept
+    cdef int end(self) except -1
     cdef int wait_while_it_runs(self) except -1

@@ -15,6 +15,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 
+from fournil._native.layout cimport KIND_CALLBACK
 from fournil._native.sys.collector cimport Clear, PyTypeObject
 from fournil._native.sys.python cimport (
     PyObject_Vectorcall,
@@ -36,6 +37,10 @@ def show_callback(Handle handle not None):
     return asyncio.format_helpers._format_callback_source(
         handle._callback, handle._args, **options
     )
+
+
+cdef int succeed(Handle handle) except -1:
+    return handle.act()
 
 
 @cython.freelist(256)
@@ -90,6 +95,10 @@ cdef class Handle:
         # asyncio's name; libraries that drive a loop by hand call it.
         self._loop._run_handle(self)
 
+    def _act(self):
+        """Do what the handle stands for, as the callback that asyncio would have for it."""
+        succeed(self)
+
     def _repr_info(self):
         info = [self.__class__.__name__]
         if self._cancelled:
@@ -140,6 +149,12 @@ cdef class TimerHandle(Handle):
     def _scheduled(self):
         return self.timers is not None
 
+    @_scheduled.setter
+    def _scheduled(self, value):
+        # asyncio's loop says so of a timer that it has taken from the list of timers.
+        if not value and self.timers is not None:
+            (<Timers> self.timers).remove(self)
+
     def _repr_info(self):
         info = super()._repr_info()
         info.insert(2 if self._cancelled else 1, f"when={self.deadline}")
@@ -179,6 +194,52 @@ cdef class TimerHandle(Handle):
         )
 
 
+cdef class Adopted(TimerHandle):
+    """A handle that asyncio's own code made, among ours."""
+
+    @property
+    def __class__(self):
+        return type(self.other)
+
+    cdef int act(self) noexcept:
+        try:
+            if not self.other._cancelled:
+                self.other._run()
+            return 0
+        except BaseException as problem:
+            error = problem
+        raise_again(error)
+        return -1
+
+    cdef object doing(self):
+        return self.other._callback
+
+    def cancel(self):
+        """Cancel both."""
+        TimerHandle.cancel(self)
+        self.other.cancel()
+
+    def _repr_info(self):
+        return self.other._repr_info()
+
+
+cdef Handle adopted(handle):
+    """Return the handle to run for one that a program puts into a loop's queue or its timers."""
+    cdef Adopted adopted
+    if isinstance(handle, Handle):
+        # A timer that a program takes from the timers and makes ready, as asyncio's loop does.
+        if isinstance(handle, TimerHandle) and (<TimerHandle> handle).timers is not None:
+            (<Timers> (<TimerHandle> handle).timers).remove(handle)
+        return handle
+    if not (callable(getattr(handle, "_run", None)) and hasattr(handle, "_cancelled")):
+        raise TypeError(f"a loop runs handles, and {handle!r} is none")
+    adopted = Adopted.__new__(Adopted)
+    adopted.other = handle
+    adopted._loop = getattr(handle, "_loop", None)
+    adopted.kind = KIND_CALLBACK
+    return adopted
+
+
 cdef class ThreadsafeHandle(Handle):
     """A handle of `call_soon_threadsafe` since CPython 3.14.
 
@@ -191,20 +252,30 @@ cdef class ThreadsafeHandle(Handle):
         cdef int status
         if self._cancelled:  # by a finalizer, on the way here
             return 0
-        self.runner = PyThread_get_thread_ident()
+        self.begin()
         status = Handle.act(self)
+        if self.ended is None:
+            self.runner = 0
+            return status
+        error = take_raised_exception() if status < 0 else None
+        try:
+            self.end()
+        except BaseException as problem:  # of a signal's handler
+            if error is None:
+                error = problem
+        if error is not None:
+            status = -1
+            raise_again(error)
+        return status
+
+    cdef void begin(self) noexcept:
+        self.runner = PyThread_get_thread_ident()
+
+    cdef int end(self) except -1:
         self.runner = 0
         if self.ended is not None:
-            error = take_raised_exception() if status < 0 else None
-            try:
-                self.ended.set()
-            except BaseException as problem:  # of a signal's handler
-                if error is None:
-                    error = problem
-            if error is not None:
-                status = -1
-                raise_again(error)
-        return status
+            self.ended.set()
+        return 0
 
     cdef int wait_while_it_runs(self) except -1:
         cdef long here = PyThread_get_thread_ident()
@@ -238,6 +309,7 @@ cdef class ThreadsafeHandle(Handle):
 
 cdef Clear clear_handle = (<PyTypeObject *> Handle).tp_clear
 cdef Clear clear_timer = (<PyTypeObject *> TimerHandle).tp_clear
+cdef Clear clear_adopted = (<PyTypeObject *> Adopted).tp_clear
 cdef Clear clear_threadsafe = (<PyTypeObject *> ThreadsafeHandle).tp_clear
 
 
@@ -251,6 +323,11 @@ cdef int cancel_and_clear_timer(PyObject *handle) noexcept:
     return clear_timer(handle)
 
 
+cdef int cancel_and_clear_adopted(PyObject *handle) noexcept:
+    (<Handle> handle)._cancelled = True
+    return clear_adopted(handle)
+
+
 cdef int cancel_and_clear_threadsafe(PyObject *handle) noexcept:
     (<Handle> handle)._cancelled = True
     return clear_threadsafe(handle)
@@ -258,4 +335,5 @@ cdef int cancel_and_clear_threadsafe(PyObject *handle) noexcept:
 
 (<PyTypeObject *> Handle).tp_clear = cancel_and_clear_handle
 (<PyTypeObject *> TimerHandle).tp_clear = cancel_and_clear_timer
+(<PyTypeObject *> Adopted).tp_clear = cancel_and_clear_adopted
 (<PyTypeObject *> ThreadsafeHandle).tp_clear = cancel_and_clear_threadsafe

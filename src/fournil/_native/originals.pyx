@@ -4,6 +4,8 @@ A native method that stands for one of asyncio's asks this first, at each call: 
 methods of classes at any time, as tracers and tests do.
 """
 
+import sys
+
 from cpython.object cimport PyObject
 
 cdef extern from "Python.h":
@@ -17,6 +19,7 @@ cdef class Originals:
     def __cinit__(self, type owner not None, *names):
         self.owner = owner
         self.names = names
+        self.globals = sys.modules[owner.__module__].__dict__
 
     cdef bint changed(self) except -1:
         """Return whether one of the methods is not asyncio's own."""
@@ -26,7 +29,9 @@ cdef class Originals:
         if version == self.version and version != 0:
             return False
         for name in self.names:
-            if getattr(getattr(self.owner, name), "__module__", None) != self.owner.__module__:
+            # `functools.wraps` copies all that names a function, and not where it looks up names.
+            function = getattr(self.owner, name)
+            if getattr(function, "__globals__", None) is not self.globals:
                 return True
         self.version = (<PyTypeObject *> <PyObject *> self.owner).tp_version_tag
         return False

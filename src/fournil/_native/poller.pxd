@@ -56,9 +56,11 @@ cdef class Poller:
     cdef int open(self) except -1
     cdef uint32_t unwanted(self, int fd) noexcept
     cdef bint is_ours(self) noexcept
+    cdef int follow_fork(self) except -1
     cdef object closed_by_others(self)
     cdef int wait(self, long long timeout_ns) except -2
     cdef int collect(self, int count, uint64_t now) except -1
+    cdef list reported(self, int count)
     cdef int tell(self, int fd, PyObject **place, uint64_t now) except -1
     cdef int tell_channel(self, int fd, uint32_t mask, uint64_t now) except -1
     cdef int wake(self) except -1

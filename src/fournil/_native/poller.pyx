@@ -130,8 +130,7 @@ cdef class Poller:
     cdef int wait(self, long long timeout_ns) except -2:
         """Wait at most `timeout_ns` (negative: without end); return how many events came."""
         cdef int count, problem
-        if self.forks != forks:
-            self.rebuild()
+        self.follow_fork()
         if timeout_ns == 0:
             # A look takes less than a microsecond: giving the GIL away for it would cost
             # more, and a thread that computes would keep it for a whole switch interval.
@@ -151,6 +150,12 @@ cdef class Poller:
             count = 0
         PyErr_CheckSignals()
         return count
+
+    cdef int follow_fork(self) except -1:
+        """In a forked child, make an instance of its own."""
+        if self.forks != forks:
+            self.rebuild()
+        return 0
 
     cdef object closed_by_others(self):
         return OSError(
@@ -191,6 +196,20 @@ cdef class Poller:
             if mask & self.unwanted(fd):
                 self.renew(fd)
         return 0
+
+    cdef list reported(self, int count):
+        """Return pairs of a descriptor and an event mask of `selectors`, of what was reported."""
+        cdef int i, fd
+        cdef list pairs = []
+        for i in range(count):
+            fd = <int> (self.events[i].data.u64 & ~<uint32_t> 0)
+            if fd != self.wake_fd:
+                pairs.append((
+                    fd,
+                    (1 if self.events[i].events & ~<uint32_t> EPOLLOUT else 0)
+                    | (2 if self.events[i].events & ~<uint32_t> EPOLLIN else 0),
+                ))
+        return pairs
 
     cdef uint32_t unwanted(self, int fd) noexcept:
         """Return what the kernel may report of `fd` that nobody takes up."""
@@ -497,8 +516,7 @@ cdef class Poller:
         cdef int status, problem
         if self.epoll_fd < 0:
             raise RuntimeError("Event loop is closed")
-        if self.forks != forks:
-            self.rebuild()
+        self.follow_fork()
         if entry.reader != NULL:
             wanted |= EPOLLIN
         if entry.writer != NULL:

@@ -13,7 +13,7 @@ cdef class ReadyQueue:
     cdef size_t count
 
     cdef int grow(self) except -1
-    cdef void clear(self) noexcept
+    cdef void empty(self) noexcept
     cdef int show(self, Visit visit, void *argument) noexcept
 
 

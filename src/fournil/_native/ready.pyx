@@ -4,11 +4,16 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
+from fournil._native.handles cimport adopted
 from fournil._native.sys.collector cimport Visit
 
 
 cdef class ReadyQueue:
-    """A growing ring of handles; its functions are inline in the declaration file."""
+    """A growing ring of handles; its functions are inline in the declaration file.
+
+    Its methods for Python are those of the deque that asyncio's loop has: programs look into it,
+    and such as run a loop by hand take handles from it and put others there.
+    """
 
     def __cinit__(self):
         self.capacity = 256
@@ -17,11 +22,44 @@ cdef class ReadyQueue:
             raise MemoryError
 
     def __dealloc__(self):
-        self.clear()
+        self.empty()
         PyMem_Free(self.slots)
 
     def __len__(self):
         return self.count
+
+    def __iter__(self):
+        return iter([
+            <object> self.slots[(self.head + i) & (self.capacity - 1)] for i in range(self.count)
+        ])
+
+    def __getitem__(self, place):
+        return list(self)[place]
+
+    def __repr__(self):
+        return f"{type(self).__name__}({list(self)})"
+
+    def append(self, handle):
+        """Run a handle in the next turn: one of a loop's, or of asyncio's own making."""
+        push(self, adopted(handle))
+
+    def extend(self, handles):
+        """Run handles in the next turn."""
+        for handle in handles:
+            push(self, adopted(handle))
+
+    def popleft(self):
+        """Take out the oldest handle."""
+        if self.count == 0:
+            raise IndexError("pop from an empty queue")
+        cdef PyObject *taken = pop(self)
+        handle = <object> taken
+        Py_DECREF(handle)
+        return handle
+
+    def clear(self):
+        """Take out all handles."""
+        self.empty()
 
     cdef int grow(self) except -1:
         cdef size_t capacity = self.capacity * 2
@@ -37,7 +75,7 @@ cdef class ReadyQueue:
         self.head = 0
         return 0
 
-    cdef void clear(self) noexcept:
+    cdef void empty(self) noexcept:
         # Dropping a reference may run code that pushes: each handle is taken out first.
         cdef PyObject *handle
         while self.count:

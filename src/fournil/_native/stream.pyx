@@ -53,6 +53,10 @@ cdef enum:
 cdef object logger = asyncio.log.logger
 cdef object BufferedProtocol = asyncio.protocols.BufferedProtocol
 cdef Py_ssize_t LONGEST = sys.maxsize
+# As asyncio says it.
+cdef str DATA = "a bytes-like object"
+if sys.version_info >= (3, 13, 9):
+    DATA = "a bytes, bytearray, or memoryview object"
 
 # Since CPython 3.13 a server is told which of its transports comes and goes.
 cdef bint server_knows_transports = (
@@ -332,10 +336,7 @@ cdef class Stream(Endpoint):
 
 cdef int check_data(data) except -1:
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(
-            "data argument must be a bytes, bytearray, or memoryview object,"
-            f" not {type(data).__name__!r}"
-        )
+        raise TypeError(f"data argument must be {DATA}, not {type(data).__name__!r}")
     return 0
 
 

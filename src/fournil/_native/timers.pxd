@@ -21,6 +21,7 @@ cdef class Timers:
     cdef int add(self, TimerHandle handle) except -1
     cdef void remove(self, TimerHandle handle) noexcept
     cdef TimerHandle pop(self)
+    cdef list listed(self)
     cdef void clear(self) noexcept
     cdef int show(self, Visit visit, void *argument) noexcept
     cdef void rise(self, Py_ssize_t place, Entry entry) noexcept

@@ -33,6 +33,10 @@ cdef class Timers:
     def __len__(self):
         return self.count
 
+    cdef list listed(self):
+        """Return the handles, the earliest first."""
+        return sorted([<object> self.entries[i].handle for i in range(self.count)])
+
     cdef int add(self, TimerHandle handle) except -1:
         cdef Entry entry
         cdef Entry *entries

@@ -156,6 +156,16 @@ class SocketTransport(_HasEndpoint):
         return bool(endpoint.protocol_paused)
 
     @property
+    def _closing(self):
+        cdef Endpoint endpoint = self._endpoint
+        return bool(endpoint.closing)
+
+    @property
+    def _conn_lost(self):
+        cdef Endpoint endpoint = self._endpoint
+        return endpoint.lost
+
+    @property
     def _sock(self):
         cdef Endpoint endpoint = self._endpoint
         return endpoint.socket_object()
@@ -205,6 +215,11 @@ class StreamTransport(SocketTransport):
         stream.write_eof()
 
     # asyncio's own names, used by its sendfile and start_tls and by frameworks.
+
+    @property
+    def _eof(self):
+        cdef Stream stream = self._endpoint
+        return bool(stream.eof_sent)
 
     @property
     def _server(self):

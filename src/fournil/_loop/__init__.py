@@ -1,0 +1,1 @@
+"""What `EventLoop` is put together from, besides its native core: a subject a file."""
