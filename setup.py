@@ -83,7 +83,6 @@ if __name__ == "__main__":
                 "boundscheck": debug,
                 "wraparound": False,
                 "initializedcheck": debug,
-                "nonecheck": debug,
                 "cdivision": True,
                 "auto_pickle": False,
             },
