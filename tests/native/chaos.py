@@ -56,9 +56,7 @@ class Chaos:
             for path in (None, f"{self.folder}/socket-{secure}"):
                 options: dict[str, Any] = {"ssl": SERVER} if secure else {}
                 if path is None:
-                    server = await self.loop.create_server(
-                        self.protocol, "127.0.0.1", 0, **options
-                    )
+                    server = await self.loop.create_server(self.protocol, "127.0.0.1", 0, **options)
                     address = server.sockets[0].getsockname()
                 else:
                     with contextlib.suppress(FileNotFoundError):
@@ -104,9 +102,7 @@ class Chaos:
         ends[0].transport.write(b"in the clear")
         await asyncio.gather(
             self.loop.start_tls(ends[0].transport, ends[0], SERVER, server_side=True),
-            self.loop.start_tls(
-                ends[1].transport, ends[1], CLIENT, server_hostname="localhost"
-            ),
+            self.loop.start_tls(ends[1].transport, ends[1], CLIENT, server_hostname="localhost"),
             return_exceptions=True,
         )
 
@@ -126,9 +122,11 @@ class Chaos:
                 task.cancel()
 
     async def send_datagrams(self) -> None:
+        act = self.act
+
         class Datagrams(asyncio.DatagramProtocol):
-            def datagram_received(datagrams, data: bytes, addr: Any) -> None:
-                self.act(None)
+            def datagram_received(self, data: bytes, addr: Any) -> None:
+                act(None)
 
         transport, _ = await self.loop.create_datagram_endpoint(
             Datagrams, local_addr=("127.0.0.1", 0)
@@ -302,9 +300,10 @@ def streams(chaos: Chaos) -> asyncio.StreamReaderProtocol:
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(Exception):
-            while data := await chaos.random.choice(
-                [reader.readline, lambda: reader.read(1000), lambda: reader.readexactly(100)]
-            )():
+            ways: list[Callable[[], Any]] = [
+                reader.readline, lambda: reader.read(1000), lambda: reader.readexactly(100)
+            ]  # fmt: skip
+            while data := await chaos.random.choice(ways)():
                 writer.write(data)
                 await writer.drain()
                 chaos.act(None)

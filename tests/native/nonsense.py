@@ -1,7 +1,8 @@
 """A program that calls each method of the native objects with nonsense, and replaces what it can.
 
-What it does may raise anything, and may leave the loop useless; the interpreter goes on. Called by
-tests with a seed; prints what it last did, since after a crash nothing else tells.
+What it does may raise anything, and may leave the loop useless: what waits for ever is interrupted
+by an alarm; the interpreter goes on. Called by tests with a seed; prints what it last did, since
+after a crash nothing else tells.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import random
+import signal
 import socket
 import sys
 import warnings
@@ -167,11 +169,20 @@ async def live(doer: Doer, secure: bool, replaces: bool) -> None:
             await asyncio.sleep(0)
 
 
+def interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     seed = int(sys.argv[1])
     replaces = seed % 3 != 0
+    signal.signal(signal.SIGALRM, interrupt)
     with anything():
-        fournil.run(asyncio.wait_for(live(Doer(seed), seed % 2 == 0, replaces), 20))
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 20, 5)
+            fournil.run(live(Doer(seed), seed % 2 == 0, replaces))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     alone(Doer(seed), replaces)
     gc.collect()
     print("lives")
