@@ -21,7 +21,7 @@ NOTHING: frozenset[str] = frozenset()
 LAYERS: dict[str, frozenset[str] | str] = {
     "errors": NOTHING,
     "record": NOTHING,
-    "_worker": frozenset({"errors", "cloudpickle"}),
+    "_worker": frozenset({"errors", "cloudpickle", "numpy"}),
     "timing": frozenset({"errors"}),
     "_native": frozenset({"errors", "record"}),
     "_loop": frozenset({"_native"}),

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import fournil
+from fournil._worker import shares
 from tests.offload.functions import Run, add, double
 from tests.offload.travellers import OWN_NAME, Oven, TooManyArgumentsError, refuse_outside
 
@@ -218,9 +219,7 @@ def test_share() -> None:
         del shared, part
         await asyncio.sleep(0)  # the step that goes on here holds what woke it
         gc.collect()
-        from fournil.offload import shared as home
-
-        assert not home._shared
+        assert not shares.spans
         while loads._known:
             await asyncio.sleep(0)
 

@@ -47,12 +47,7 @@ class InterpreterWorker(Worker):
 
             with self.lock:
                 current = self.current
-                if (
-                    current
-                    and not self.masked
-                    and self.interrupted != current
-                    and self.words[INTERRUPT] == current
-                ):
+                if current and self.interrupted != current and self.words[INTERRUPT] == current:
                     self.interrupted = current
                     raise_in(self.thread, CancelledError)
         os.close(self.pokes)
@@ -62,11 +57,6 @@ class InterpreterWorker(Worker):
             if self.interrupted == number:
                 # If it is on its way still, it is taken back, or comes here.
                 raise_in(self.thread, None)
-
-    def mask(self) -> None:
-        # What is on its way comes at the latest when the lock was got, and nothing after that.
-        with self.lock:
-            self.masked = True
 
     def lost(self) -> None:
         """Go on: that calls come no more is seen where they are read."""

@@ -44,6 +44,7 @@ class Ledger:
         descriptor: of the memory; closed by `close_descriptor` when nobody needs to map it.
         words: the words above.
         revoked: by a call's number, modulo `SLOTS`: 1, it is not to be begun.
+        tail: TAIL, where the worker writes it.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -60,12 +61,14 @@ class Ledger:
         self.words = view[:REVOKED_AT].cast("Q")
         self.revoked = view[REVOKED_AT : REVOKED_AT + SLOTS]
         self.journal = view[JOURNAL_AT:]
+        self.tail = 0
 
     def close_descriptor(self) -> None:
         os.close(self.descriptor)
 
-    def write(self, position: int, data: bytes) -> int:
-        """Append to the journal what stands at a position of the worker's answers."""
+    def write(self, data: bytes) -> None:
+        """Append to the journal; it is there when this has come to its last step, else nothing."""
+        position = self.tail
         at = position % JOURNAL
         end = at + len(data)
         if end <= JOURNAL:
@@ -74,9 +77,7 @@ class Ledger:
             cut = JOURNAL - at
             self.journal[at:] = data[:cut]
             self.journal[: end - JOURNAL] = data[cut:]
-        position += len(data)
-        self.words[TAIL] = position
-        return position
+        self.words[TAIL] = self.tail = position + len(data)
 
     def read(self, begin: int, end: int) -> bytes:
         """Return what the journal has between two positions, of which it must still have both."""

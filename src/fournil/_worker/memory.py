@@ -27,6 +27,8 @@ from ctypes import (
 )
 from itertools import count
 
+from fournil._worker.mapping import mapped
+
 ALIGNED = 64
 """To so many bytes each buffer is aligned, as numpy's own are for vector instructions."""
 
@@ -47,7 +49,7 @@ class Segment:
         try:
             # Now and not when it is written to: there is no error then, but a signal that kills.
             os.posix_fallocate(self.descriptor, 0, self.size)
-            self.memory = mmap.mmap(self.descriptor, self.size)
+            self.memory = mapped(self.descriptor, self.size)
         except BaseException:
             os.close(self.descriptor)
             raise
@@ -109,6 +111,11 @@ class Lender:
         segment.period = self._period
         self.lent[segment.number] = segment
 
+    def forget(self, segment: Segment) -> None:
+        """Let go of what the other side could not be told of."""
+        del self.lent[segment.number]
+        segment.close()
+
     def returned(self, number: int) -> None:
         segment = self.lent.pop(number, None)
         if segment is not None:
@@ -151,7 +158,11 @@ class Lender:
 
 
 class Borrower:
-    """Memory that the other side lends.
+    """Memory that the other side lends, or shares.
+
+    What is lent is given back when the last view of what it held is gone, and lent again later.
+    What is shared is read-only and stays, viewed or not, until it is withdrawn; it is given back
+    when it was, and the last view is gone too.
 
     Args:
         give_back: called with the number of what has no view any more, in any thread, also in the
@@ -160,34 +171,44 @@ class Borrower:
 
     def __init__(self, give_back: Callable[[int], None]) -> None:
         self._give_back = give_back
-        self._mapped: dict[int, mmap.mmap] = {}
+        self._lent: dict[int, mmap.mmap] = {}
+        self._shared: dict[int, memoryview] = {}
+        self._file = -1  # that of all that is shared
 
-    def add(self, number: int, descriptor: int, size: int, read_only: bool = False) -> None:
+    def lent(self, number: int, descriptor: int, size: int) -> None:
         """Map what is lent from now on, and close its descriptor."""
-        access = mmap.ACCESS_READ if read_only else mmap.ACCESS_WRITE
         try:
-            self._mapped[number] = mmap.mmap(descriptor, size, access=access)
+            self._lent[number] = mapped(descriptor, size)
         finally:
             os.close(descriptor)
 
+    def file(self, descriptor: int) -> None:
+        """Have the file of what is shared from now on, in place of another; -1: of nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = descriptor
+
+    def shared(self, number: int, size: int, offset: int) -> None:
+        """Map what is shared from now on."""
+        memory = mapped(self._file, size, offset, read_only=True)
+        self._shared[number] = self._watched(number, memory).toreadonly()
+
     def withdrawn(self, number: int) -> None:
         # Views that are left keep the mapping.
-        self._mapped.pop(number, None)
+        self._lent.pop(number, None)
+        self._shared.pop(number, None)
 
-    def views(self, number: int, places: list[tuple[int, int]], lasts: bool) -> list[memoryview]:
-        """Return views of what stands at these offsets, of these lengths.
+    def view(self, number: int) -> memoryview:
+        """Return a view of all of it; when that and all that was made of it are gone it is back."""
+        shared = self._shared.get(number)
+        return self._watched(number, self._lent[number]) if shared is None else shared
 
-        When they and all that was made of them are gone the memory is given back, unless it lasts.
-        """
-        memory = self._mapped[number]
-        if lasts:
-            view = memoryview(memory)
-            return [view[offset : offset + length] for offset, length in places]
+    def _watched(self, number: int, memory: mmap.mmap) -> memoryview:
         # An object of ctypes, unlike a view, can be watched: views of views keep it too.
-        whole = (c_char * len(memory)).from_buffer(memory)
+        whole = (c_char * len(memory)).from_address(address(memory))
+        whole.memory = memory  # type: ignore[attr-defined]
         weakref.finalize(whole, self._give_back, number).atexit = False
-        view = memoryview(whole).cast("B")
-        return [view[offset : offset + length] for offset, length in places]
+        return memoryview(whole).cast("B")
 
 
 class _Buffer(Structure):
@@ -229,9 +250,14 @@ def aligned(size: int) -> int:
     return -(-size // ALIGNED) * ALIGNED
 
 
-def fill(segment: Segment, buffers: list[memoryview]) -> None:
+def aligned_size(buffers: list[memoryview]) -> int:
+    """Return how much memory buffers take, one after the other."""
+    return sum(aligned(buffer.nbytes) for buffer in buffers)
+
+
+def fill(memory: mmap.mmap, buffers: list[memoryview]) -> None:
     """Copy buffers into memory, one after the other, each aligned; the GIL is free meanwhile."""
-    target = c_char.from_buffer(segment.memory)
+    target = c_char.from_buffer(memory)
     try:
         offset = 0
         for buffer in buffers:

@@ -1,60 +1,66 @@
 """An object as bytes and buffers, and back.
 
-Pickle does most; what it refuses (lambdas, closures, local classes) and what would be found in
-this process alone (all that `__main__` holds) is left to cloudpickle, which sends what it is made
-of. Big buffers stay what they are, for shared memory to take.
+Pickle does most; what it refuses (lambdas, closures, local classes) and what the other side does
+not find by its name (all that `__main__` holds, or a module that the program made) is left to
+cloudpickle, which sends what it is made of. Big buffers stay what they are, for shared memory to
+take.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
-from types import FunctionType
 
-from fournil._worker.wire import BUFFERS
-from fournil.errors import CannotTravelError
+from fournil._worker import shares
+from fournil._worker.reducing import SMALL, reducer_of, reducers
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
     from typing import Any
 
-SMALL = 1 << 15
-"""Buffers below so many bytes are pickled with the rest: shared memory would cost more."""
-
 PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 """Types whose objects hold no others: there is nothing to look for in them."""
 
-DEEPEST = 8
-"""So many steps into an object it is looked for the part that cannot travel."""
+SHORT = 1 << 12
+"""A pickler that made no more bytes is used again; the memo of others takes long to clear."""
 
 
 def pack(value: object) -> tuple[bytes, list[memoryview]]:
-    """Return an object as bytes, and the buffers in it that are big.
+    """Return an object as bytes, and the buffers in it that are big or shared.
 
     Raises:
-        Exception: it cannot travel; whatever pickle, or a method of the object, raised.
+        BaseException: it cannot travel; whatever pickle, or a method of the object, raised.
     """
-    buffers: list[memoryview] = []
-
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        raw = buffer.raw()
-        if raw.nbytes < SMALL or len(buffers) == BUFFERS:
-            return True
-        buffers.append(raw)
-        return False
-
+    if type(value) in PLAIN:
+        return pickle.dumps(value, 5), []
     try:
-        body = pickle.dumps(value, 5, buffer_callback=keep)
-    except Exception:
-        pass
-    else:
-        # It may be a name in `__main__`, which another process looks for in vain.
-        if b"__main__" not in body:
-            return body, buffers
-    buffers.clear()
+        packer = _spare.pop()
+    except IndexError:
+        packer = Packer(Buffers(SMALL))
+    body = packer.packed(value)
+    if body is None:
+        return pack_by_value(value, SMALL)
+    if packer.buffers:
+        return body, packer.buffers
+    if len(body) <= SHORT:
+        packer.pieces.clear()
+        packer.clear_memo()
+        _spare.append(packer)
+    return body, []
+
+
+def pack_all(value: object) -> tuple[bytes, list[memoryview]]:
+    """Return an object as bytes, and all buffers in it, big or not; raise as `pack`."""
+    packer = Packer(Buffers(1))
+    body = packer.packed(value)
+    return pack_by_value(value, 1) if body is None else (body, packer.buffers)
+
+
+def pack_by_value(value: object, small: int) -> tuple[bytes, list[memoryview]]:
+    """Return what `pack` does of an object that pickle alone refuses."""
     from fournil._worker.by_value import dumps
 
-    return dumps(value, keep), buffers
+    found = Buffers(small)
+    return dumps(value, found.keep), found
 
 
 def pack_args(args: tuple[object, ...]) -> tuple[bytes, list[memoryview]]:
@@ -72,59 +78,67 @@ def unpack(body: bytes | memoryview, buffers: list[memoryview]) -> Any:
     return pickle.loads(body, buffers=buffers)
 
 
-def refusal(what: str, value: object, why: BaseException) -> CannotTravelError:
-    """Return what to raise about an object that cannot travel: it names the part that cannot.
+class Buffers(list[memoryview]):
+    """The buffers of an object that go out of band.
 
     Args:
-        what: what the object is to the call, as messages say it.
-        value: the object.
-        why: what `pack` raised.
+        small: the fewest bytes of one, unless it is shared.
     """
-    path, part = _culprit(value, DEEPEST)
-    error = CannotTravelError(
-        f"{what + path} cannot travel to another process: {_short(part)} of type"
-        f" {type(part).__qualname__} ({type(why).__name__}: {why}); give what it is made from,"
-        " and make it there, or use a ThreadPool"
-    )
-    error.__cause__ = why
-    return error
+
+    def __init__(self, small: int) -> None:
+        super().__init__()
+        self.small = small
+
+    def keep(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer out of band, or return that it is to stay in it."""
+        raw = buffer.raw()
+        if raw.nbytes < self.small and not (shares.spans and _is_shared(raw)):
+            return True
+        self.append(raw)
+        return False
 
 
-def _culprit(value: object, depth: int) -> tuple[str, object]:
-    """Return how to get to the innermost part of an object that cannot travel, and the part."""
-    for path, part in _parts(value) if depth else ():
+def _is_shared(raw: memoryview) -> bool:
+    from fournil._worker.memory import address
+
+    begin = address(raw)
+    return shares.find(begin, begin + raw.nbytes) is not None
+
+
+class Pieces(list[bytes]):
+    """What a pickler writes."""
+
+    write = list.append
+
+
+class Packer(pickle.Pickler):
+    """A pickler that takes buffers out of band, and gives up where objects travel by value."""
+
+    def __init__(self, buffers: Buffers) -> None:
+        self.buffers = buffers
+        self.pieces = Pieces()
+        super().__init__(self.pieces, 5, buffer_callback=buffers.keep)
+
+    def reducer_override(self, value: Any) -> Any:
+        kind = type(value)
         try:
-            pack(part)
+            reduce = reducers[kind]
+        except KeyError:
+            reduce = reducer_of(kind)
+        return NotImplemented if reduce is None else reduce(value)
+
+    def packed(self, value: object) -> bytes | None:
+        """Return an object as bytes; None: pickle refuses it, or it travels by value."""
+        try:
+            self.dump(value)
         except Exception:
-            deeper, found = _culprit(part, depth - 1)
-            return path + deeper, found
-    return "", value
+            return None
+        pieces = self.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        # An object may be a name in `__main__`, which another process looks for in vain.
+        return None if b"__main__" in body else body
 
 
-def _parts(value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield f"[{_short(key)}]", part
-    elif isinstance(value, list | tuple):
-        for index, part in enumerate(value):
-            yield f"[{index}]", part
-    elif isinstance(value, FunctionType):
-        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
-            try:
-                yield f"'s variable {name}", cell.cell_contents
-            except ValueError:
-                pass  # it has no value
-        for name in value.__code__.co_names:
-            if name in value.__globals__:
-                yield f"'s global {name}", value.__globals__[name]
-    else:
-        for name, part in getattr(value, "__dict__", {}).items():
-            yield f".{name}", part
-
-
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:
-        return "(its repr raises an exception)"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+_spare: list[Packer] = []
+"""Picklers to be used again; any thread takes or returns one in a step of the interpreter. One
+that raised is not returned, and nobody else has the one that a method of an object interrupts."""

@@ -1,82 +1,91 @@
-"""What is packed, put into shared memory: where its parts stand, as a record says it."""
+"""What is packed, put into shared memory: where its parts stand, as a record says it.
+
+The body of a record is the places of the buffers, and what was packed. Where that is too long for
+a record, it is put into memory itself, behind the buffers, and the record says where that is.
+"""
 
 from __future__ import annotations
 
 from struct import Struct
 
-from fournil._worker.memory import Borrower, Lender, Segment, aligned, fill
+from fournil._worker.memory import Borrower, aligned, aligned_size
 from fournil._worker.wire import ELSEWHERE, LARGEST
 
 PLACE = Struct("=IIQQ")
 """Number of the segment, flags, offset, length."""
 
 READ_ONLY = 1
-LASTS = 2  # the memory stays lent when its views are gone
+
+COUNT = Struct("=Q")
+"""How many buffers there are, before their places, where these are elsewhere."""
 
 
-def parts_of(body: bytes, buffers: list[memoryview]) -> tuple[int, list[memoryview]]:
-    """Return flags, and all that does not go with the record."""
-    if len(body) > LARGEST:
-        return ELSEWHERE, [memoryview(body), *buffers]
-    return 0, buffers
+class Layout:
+    """How an object goes into memory.
 
+    Args:
+        body: it, packed.
+        buffers: its buffers.
+        places: of each buffer, where it stands already, or None.
 
-def place(lender: Lender, parts: list[memoryview]) -> tuple[list[bytes], Segment, bool]:
-    """Copy what is big into memory that is lent.
-
-    Returns:
-        where each part stands; the memory, and whether the other side has to be told of it.
-
-    Raises:
-        OSError: there is no memory for it.
+    Attributes:
+        copied: the buffers that are copied.
+        size: how much memory is needed; 0: none.
     """
-    size = size_of(parts)
-    segment = lender.take(size)
-    is_new = segment is None
-    if segment is None:
-        segment = lender.make(size)
-    fill(segment, parts)
-    return places_in(segment, parts), segment, is_new
 
+    def __init__(
+        self, body: bytes, buffers: list[memoryview], places: list[bytes | None] | None = None
+    ) -> None:
+        self.body = body
+        self.places: list[bytes | None] = places or [None] * len(buffers)
+        self.copied = [
+            buffer for buffer, place in zip(buffers, self.places, strict=True) if place is None
+        ]
+        self.length = PLACE.size * len(buffers) + len(body)
+        self.size = aligned_size(self.copied)
+        if self.length > LARGEST:
+            self.size += aligned(COUNT.size + self.length)
 
-def size_of(parts: list[memoryview]) -> int:
-    """Return how much memory they need."""
-    return sum(aligned(part.nbytes) for part in parts)
+    def record(self, number: int) -> tuple[int, int, bytes, list[memoryview]]:
+        """Return what tells of the object, when it is in memory of that number.
 
-
-def places_in(segment: Segment, parts: list[memoryview]) -> list[bytes]:
-    """Return where parts stand that fill memory, one after the other."""
-    places = []
-    offset = 0
-    for part in parts:
-        kind = READ_ONLY * part.readonly
-        places.append(PLACE.pack(segment.number, kind, offset, part.nbytes))
-        offset += aligned(part.nbytes)
-    return places
-
-
-def record_of(body: bytes, flags: int, places: list[bytes]) -> bytes:
-    """Return the body of a record, whose parts stand at these places."""
-    return b"".join(places if flags & ELSEWHERE else [*places, body])
+        Returns:
+            flags, how many buffers, and body of the record; what the memory is to be filled with.
+        """
+        offset = 0
+        places = []
+        copied = iter(self.copied)
+        for place in self.places:
+            if place is None:
+                buffer = next(copied)
+                place = PLACE.pack(number, READ_ONLY * buffer.readonly, offset, buffer.nbytes)
+                offset += aligned(buffer.nbytes)
+            places.append(place)
+        body = b"".join([*places, self.body])
+        if self.length <= LARGEST:
+            return 0, len(places), body, self.copied
+        whole = memoryview(COUNT.pack(len(places)) + body)
+        place = PLACE.pack(number, READ_ONLY, offset, whole.nbytes)
+        return ELSEWHERE, 1, place, [*self.copied, whole]
 
 
 def views_at(
     borrower: Borrower, flags: int, buffers: int, body: memoryview
 ) -> tuple[memoryview, list[memoryview]]:
     """Return what was packed, and views of the buffers, of a record with places."""
-    views: dict[int, memoryview] = {}
-    by_segment: dict[tuple[int, bool], list[int]] = {}
-    places = [PLACE.unpack_from(body, PLACE.size * index) for index in range(buffers)]
-    for index, (number, kind, _, _) in enumerate(places):
-        by_segment.setdefault((number, bool(kind & LASTS)), []).append(index)
-    # One owner for all views of a segment: it is given back when the last of them is gone.
-    for (number, lasts), indexes in by_segment.items():
-        found = borrower.views(number, [places[index][2:] for index in indexes], lasts)
-        views.update(zip(indexes, found, strict=True))
-    ordered = [
-        views[index].toreadonly() if places[index][1] & READ_ONLY else views[index]
-        for index in range(buffers)
-    ]
+    # One view of a segment for all that stands in it: it is given back when the last is gone.
+    whole: dict[int, memoryview] = {}
+
+    def view_at(place: int) -> memoryview:
+        number, kind, offset, length = PLACE.unpack_from(body, PLACE.size * place)
+        if number not in whole:
+            whole[number] = borrower.view(number)
+        view = whole[number][offset : offset + length]
+        return view.toreadonly() if kind & READ_ONLY else view
+
     if flags & ELSEWHERE:
-        return ordered[0], ordered[1:]
-    return body[PLACE.size * buffers :], ordered
+        body = view_at(0)
+        (buffers,) = COUNT.unpack_from(body)
+        body = body[COUNT.size :]
+    views = [view_at(place) for place in range(buffers)]
+    return body[PLACE.size * buffers :], views

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 runs: dict[int, Runs] = {}
 """What runs calls in a thread, by the thread's identifier; each writes its own entry alone."""
 
+is_worker = False
+"""Whether this is a worker that shares no objects with its program."""
+
 state: object = None
 """What the initializer of the pool that this process is a worker of returned."""
 

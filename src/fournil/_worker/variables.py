@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable
 from contextvars import Context, ContextVar
 from importlib import import_module
-from importlib.machinery import PathFinder
 from itertools import count
+
+from fournil._worker.modules import is_found
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ def key_of(variable: ContextVar[Any]) -> Key:
 
 def _place_of(variable: ContextVar[Any]) -> Key | None:
     for name, module in list(sys.modules.items()):
-        # A worker has a `__main__` of its own, and finds what stands on the path alone.
-        if name == "__main__" or not isinstance(getattr(module, "__dict__", None), dict):
+        if not isinstance(getattr(module, "__dict__", None), dict):
             continue
         for attribute, value in list(vars(module).items()):
-            if value is variable and PathFinder.find_spec(name.partition(".")[0]) is not None:
+            if value is variable and is_found(name):
                 return name, attribute, ()
     return None
 

@@ -10,13 +10,10 @@ from enum import IntEnum
 from struct import Struct
 
 LARGEST = 1 << 16
-"""The most bytes that are packed into a body; longer ones go to shared memory."""
-
-BUFFERS = 1000
-"""The most buffers of one object that go to shared memory; more are packed with the rest."""
+"""The most bytes that a body has; what is longer goes to shared memory."""
 
 LONGEST = LARGEST + (1 << 15)
-"""The most bytes that a record has, with its head, and with the places of its buffers."""
+"""No record has as many bytes, with its head."""
 
 
 class Ask(IntEnum):
@@ -27,9 +24,12 @@ class Ask(IntEnum):
     FORGET = 3  # number: that of a function that is not called any more
     SEGMENT = 4  # number: that of memory lent from now on, whose descriptor was sent; body: size
     RETURNED = 5  # number: that of memory which the worker lent, and may use again
-    WITHDRAWN = 6  # number: that of memory not lent any more
+    WITHDRAWN = 6  # number: that of memory not lent or shared any more
     TRIM = 7  # the worker may let go of memory that it lends and does not use
     START = 8  # body: what the worker runs before its calls, packed; none: nothing
+    FILE = 9  # other: 1, the file of what is shared, whose descriptor was sent; 0: needed no more
+    SHARED = 10  # number: that of memory shared from now on; body: size, offset in the file
+    PATH = 11  # body: what is to be on the path of modules, packed
 
 
 class Answer(IntEnum):
@@ -40,7 +40,7 @@ class Answer(IntEnum):
     READY = 3  # it is ready for calls
     BROKEN = 4  # it will never be; body: why
     SEGMENT = 5  # as above
-    RETURNED = 6
+    RETURNED = 6  # as above, and: number: that of shared memory which was withdrawn, and is unused
     WITHDRAWN = 7
     LOG = 8  # body: a log record
     SKIPPED = 9  # number: that of a call which was revoked, and not begun
@@ -55,6 +55,13 @@ ANSWER = Struct("=BBHIIQQ")
 
 # Flags of bodies.
 KEYWORDS = 1  # positional arguments, keyword arguments and values of context variables
-ELSEWHERE = 2  # all of it is in shared memory
+ELSEWHERE = 2  # all of it is in shared memory, its buffers' places too
+
+SHARED = 1 << 31
+"""Added to the numbers of memory that is shared, which are those of the process that shares it
+and not of one worker."""
 
 SIZE = Struct("=Q")
+
+RANGE = Struct("=QQ")
+"""Size, and offset in the file of what is shared."""

@@ -7,19 +7,21 @@ import signal
 import socket
 import sys
 import threading
-from collections import deque
 from contextvars import copy_context
 from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType, FrameType
 
-from fournil._worker import running
-from fournil._worker.failure import pack_error
+from fournil._worker import handlers, running
+from fournil._worker.failure import add_note, described, pack_error, traceback_of, unpack_error
+from fournil._worker.handlers import pass_on
 from fournil._worker.imports import after_import
 from fournil._worker.inlet import Inlet
-from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, JOURNAL, SLOTS, Ledger
-from fournil._worker.packing import pack, refusal, unpack
+from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, SLOTS, Ledger
+from fournil._worker.outlet import Outlet
+from fournil._worker.packing import pack, unpack
 from fournil._worker.variables import set_values
-from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, SIZE, Answer, Ask
+from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, Answer, Ask
+from fournil.errors import CannotTravelError
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -33,16 +35,13 @@ INTERRUPTS = signal.SIGRTMIN + 5
 PROMPT_NS = 200_000
 """Answers wait so long for others to be sent with."""
 
-LOG_FIELDS = ("name", "levelno", "levelname", "created", "process", "funcName", "lineno")
-"""Of a log record that is too long to travel, or holds what cannot, these go with its message."""
-
 CALL = int(Ask.CALL)
 
 
 class Worker:
     """One worker process.
 
-    All of it belongs to the main thread but `returned` and `logged`, to which any thread appends.
+    All of it belongs to the main thread, in which calls come, run and are answered.
 
     Args:
         name: for messages.
@@ -65,17 +64,11 @@ class Worker:
         self.side = side
         self.ledger = ledger
         self.words = ledger.words
-        self.position = 0  # of what was answered, since the beginning
-        self.sent = 0  # of that
-        self.flushed_ns = 0
+        self.outlet = Outlet(stream, ledger, self.lost)
         self.functions: dict[int, Any] = {}
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
-        self.masked = False  # in our own code, in the midst of a call: not now
-        self.lender: Any = None  # made when they are needed: ctypes takes milliseconds
-        self.borrower: Any = None
-        self.returned: deque[int] = deque()
-        self.logged: deque[bytes] = deque()
+        self.made_loads: Any = None  # when they are needed: ctypes takes milliseconds
         self.thread = threading.get_ident()
         self.levels: dict[str, int] = setup["levels"]
         self.most_memory: int | None = setup["most_memory"]
@@ -95,7 +88,7 @@ class Worker:
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Raise in the call that runs, if it is the one that the parent wants to end."""
         current = self.current
-        if self.masked or not current or self.interrupted == current:
+        if not current or self.interrupted == current:
             return
         if self.words[INTERRUPT] == current:
             self.interrupted = current
@@ -109,10 +102,6 @@ class Worker:
         """From now on `interrupt` is called in this thread when the parent asks for it."""
         signal.signal(INTERRUPTS, self.interrupt)
 
-    def mask(self) -> None:
-        """Let no interruption come into our own code, in the midst of a call."""
-        self.masked = True
-
     settles = False  # a signal's handler sees whether the call runs still
 
     def settle(self, number: int) -> None:
@@ -122,13 +111,30 @@ class Worker:
         """There is no parent any more, and nobody to tell."""
         os._exit(1)
 
+    def is_interruption(self, error: BaseException) -> bool:
+        """Return whether an exception is what interrupts the call that runs."""
+        return (
+            self.interrupted == self.current != 0
+            and threading.get_ident() == self.thread
+            and type(error).__name__ == "CancelledError"
+        )
+
     # Calls.
 
     def serve(self) -> None:
         """Run calls until there is no parent any more, or it wants no more of them."""
         running.runs[self.thread] = self
+        running.is_worker = True
+        handlers.is_interruption = self.is_interruption
         self.heed_interrupts()
+        os.register_at_fork(after_in_child=self.forked)
         after_import("logging", self.send_logs)
+        try:
+            self.run_calls()
+        finally:
+            self.outlet.end()
+
+    def run_calls(self) -> None:
         buffer = bytearray(1 << 18)
         view = memoryview(buffer)
         inlet = Inlet(self.stream)
@@ -146,21 +152,19 @@ class Worker:
                 if kind == CALL:
                     self.run(flags, buffers, number, other, body)
                 else:
-                    self.handle(kind, flags, buffers, number, body)
+                    self.handle(kind, flags, buffers, number, other, body)
                     if self.broken:
                         return
-            self.flush()
             if begin == end:
                 begin = end = 0
             elif len(buffer) - begin < LONGEST:
                 left = bytes(view[begin:end])
                 view[: len(left)] = left
                 begin, end = 0, len(left)
-            count = inlet.receive(view[end:])
+            count = self.outlet.wait(inlet.receive, view[end:])
             if not count:
                 return
             end += count
-            self.flushed_ns = perf_counter_ns()
 
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
@@ -168,15 +172,19 @@ class Worker:
         if self.ledger.revoked[number % SLOTS]:
             self.answer(Answer.SKIPPED, 0, 0, number, b"", 0, 0)
             return
-        called = value = error = None
-        began = cpu = 0
+        called = value = failed = None
+        packed: bytes = b""
+        big: list[memoryview] = []
+        began = ended = cpu = 0
         try:
             try:
+                # All that code of the program does is a part of the call, and can be interrupted:
+                # to unpickle what the function is given, and to pickle what it returns or raises.
+                self.current = number
                 args = self.unpack(flags, buffers, body) if body else ()
                 called = self.functions[function]
                 if type(called) is Unusable:
                     called.fail()
-                self.current = number
                 if self.words[COUNTS]:
                     cpu = thread_time_ns()
                 began = perf_counter_ns()
@@ -184,52 +192,75 @@ class Worker:
                     value = _with_keywords(called, *args)
                 else:
                     value = called(*args)
+                ended = perf_counter_ns()
+                if value is not None:
+                    if type(value) is CoroutineType:
+                        raise running.refuse(called, value)
+                    packed, big = self.pack(value)
                 self.current = 0
             except BaseException as raised:
+                ended = ended or perf_counter_ns()
+                failed = self.pack_error(raised)
                 self.current = 0
-                error = raised
             if self.settles:
                 self.settle(number)
         except BaseException as raised:
-            # The interruption came when the call had ended already, one way or the other.
+            # The interruption came when the call had ended already, one way or the other. What
+            # it interrupted (its context) may be an exception that does not let itself be packed.
             self.current = 0
-            error = raised
-        ended = perf_counter_ns()
+            failed = self.pack_error(type(raised)())
+        if self.outlet.ended:
+            leave_fork(failed)
         began = began or ended
         if cpu:
             self.words[CPU] += thread_time_ns() - cpu
-        if type(value) is CoroutineType:
-            error = running.refuse(called, value)
-        args = called = None
-        if error is not None:
-            self.answer_error(Answer.ERROR, number, error, began, ended)
-        elif value is None:
-            self.answer(Answer.VALUE, 0, 0, number, b"", began, ended)
+        args = called = value = None
+        if failed is not None:
+            self.answer_packed(Answer.ERROR, number, failed, [], began, ended)
+        elif not big and len(packed) <= LARGEST:
+            self.answer(Answer.VALUE, 0, 0, number, packed, began, ended)
         else:
-            try:
-                packed, big = pack(value)
-            except Exception as why:
-                self.answer_error(
-                    Answer.ERROR, number, refusal("the result", value, why), began, ended
-                )
-            else:
-                self.answer_packed(Answer.VALUE, number, packed, big, began, ended)
+            self.answer_packed(Answer.VALUE, number, packed, big, began, ended)
         if self.most_memory is not None and not self.retiring:
             self.retire_if_big(self.most_memory)
-        if ended - self.flushed_ns > PROMPT_NS:
-            self.flush()
+        outlet = self.outlet
+        if ended - outlet.flushed_ns > PROMPT_NS or outlet.logged or outlet.returned:
+            outlet.flush()
 
     def unpack(self, flags: int, buffers: int, body: memoryview) -> Any:
-        if not buffers:
-            return unpack(body, [])
-        from fournil._worker.places import views_at
+        try:
+            if not buffers:
+                return unpack(body, [])
+            body, views = self.loads.views(flags, buffers, body)
+            return unpack(body, views)
+        except BaseException as error:
+            pass_on(error)
+            failed = unpacking_failed(error)
+            if failed is None:
+                raise
+            raise failed from error
 
-        body, views = views_at(self.borrower, flags, buffers, body)
-        return unpack(body, views)
+    def pack(self, value: object) -> tuple[bytes, list[memoryview]]:
+        """Return what a call returned as bytes and buffers; raise what to answer if that fails."""
+        try:
+            return pack(value)
+        except BaseException as why:
+            pass_on(why)
+            from fournil._worker.refusing import refusal
+
+            raise refusal("the result", value, why) from why
+
+    def pack_error(self, error: BaseException) -> bytes:
+        """Return an exception as bytes, and let go of the frames that it came by."""
+        packed = pack_error(error, f"(raised in {self.name}, process {os.getpid()})")
+        traceback_of.__set__(error, None)
+        return packed
 
     # What else a parent says.
 
-    def handle(self, kind: int, flags: int, buffers: int, number: int, body: memoryview) -> None:
+    def handle(
+        self, kind: int, flags: int, buffers: int, number: int, other: int, body: memoryview
+    ) -> None:
         """Do what a record says that is no call."""
         match kind:
             case Ask.FUNCTION:
@@ -238,21 +269,19 @@ class Worker:
                 self.functions.pop(number, None)
             case Ask.START:
                 self.start(flags, buffers, body)
-            case Ask.SEGMENT:
-                if self.borrower is None:
-                    from fournil._worker.memory import Borrower
+            case Ask.PATH:
+                told = self.unpack(flags, buffers, body)
+                sys.path[:] = [*told, *(entry for entry in sys.path if entry not in told)]
+            case _:
+                self.loads.told(kind, number, other, body)
 
-                    self.borrower = Borrower(self.returned.append)
-                _, descriptors, _, _ = socket.recv_fds(self.side, 1, 1)
-                self.borrower.add(number, descriptors[0], SIZE.unpack(body)[0], bool(flags))
-            case Ask.WITHDRAWN:
-                self.borrower.withdrawn(number)
-            case Ask.RETURNED:
-                self.lender.returned(number)
-            case Ask.TRIM:
-                if self.lender is not None:
-                    for segment in self.lender.trim():
-                        self.answer(Answer.WITHDRAWN, 0, 0, segment, b"", 0, 0)
+    @property
+    def loads(self) -> Any:
+        if self.made_loads is None:
+            from fournil._worker.loads import Loads
+
+            self.made_loads = Loads(self.side, self.outlet)
+        return self.made_loads
 
     def load(self, flags: int, buffers: int, body: memoryview) -> Any:
         """Return a function, or what fails as its calls are to fail."""
@@ -269,7 +298,6 @@ class Worker:
                 running.state = initializer(*args)
         except BaseException as error:
             self.answer_error(Answer.BROKEN, 0, error, 0, 0)
-            self.flush()
             self.broken = True
             return
         self.answer(Answer.READY, 0, 0, 0, b"", 0, 0)
@@ -279,66 +307,26 @@ class Worker:
     def answer(
         self, kind: int, flags: int, buffers: int, number: int, body: bytes, began: int, ended: int
     ) -> None:
-        while self.returned:
-            self.write(ANSWER.pack(Answer.RETURNED, 0, 0, self.returned.popleft(), 0, 0, 0))
-        self.write(ANSWER.pack(kind, flags, buffers, number, len(body), began, ended) + body)
+        head = ANSWER.pack(kind, flags, buffers, number, len(body), began, ended)
+        self.outlet.write(head + body)
 
     def answer_packed(
         self, kind: int, number: int, body: bytes, big: list[memoryview], began: int, ended: int
     ) -> None:
-        if not big and len(body) <= LARGEST:
-            self.answer(kind, 0, 0, number, body, began, ended)
-            return
-        from fournil._worker.memory import Lender
-        from fournil._worker.places import parts_of, place, record_of
-
-        if self.lender is None:
-            self.lender = Lender()
-        try:
-            flags, parts = parts_of(body, big)
-            places, segment, is_new = place(self.lender, parts)
-        except (OSError, ValueError) as why:
-            error = MemoryError(f"there is no shared memory for what it returned: {why}")
-            self.answer_error(Answer.ERROR, number, error, began, ended)
-            return
-        if is_new:
-            socket.send_fds(self.side, [b"s"], [segment.descriptor])
-            segment.close_descriptor()
-            self.answer(Answer.SEGMENT, 0, 0, segment.number, SIZE.pack(segment.size), 0, 0)
-        self.answer(kind, flags, len(parts), number, record_of(body, flags, places), began, ended)
+        flags = buffers = 0
+        if big or len(body) > LARGEST:
+            try:
+                flags, buffers, body = self.loads.place(body, big)
+            except (OSError, ValueError) as why:
+                error = MemoryError(f"there is no shared memory for what it returned: {why}")
+                self.answer_error(Answer.ERROR, number, error, began, ended)
+                return
+        self.answer(kind, flags, buffers, number, body, began, ended)
 
     def answer_error(
         self, kind: int, number: int, error: BaseException, began: int, ended: int
     ) -> None:
-        if error.__traceback__ is not None:
-            # Without the frame of `run`, which says nothing to a reader.
-            error.__traceback__ = error.__traceback__.tb_next
-        body = pack_error(error, f"(raised in {self.name}, process {os.getpid()})")
-        error.__traceback__ = None
-        if len(body) > LARGEST:
-            self.answer_packed(kind, number, body, [], began, ended)
-        else:
-            self.answer(kind, 0, 0, number, body, began, ended)
-
-    def write(self, record: bytes) -> None:
-        if self.position - self.sent + len(record) > JOURNAL:
-            self.flush()
-        self.position = self.ledger.write(self.position, record)
-
-    def flush(self) -> None:
-        """Send what was answered."""
-        while self.logged:
-            self.write(self.logged.popleft())
-        while self.sent < self.position:
-            at = self.sent % JOURNAL
-            try:
-                self.sent += self.stream.send(
-                    self.ledger.journal[at : at + self.position - self.sent]
-                )
-            except ConnectionError:
-                self.lost()
-                self.sent = self.position
-        self.flushed_ns = perf_counter_ns()
+        self.answer_packed(kind, number, self.pack_error(error), [], began, ended)
 
     # Beside the calls.
 
@@ -346,30 +334,11 @@ class Worker:
         """Have what is logged here sent to the parent."""
         from fournil._worker.logs import install
 
-        install(self.log, self.levels)
+        install(self.outlet.log, self.levels)
 
-    def log(self, fields: dict[str, object]) -> None:
-        """Send a log record; at once where the call logs, else with the next answer."""
-        try:
-            body, buffers = pack(fields)
-        except Exception:
-            body, buffers = b"", []
-        if not body or buffers or len(body) > LARGEST:
-            # What a program adds to its records need not travel; what it says must, in short.
-            text = str(fields["msg"])[: LARGEST // 8]
-            kept = {key: fields[key] for key in LOG_FIELDS}
-            body, _ = pack({**kept, "msg": text, "args": None})
-        record = ANSWER.pack(Answer.LOG, 0, 0, 0, len(body), 0, 0) + body
-        if threading.get_ident() != self.thread:
-            self.logged.append(record)
-            return
-        try:
-            self.mask()
-            self.write(record)
-            self.flush()
-        finally:
-            self.masked = False
-        self.interrupt(0, None)
+    def forked(self) -> None:
+        """Say no more: this is a process that a call has forked."""
+        self.outlet.ended = True
 
     def retire_if_big(self, most: int) -> None:
         with open("/proc/self/statm", "rb") as file:
@@ -387,6 +356,23 @@ class Unusable:
 
     def fail(self) -> NoReturn:
         raise self.error
+
+
+def unpacking_failed(error: BaseException) -> CannotTravelError | None:
+    """Return what to raise in place of an exception that came while something was unpickled."""
+    if not issubclass(type(error), Exception):
+        # Who awaits the call would take it for a wish to end, and it is an object's.
+        return CannotTravelError(
+            f"what was sent to a worker cannot be unpickled there ({described(error)})"
+        )
+    if issubclass(type(error), ImportError) or "Can't get attribute" in described(error):
+        note = (
+            "(a worker imports what is pickled by its name: put the folder of the module on"
+            " sys.path, or have what is in it travel by value, by"
+            " cloudpickle.register_pickle_by_value(module))"
+        )
+        add_note(error, note)
+    return None
 
 
 def _with_keywords(
@@ -418,6 +404,24 @@ def work(
         numpy_random.seed()
     Worker(name, stream, side, made, setup).serve()
     leave()
+
+
+def leave_fork(failed: bytes | None) -> NoReturn:
+    """End a process that a call has forked and that came back from it: the answer is not its own.
+
+    Args:
+        failed: what it raised.
+    """
+    status: object = 0
+    if failed is not None:
+        error = unpack_error(failed)
+        if isinstance(error, SystemExit):
+            status = error.code or 0
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
+            status = 1
+    flush_all()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 def leave() -> NoReturn:

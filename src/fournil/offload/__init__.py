@@ -18,6 +18,7 @@ dispatch    which call goes to which worker, what a death or a cancel does (pure
 functions   which functions workers know
 template    the process that workers are forked from, as its parent sees it
 channel     records over a socket pair: the parent's side of one worker
+logs        log records of workers, handed to the handlers of this program
 loads       what is big, on its way through shared memory
 shared      share: objects placed in shared memory once, for many calls
 deaths      what a worker died of

@@ -145,24 +145,37 @@ class Channel:
         return True
 
     def _parse(self, end: int) -> None:
-        """Hand on the answers that are complete, and keep the rest."""
+        """Hand on the answers that are complete, and keep the rest.
+
+        What a signal's handler raised in code of the program comes out of here.
+        """
         view = self._view
         begin = 0
         answered = self._answered
         unpack_from = ANSWER.unpack_from
         head = ANSWER.size
-        while end - begin >= head:
-            kind, flags, buffers, number, size, began, ended = unpack_from(view, begin)
-            body = begin + head
-            stop = body + size
-            if stop > end:
-                break
-            begin = stop
-            answered(kind, flags, buffers, number, view[body:stop], began, ended)
-        if begin and begin < end:
-            left = bytes(view[begin:end])
-            view[: len(left)] = left
-        self._held = end - begin
+        try:
+            while end - begin >= head:
+                kind, flags, buffers, number, size, began, ended = unpack_from(view, begin)
+                body = begin + head
+                stop = body + size
+                if stop > end:
+                    break
+                begin = stop
+                answered(kind, flags, buffers, number, view[body:stop], began, ended)
+        except BaseException:
+            self._loop.call_soon(self._parse_held)
+            raise
+        finally:
+            if begin and begin < end:
+                left = bytes(view[begin:end])
+                view[: len(left)] = left
+            self._held = end - begin
+
+    def _parse_held(self) -> None:
+        """Go on where an exception kept answers from being handed on."""
+        self._parse(self._held)
+        self._read()
 
     def look(self) -> None:
         """Read what a worker that lives has noted, and has been too busy to send."""

@@ -9,7 +9,9 @@ from itertools import count
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from fournil._worker.packing import pack, refusal
+from fournil._worker.handlers import pass_on
+from fournil._worker.packing import pack
+from fournil._worker.refusing import refusal
 
 MOST = 1000
 """So many functions are remembered; lambdas that are made for one call must not pile up."""
@@ -85,7 +87,8 @@ class Functions:
             return known
         try:
             body, buffers = pack(function)
-        except Exception as why:
+        except BaseException as why:
+            pass_on(why)
             raise refusal("the function", function, why) from why
         # Equal bytes are equal functions, such as a lambda that is made anew for each call.
         number = None if buffers else self._by_body.get(body)

@@ -7,17 +7,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker.memory import Borrower, Lender, Segment, fill
-from fournil._worker.places import (
-    LASTS,
-    PLACE,
-    READ_ONLY,
-    parts_of,
-    places_in,
-    record_of,
-    size_of,
-    views_at,
-)
-from fournil._worker.wire import ASK, ELSEWHERE, LARGEST, SIZE, Answer, Ask
+from fournil._worker.places import PLACE, READ_ONLY, Layout, views_at
+from fournil._worker.wire import ASK, LARGEST, RANGE, SHARED, SIZE, Answer, Ask
 from fournil.errors import PoolError
 from fournil.offload import shared
 
@@ -44,7 +35,8 @@ class Loads:
         self._lender = Lender()
         self._borrower: Borrower | None = None
         self._of_calls: dict[int, Segment] = {}  # what was filled, until the call is answered
-        self._known: set[int] = set()  # shared memory that the worker has
+        self._known: dict[int, shared.Shared] = {}  # shared memory that the worker has
+        self._file: shared.File | None = None  # whose descriptor the worker has
         self._trims = False
         self._closed = False
 
@@ -60,36 +52,31 @@ class Loads:
         """
         if not big and len(body) <= LARGEST:
             return 0, 0, body
-        flags, parts = parts_of(body, big)
-        places, copied = self._split(parts, records)
-        if copied:
-            size = size_of(copied)
-            try:
-                segment = self._lender.take(size) or self._new(size, records)
-            except (OSError, ValueError) as error:
-                raise _no_memory(size, error) from error
-            fill(segment, copied)
-            places = _joined(places, segment, copied)
-        return flags, len(parts), record_of(body, flags, _all(places))
+        layout = self._layout(body, big, records)
+        if not layout.size:
+            return layout.record(0)[:3]
+        try:
+            segment = self._lender.take(layout.size) or self._new(layout.size, records)
+        except (OSError, ValueError) as error:
+            raise _no_memory(layout.size, error) from error
+        flags, buffers, body, parts = layout.record(segment.number)
+        fill(segment.memory, parts)
+        return flags, buffers, body
 
-    def _split(
-        self, parts: list[memoryview], records: list[bytes]
-    ) -> tuple[list[bytes | None], list[memoryview]]:
-        """Return where each part stands in shared memory, or None; and those that do not."""
-        places = [self._shared_place(part, records) for part in parts]
-        return places, [part for part, place in zip(parts, places, strict=True) if place is None]
+    def _layout(self, body: bytes, big: list[memoryview], records: list[bytes]) -> Layout:
+        return Layout(body, big, [self._shared_place(part, records) for part in big])
 
     def _new(self, size: int, records: list[bytes]) -> Segment:
         segment = self._lender.make(size)
-        self._tell(segment, records, read_only=False)
-        segment.close_descriptor()
+        self._tell(segment, records)
         return segment
 
-    def _tell(self, segment: Segment, records: list[bytes], read_only: bool, add: int = 0) -> None:
+    def _tell(self, segment: Segment, records: list[bytes]) -> None:
+        """Append what tells the worker of memory that it does not have yet."""
         self._worker.channel.send_descriptor(segment.descriptor)
-        number = segment.number + add
+        segment.close_descriptor()
         size = SIZE.pack(segment.size)
-        records.append(ASK.pack(Ask.SEGMENT, read_only, 0, number, 0, len(size)) + size)
+        records.append(ASK.pack(Ask.SEGMENT, 0, 0, segment.number, 0, len(size)) + size)
 
     def send(
         self,
@@ -101,49 +88,62 @@ class Loads:
         records: list[bytes],
     ) -> None:
         """Have a worker run a call with big arguments: now, or when they are copied."""
-        more, parts = parts_of(body, big)
-        flags |= more
-        places, copied = self._split(parts, records)
-        load = Load(call, function, flags, body, places, copied, size_of(copied))
-        call.bytes_out = load.size + (0 if more & ELSEWHERE else len(body))
-        if not copied:
+        layout = self._layout(body, big, records)
+        load = Load(call, function, flags, layout)
+        call.bytes_out = len(body) + sum(part.nbytes for part in layout.copied)
+        if not layout.size:
             self._append(load, None, records)
             return
         self._worker.desk.heavy += 1
-        segment = self._lender.take(load.size)
-        if segment is not None and load.size <= AT_ONCE:
-            fill(segment, copied)
+        segment = self._lender.take(layout.size)
+        if segment is not None and layout.size <= AT_ONCE:
+            fill(segment.memory, layout.record(segment.number)[3])
             self._append(load, segment, records)
             return
         from fournil.offload.threads import run_unseen
 
         self._worker.desk.loading += 1
-        number = 0 if segment is not None else self._lender.number()
-        filled = run_unseen(_filled, segment, number, load.size, copied)
+        number = self._lender.number() if segment is None else segment.number
+        filled = run_unseen(_filled, segment, number, layout)
         filled.add_done_callback(lambda filled: self._loaded(load, filled))
 
     def _shared_place(self, part: memoryview, records: list[bytes]) -> bytes | None:
+        """Return where a buffer stands in shared memory, of which the worker is told; or None."""
         found = shared.find(part)
         if found is None:
             return None
         memory, offset = found
-        number = memory.segment.number
-        if number not in self._known:
-            self._known.add(number)
-            memory.withdraw[id(self)] = self._withdraw_soon
-            self._tell(memory.segment, records, read_only=True, add=SHARED)
-        return PLACE.pack(number + SHARED, READ_ONLY | LASTS, offset, part.nbytes)
+        number = memory.number + SHARED
+        if memory.number not in self._known:
+            self._known[memory.number] = memory
+            memory.users[id(self)] = self._withdraw_soon
+            if memory.file is not self._file:
+                self._file = memory.file
+                self._worker.channel.send_descriptor(memory.file.descriptor)
+                records.append(ASK.pack(Ask.FILE, 0, 0, 0, 1, 0))
+            where = RANGE.pack(memory.size, memory.offset)
+            records.append(ASK.pack(Ask.SHARED, 0, 0, number, 0, len(where)) + where)
+        return PLACE.pack(number, READ_ONLY, offset, part.nbytes)
 
     def _withdraw_soon(self, number: int) -> None:
         try:
             self._worker.loop.call_soon_threadsafe(self._withdraw, number)
         except RuntimeError:
-            pass  # the loop is closed, and the worker gone with it
+            pass  # the loop is closed, and the worker gone with it, or soon
 
     def _withdraw(self, number: int) -> None:
-        self._known.discard(number)
-        if not self._closed:
+        if number in self._known:
             self._worker.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number + SHARED, 0, 0))
+
+    def _unused(self, number: int) -> None:
+        """Note that the worker has no view any more of shared memory that was withdrawn."""
+        memory = self._known.pop(number, None)
+        if memory is None:
+            return
+        memory.left_by(id(self))
+        if not self._known:
+            self._file = None
+            self._worker.channel.write(ASK.pack(Ask.FILE, 0, 0, 0, 0, 0))
 
     def _loaded(self, load: Load, filled: Call[Segment]) -> None:
         """Send a call whose arguments are in shared memory now."""
@@ -161,14 +161,14 @@ class Loads:
         if call.cancelling:
             pool._drop(call)
         elif isinstance(error, OSError | ValueError):
-            pool._ended(call, None, _no_memory(load.size, error), perf_counter_ns())
+            error = _no_memory(load.layout.size, error)
+            pool._ended(call, None, error, perf_counter_ns())
         elif error is not None:
             pool._ended(call, None, error, perf_counter_ns())
         elif segment is not None and not self._closed:
             records: list[bytes] = []
             if segment.descriptor >= 0:
-                self._tell(segment, records, read_only=False)
-                segment.close_descriptor()
+                self._tell(segment, records)
             self._append(load, segment, records)
             worker.channel.write(b"".join(records))
             return
@@ -182,12 +182,9 @@ class Loads:
         pool._answers_read(worker)
 
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
-        places = load.places
-        if segment is not None:
-            places = _joined(places, segment, load.copied)
-        body = record_of(load.body, load.flags, _all(places))
+        flags, buffers, body, _ = load.layout.record(0 if segment is None else segment.number)
         number = self._worker.append(
-            load.call, load.function, load.flags, len(places), body, records
+            load.call, load.function, load.flags | flags, buffers, body, records
         )
         if segment is not None:
             self._of_calls[number] = segment
@@ -220,10 +217,12 @@ class Loads:
                 if self._borrower is None:
                     self._borrower = Borrower(_give_back_to(self))
                 descriptor = self._worker.channel.receive_descriptor()
-                self._borrower.add(number, descriptor, SIZE.unpack(body)[0])
+                self._borrower.lent(number, descriptor, SIZE.unpack(body)[0])
             case Answer.WITHDRAWN:
                 assert self._borrower is not None
                 self._borrower.withdrawn(number)
+            case Answer.RETURNED if number >= SHARED:
+                self._unused(number - SHARED)
             case Answer.RETURNED:
                 self._returned(number)
 
@@ -260,52 +259,27 @@ class Loads:
         """Let go of all: the worker is gone."""
         self._closed = True
         self._lender.close()
-
-
-SHARED = 1 << 31
-"""Added to the numbers of shared memory, which are those of the process and not of a worker."""
+        known, self._known = self._known, {}
+        for memory in known.values():
+            memory.left_by(id(self))
 
 
 class Load:
     """A call with big arguments."""
 
-    __slots__ = ("body", "call", "copied", "flags", "function", "places", "size")
+    __slots__ = ("call", "flags", "function", "layout")
 
-    def __init__(
-        self,
-        call: Call[Any],
-        function: Sent,
-        flags: int,
-        body: bytes,
-        places: list[bytes | None],
-        copied: list[memoryview],
-        size: int,
-    ) -> None:
+    def __init__(self, call: Call[Any], function: Sent, flags: int, layout: Layout) -> None:
         self.call = call
         self.function = function
         self.flags = flags
-        self.body = body
-        self.places = places  # None: to be copied
-        self.copied = copied
-        self.size = size
+        self.layout = layout
 
 
-def _joined(
-    places: list[bytes | None], segment: Segment, copied: list[memoryview]
-) -> list[bytes | None]:
-    """Return where each part stands, now that those that had no place fill memory."""
-    own = iter(places_in(segment, copied))
-    return [next(own) if place is None else place for place in places]
-
-
-def _all(places: list[bytes | None]) -> list[bytes]:
-    return [place for place in places if place is not None]
-
-
-def _filled(segment: Segment | None, number: int, size: int, parts: list[memoryview]) -> Segment:
-    """Return memory filled with parts, in any thread."""
-    made = Segment(number, size) if segment is None else segment
-    fill(made, parts)
+def _filled(segment: Segment | None, number: int, layout: Layout) -> Segment:
+    """Return memory filled with what travels, in any thread."""
+    made = Segment(number, layout.size) if segment is None else segment
+    fill(made.memory, layout.record(number)[3])
     return made
 
 

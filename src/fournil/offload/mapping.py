@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from fournil._worker.running import name_of
 from fournil.offload.call import Call
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ class Calls(Generic[R]):
         call = self.calls.popleft()
         if self.feeder is not None:
             self.tell()
-        return call.result()
+        try:
+            return call.result()
+        except StopAsyncIteration as error:
+            # It would end the iteration, as if there were no more.
+            name = name_of(self.function)
+            raise RuntimeError(f"{name}() raised StopAsyncIteration") from error
 
     def feed(self, items: Iterator[tuple[Any, ...]]) -> None:
         """Submit calls, as many as may be in flight."""

@@ -15,8 +15,10 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, Protocol
 
+from fournil._worker.handlers import pass_on
 from fournil._worker.ledger import BEGAN, COUNTS, CPU, SETTLED_S, SLOTS
-from fournil._worker.packing import pack, refusal
+from fournil._worker.packing import pack
+from fournil._worker.refusing import refusal
 from fournil._worker.variables import values_of
 from fournil.errors import PoolError
 from fournil.offload.arguments import at_least_one, number_of_seconds
@@ -107,7 +109,8 @@ class RemotePool(Pool):
         given = (self.initializer, self.initargs)
         try:
             self._first = pack(given) if self.initializer is not None else (b"", [])
-        except Exception as why:
+        except BaseException as why:
+            pass_on(why)
             raise refusal("the initializer", given, why) from why
         self._start_starter()
 
@@ -125,20 +128,26 @@ class RemotePool(Pool):
         if desk is not None:
             self._send(desk, call)
         else:
-            assert self._loop is not None
             self._dispatch.queue.append(call)
-            self._pumps = True
-            self._loop.call_soon(self._pump_soon)
+            self._pump_later()
 
     def _send(self, desk: Desk[Call[Any]], call: Call[Any]) -> None:
         """Send a worker with nothing to do a call, before any other comes."""
         worker = self._live[desk.number]
         records: list[bytes] = []
-        worker.encode(call, records)
-        if records:
-            worker.channel.write(records[0] if len(records) == 1 else b"".join(records))
+        try:
+            worker.encode(call, records)
+        finally:
+            if records:
+                worker.channel.write(records[0] if len(records) == 1 else b"".join(records))
         # Until the next time a function may find something else than it did.
         self._functions.end_turn()
+
+    def _pump_later(self) -> None:
+        if not self._pumps:
+            self._pumps = True
+            assert self._loop is not None
+            self._loop.call_soon(self._pump_soon)
 
     def _pump_soon(self) -> None:
         self._pumps = False
@@ -379,12 +388,18 @@ class RemotePool(Pool):
             worker = self._live[desk.number]
             share = -(-len(queue) // len(dispatch.desks))
             records: list[bytes] = []
-            for _ in range(min(dispatch.room(desk), share)):
-                if desk.heavy >= HEAVY:
-                    break
-                worker.encode(queue.popleft(), records)
-            if records:
-                worker.channel.write(b"".join(records))
+            try:
+                for _ in range(min(dispatch.room(desk), share)):
+                    if desk.heavy >= HEAVY:
+                        break
+                    worker.encode(queue.popleft(), records)
+            except BaseException:
+                # A signal's handler raised, in code of the program: what is left is sent later.
+                self._pump_later()
+                raise
+            finally:
+                if records:
+                    worker.channel.write(b"".join(records))
         # Until the next time a function may find something else than it did.
         self._functions.end_turn()
         if queue and len(self._live) < self.workers:

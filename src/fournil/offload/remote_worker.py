@@ -9,9 +9,12 @@ import weakref
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from fournil._worker.failure import unpack_error
+from fournil._worker import modules
+from fournil._worker.failure import described, unpack_error
+from fournil._worker.handlers import is_of_a_handler, pass_on
 from fournil._worker.ledger import BEGAN, COUNTS, INTERRUPT, SLOTS
-from fournil._worker.packing import pack, pack_args, refusal, unpack
+from fournil._worker.packing import pack, pack_args, unpack
+from fournil._worker.refusing import cannot_travel, refusal
 from fournil._worker.running import name_of
 from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
@@ -22,6 +25,7 @@ from fournil.offload.deaths import kills_by_the_kernel
 from fournil.offload.dispatch import Desk
 from fournil.offload.functions import Sent
 from fournil.offload.loads import Loads
+from fournil.offload.logs import handle
 from fournil.offload.statistics import WorkerStatistics
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ class RemoteWorker:
         self.words = self.channel.ledger.words
         self.words[COUNTS] = pool._record is not None
         self.known: set[int] = set()  # functions
+        self.path: list[str] | None = None  # of modules, which it was told
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.loads = Loads(self)
         self.pid: int | None = None
@@ -93,9 +98,14 @@ class RemoteWorker:
                 else:
                     flags = 0
                     body, big = pack_args(call.args)
-            except Exception as why:
+            except BaseException as why:
+                pass_on(why)
                 raise _refused(call, why) from why
-        except Exception as error:
+        except BaseException as error:
+            # Soon, and not in the midst of what calls this.
+            if is_of_a_handler(error):
+                self.loop.call_soon(self.pool._drop, call)
+                raise
             self.loop.call_soon(self.pool._ended, call, None, error, perf_counter_ns())
             return
         call.bytes_out = len(body)
@@ -114,20 +124,28 @@ class RemoteWorker:
         records: list[bytes],
     ) -> int:
         """Append the records of a call; return its number."""
-        number = self.dispatch.send(self.desk, call)
-        self.channel.ledger.revoked[number % SLOTS] = 0
+        if self.path is not modules.path:
+            self.tell_path(records)
         if function.number not in self.known:
             self.know(function, records)
+        number = self.dispatch.send(self.desk, call)
+        self.channel.ledger.revoked[number % SLOTS] = 0
         records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
         return number
+
+    def tell_path(self, records: list[bytes]) -> None:
+        """Append what has the worker find the modules that are found here."""
+        flags, buffers, body = self.loads.now(*pack(modules.path), records)
+        records.append(ASK.pack(Ask.PATH, flags, buffers, 0, 0, len(body)) + body)
+        self.path = modules.path
 
     def know(self, function: Sent, records: list[bytes]) -> None:
         """Append what tells the worker a function, and which others to forget."""
         records += [ASK.pack(Ask.FORGET, 0, 0, number, 0, 0) for number in self.forgotten]
         self.forgotten.clear()
-        self.known.add(function.number)
         flags, buffers, body = self.loads.now(function.body, function.buffers, records)
         records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
+        self.known.add(function.number)
 
     def forget(self, number: int) -> None:
         """Have the worker forget a function, when it is told another."""
@@ -208,8 +226,9 @@ class RemoteWorker:
                 self.loads.answered(number)
             if call is None:
                 return
+            value: Any = None
             error: BaseException | None = None
-            value = None
+            raised: BaseException | None = None
             call.bytes_back = len(body)
             try:
                 if buffers:
@@ -218,17 +237,22 @@ class RemoteWorker:
                     value = unpack(body, views)
                 elif body:
                     value = unpack(body, [])
-            except Exception as why:
+            except BaseException as why:
+                raised = why
                 error = _cannot_come_back(call, why)
             self.hand_on(call, value, error, began, ended)
+            if raised is not None:
+                pass_on(raised)
             return
         match kind:
             case Answer.ERROR:
                 call = self.dispatch.ended(self.desk, number, ended - began)
                 self.loads.answered(number)
                 if call is not None:
-                    error = self.error_of(flags, buffers, body)
+                    error, raised = self.error_of(flags, buffers, body)
                     self.hand_on(call, None, error, began, ended)
+                    if raised is not None:
+                        pass_on(raised)
             case Answer.SKIPPED:
                 self.loads.skipped(number)
                 call = self.dispatch.skipped(self.desk, number)
@@ -240,24 +264,27 @@ class RemoteWorker:
             case Answer.BROKEN:
                 self.desk.open = False
                 self.ready = True  # as far as it will be: not to be tried again
-                raised = bytes(body)
                 if buffers:
-                    raised = bytes(self.loads.views(flags, buffers, body)[0])
-                pool._break(lambda: unpack_error(raised))
+                    body, _ = self.loads.views(flags, buffers, body)
+                packed = bytes(body)
+                pool._break(lambda: unpack_error(packed))
             case Answer.RETIRING:
                 self.desk.open = False
             case Answer.LOG:
-                _log(unpack(body, []))
+                handle(self.loop, self.name, body)
             case _:
                 self.loads.told(kind, number, body)
 
-    def error_of(self, flags: int, buffers: int, body: memoryview) -> BaseException:
+    def error_of(
+        self, flags: int, buffers: int, body: memoryview
+    ) -> tuple[BaseException, BaseException | None]:
+        """Return what a call raised; and what was raised here instead of making it, if it was."""
         try:
             if buffers:
                 body, _ = self.loads.views(flags, buffers, body)
-            return unpack_error(body)
-        except Exception as why:
-            return PoolError(f"what a call raised could not be unpickled: {why!r}")
+            return unpack_error(body), None
+        except BaseException as why:
+            return PoolError(f"what a call raised cannot be unpickled here ({described(why)})"), why
 
     def hand_on(
         self, call: Call[Any], value: Any, error: BaseException | None, began: int, ended: int
@@ -314,34 +341,21 @@ class RemoteWorker:
             self.handle = None
 
 
-def _refused(call: Call[Any], why: Exception) -> CannotTravelError:
+def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
     """Return what to raise about arguments that cannot travel."""
     function = name_of(call.function)
     for index, value in enumerate(call.args):
-        try:
-            pack(value)
-        except Exception as error:
-            return refusal(f"argument {index + 1} of {function}", value, error)
+        if cannot_travel(value):
+            return refusal(f"argument {index + 1} of {function}", value, why)
     for name, value in call.kwargs.items():
-        try:
-            pack(value)
-        except Exception as error:
-            return refusal(f"argument {name} of {function}", value, error)
+        if cannot_travel(value):
+            return refusal(f"argument {name} of {function}", value, why)
     return refusal(f"the context variables of {function}", call.values, why)
 
 
-def _cannot_come_back(call: Call[Any], why: Exception) -> CannotTravelError:
+def _cannot_come_back(call: Call[Any], why: BaseException) -> CannotTravelError:
     error = CannotTravelError(
-        f"what {name_of(call.function)} returned cannot be unpickled here"
-        f" ({type(why).__name__}: {why})"
+        f"what {name_of(call.function)} returned cannot be unpickled here ({described(why)})"
     )
     error.__cause__ = why
     return error
-
-
-def _log(fields: dict[str, Any]) -> None:
-    import logging
-
-    logger = logging.getLogger(fields["name"])
-    if logger.isEnabledFor(fields["levelno"]):
-        logger.handle(logging.makeLogRecord(fields))

@@ -13,6 +13,7 @@ from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
+from fournil._worker.failure import traceback_of
 from fournil._worker.patience import Patience
 from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
@@ -321,7 +322,10 @@ class Worker:
                 raise refuse(call.function, value)
         except BaseException as raised:
             # Without this frame, which says nothing to a reader.
-            error = raised.with_traceback(raised.__traceback__ and raised.__traceback__.tb_next)
+            traceback = traceback_of.__get__(raised)
+            traceback_of.__set__(raised, traceback and traceback.tb_next)
+            error = raised
+            del traceback
         call.ended_ns = perf_counter_ns()
         self.call = None
         self.calls += 1

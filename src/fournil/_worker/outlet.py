@@ -1,0 +1,157 @@
+"""How a worker writes to its parent, whatever else in it has something to say meanwhile."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+from time import perf_counter_ns
+
+from fournil._worker.ledger import JOURNAL, Ledger
+from fournil._worker.wire import ANSWER, Answer
+
+TYPE_CHECKING = False  # typing takes longer to import than all else
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Outlet:
+    """The end at which a worker writes: what it notes in its ledger is sent from there.
+
+    Answers are the main thread's alone. But any code logs, or lets go of memory of the parent: in
+    another thread, and in the midst of whatever stands here, as a handler of a signal, a finalizer,
+    a callback of the collector. So there is one writer at a time, for whom nobody waits who may
+    interrupt it; others leave what they have in `logged` and `returned`, to be written next.
+
+    - The main thread writes, but while it waits for calls: then who takes `turn` does. The thread
+      has it else.
+    - In the main thread, what interrupts the writer finds `writing` set.
+
+    What says how much was written and sent changes in one step of the interpreter, with the deed:
+    what is raised in between, by a handler or an interruption, leaves either both or none.
+
+    Args:
+        stream: the socket.
+        ledger: the memory that outlives this process.
+        lost: called where there is no parent any more.
+
+    Attributes:
+        flushed_ns: when all was sent last, on the clock of `time.perf_counter_ns`.
+        ended: nobody reads any more, or this process was forked from the worker's.
+    """
+
+    def __init__(self, stream: socket.socket, ledger: Ledger, lost: Callable[[], None]) -> None:
+        self.stream = stream
+        self.ledger = ledger
+        self.journal = ledger.journal
+        self.lost = lost
+        self.thread = threading.get_ident()
+        self.turn = threading.Lock()
+        self.turn.acquire()
+        self.waits = False  # the main thread, for calls
+        self.writing = False
+        self.sent = 0  # how many bytes of all that were written
+        self.logged: deque[bytes] = deque()  # records
+        self.returned: deque[int] = deque()  # numbers of memory that is given back
+        self.flushed_ns = 0
+        self.ended = False
+
+    # In the main thread.
+
+    def wait(self, receive: Callable[[memoryview], int], room: memoryview) -> int:
+        """Send all that was written, and wait for calls; others may write meanwhile.
+
+        Args:
+            receive: waits, puts what came into the room, and returns how much that is.
+        """
+        if self.logged or self.returned:
+            self.write_what_is_left()
+        self.send()
+        self.waits = True
+        self.turn.release()
+        try:
+            if self.logged:
+                # After the last look, by who did not get the turn.
+                self.flush_in_turn()
+            return receive(room)
+        finally:
+            self.turn.acquire()
+            self.waits = False
+            self.flushed_ns = perf_counter_ns()
+
+    def end(self) -> None:
+        """Send what is left, and write no more."""
+        self.ended = True
+        self.flush()
+
+    # Of who is the writer.
+
+    def write(self, record: bytes) -> None:
+        """Write a record where the parent sees it; it is sent with others."""
+        ledger = self.ledger
+        if ledger.tail - self.sent + len(record) > JOURNAL:
+            self.send()
+        self.writing = True
+        try:
+            # What came in between has been sent: there is room still.
+            ledger.write(record)
+        finally:
+            self.writing = False
+
+    def flush(self) -> None:
+        """Send what was written, what was logged, and what memory is given back."""
+        if self.logged or self.returned:
+            self.write_what_is_left()
+        self.send()
+        self.flushed_ns = perf_counter_ns()
+
+    def write_what_is_left(self) -> None:
+        # No more than there is now: threads may log without end.
+        for _ in range(len(self.returned)):
+            self.write(ANSWER.pack(Answer.RETURNED, 0, 0, self.returned.popleft(), 0, 0, 0))
+        for _ in range(len(self.logged)):
+            self.write(self.logged.popleft())
+
+    def send(self) -> None:
+        """Send what was written."""
+        self.writing = True
+        try:
+            tail = self.ledger.tail
+            while (begin := self.sent) < tail:
+                at = begin % JOURNAL
+                piece = self.journal[at : at + tail - begin]
+                try:
+                    # Python looks for signals, and for what other threads want raised, after calls
+                    # and jumps back: not where it unpacks, and so not before this is counted.
+                    (count,) = map(self.stream.send, (piece,))
+                    self.sent += count
+                except ConnectionError:
+                    self.lost()
+                    self.sent = tail
+        finally:
+            self.writing = False
+
+    # In any thread, and in the midst of all else.
+
+    def log(self, body: bytes) -> bool:
+        """Send a log record: at once, or with the next answer where the main thread runs a call.
+
+        Returns:
+            whether anybody reads it.
+        """
+        if self.ended:
+            return False
+        self.logged.append(ANSWER.pack(Answer.LOG, 0, 0, 0, len(body), 0, 0) + body)
+        if threading.get_ident() != self.thread or self.waits:
+            self.flush_in_turn()
+        elif not self.writing:
+            self.flush()
+        return True
+
+    def flush_in_turn(self) -> None:
+        """Send what was logged, unless another is at it, who sends this too."""
+        while self.logged and self.turn.acquire(blocking=False):
+            try:
+                self.flush()
+            finally:
+                self.turn.release()
