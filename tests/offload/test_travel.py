@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import logging
 import os
 import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,9 +17,8 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil._worker import shares
 from tests.offload.functions import Run, add, double
-from tests.offload.travellers import OWN_NAME, Oven, TooManyArgumentsError, refuse_outside
+from tests.offload.travellers import OWN_NAME, Oven, refuse_outside
 
 
 def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
@@ -192,45 +188,6 @@ def test_long_bytes(size: int) -> None:
     use(main)
 
 
-def sum_of(array: Any) -> Callable[[], float]:
-    return lambda: float(array.sum())
-
-
-def test_share() -> None:
-    async def main(pool: fournil.ProcessPool) -> None:
-        table = np.random.default_rng(0).random((1000, 200))
-        given: dict[str, Any] = {"table": table, "name": "flour"}
-        shared = fournil.share(given)
-        assert shared["name"] == "flour"
-        assert np.array_equal(shared["table"], table)
-        with pytest.raises(ValueError, match="read-only"):
-            shared["table"][0] = 1
-        assert await pool.run(lambda it: float(it["table"].sum()), shared) == pytest.approx(
-            table.sum()
-        )
-        part = shared["table"][10:20]
-        assert await pool.run(np.sum, part) == pytest.approx(part.sum())
-        assert not await pool.run(lambda a: a.flags.writeable, part)
-        total = await pool.run(sum_of(part))
-        assert total == pytest.approx(part.sum())
-        loads = next(iter(pool._live.values())).loads
-        assert not loads._lender.lent, "it was copied"
-        assert not loads._lender.free, "it was copied"
-        del shared, part
-        await asyncio.sleep(0)  # the step that goes on here holds what woke it
-        gc.collect()
-        assert not shares.spans
-        while loads._known:
-            await asyncio.sleep(0)
-
-    use(main)
-
-
-def test_what_is_small_is_shared_as_it_is() -> None:
-    small = [1, 2]
-    assert fournil.share(small) is small
-
-
 def test_what_cannot_travel_is_named() -> None:
     async def main(pool: fournil.ProcessPool) -> None:
         lock = threading.Lock()
@@ -274,61 +231,6 @@ def test_what_cannot_be_unpickled_there_or_here() -> None:
     use(main)
 
 
-def test_exceptions() -> None:
-    def mix() -> None:
-        try:
-            bake()
-        except ValueError as error:
-            raise LookupError("no dough") from error
-
-    def bake() -> None:
-        raise ValueError("too hot")
-
-    def own() -> None:
-        raise TooManyArgumentsError(1, 2)
-
-    def locked() -> None:
-        error = RuntimeError("with a lock")
-        error.lock = threading.Lock()  # type: ignore[attr-defined]
-        raise error
-
-    def group() -> None:
-        raise ExceptionGroup("both", [ValueError(1), OSError("no")])
-
-    def deep(n: int) -> None:
-        deep(n + 1)
-
-    async def main(pool: fournil.ProcessPool) -> None:
-        with pytest.raises(LookupError, match="no dough") as caught:
-            await pool.run(mix)
-        text = "".join(traceback.format_exception(caught.value))
-        # The worker's lines, with their source, where Python shows lines.
-        assert 'raise ValueError("too hot")' in text
-        assert 'raise LookupError("no dough") from error' in text
-        assert f'File "{__file__}"' in text
-        assert "was the direct cause of" in text
-        assert "(raised in fournil process 1, process " in text
-        assert "_worker" not in text
-        line = traceback.extract_tb(caught.value.__traceback__)[-1]
-        assert (line.filename, line.name) == (__file__, "mix")
-        with pytest.raises(fournil.RemoteError, match="TooManyArgumentsError: 1 and 2"):
-            await pool.run(own)
-        with pytest.raises(fournil.RemoteError, match="RuntimeError: with a lock"):
-            await pool.run(locked)
-        with pytest.raises(ExceptionGroup) as caught_group:
-            await pool.run(group)
-        assert [type(part) for part in caught_group.value.exceptions] == [ValueError, OSError]
-        with pytest.raises(RecursionError):
-            await pool.run(deep, 0)
-        with pytest.raises(ValueError, match="x" * 100):
-            await pool.run(lambda: (_ for _ in ()).throw(ValueError("x" * 200_000)))
-        with pytest.raises(SystemExit):
-            await pool.run(sys.exit, 3)
-        assert await pool.run(double, 2) == 4
-
-    use(main)
-
-
 def test_context_variables(run: Run) -> None:
     own: ContextVar[int] = ContextVar("own", default=0)
     unset: ContextVar[int] = ContextVar("unset")
@@ -348,54 +250,6 @@ def test_context_variables(run: Run) -> None:
             assert await pool.run(read) == ("nobody", 0, 7)
 
     run(main)
-
-
-def test_logs(caplog: pytest.LogCaptureFixture) -> None:
-    def bake(degrees: int) -> None:
-        import logging as of_the_worker
-
-        logger = of_the_worker.getLogger("bakery")
-        logger.info("at %d degrees", degrees)
-        logger.debug("not wanted")
-        try:
-            raise ValueError("burnt")
-        except ValueError:
-            logger.exception("failed")
-
-    async def main(pool: fournil.ProcessPool) -> None:
-        for degrees in (180, 200):
-            await pool.run(bake, degrees)
-
-    caplog.set_level(logging.INFO)
-    use(main)
-    records = [record for record in caplog.records if record.name == "bakery"]
-    assert [record.getMessage() for record in records] == [
-        "at 180 degrees",
-        "failed",
-        "at 200 degrees",
-        "failed",
-    ]
-    assert "burnt" in (records[1].exc_text or "")
-    assert records[0].process != os.getpid()
-    assert records[0].funcName == "bake"
-
-
-def test_logs_that_cannot_travel_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
-    def say() -> None:
-        logger = logging.getLogger("oven")
-        logger.warning("hot", extra={"lock": threading.Lock()})
-        logger.warning("long", extra={"table": "x" * 1_000_000})
-        logger.warning("y" * 1_000_000)
-
-    async def main(pool: fournil.ProcessPool) -> None:
-        await pool.run(say)
-        assert await pool.run(double, 2) == 4
-
-    use(main)
-    said = [record.getMessage() for record in caplog.records if record.name == "oven"]
-    assert said[:2] == ["hot", "long"]
-    assert said[2] == "y" * len(said[2])
-    assert len(said[2]) > 1000
 
 
 def test_print_keeps_whole_lines(tmp_path: Path) -> None:

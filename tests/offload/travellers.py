@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from contextvars import ContextVar
+from typing import Any
 
 from tests.offload.functions import Gate
 
@@ -31,6 +32,24 @@ def refuse_outside(where: int, made: int) -> int:
 class TooManyArgumentsError(Exception):
     def __init__(self, one: int, other: int) -> None:
         super().__init__(f"{one} and {other}")
+
+
+_kept: list[Any] = []
+
+
+def keep(value: Any) -> None:
+    """Keep an object in the worker."""
+    _kept.append(value)
+
+
+def look() -> list[bytes]:
+    """Return how each object begins that is kept."""
+    return [bytes(value[:3]) for value in _kept]
+
+
+def let_go() -> None:
+    """Keep nothing any more."""
+    _kept.clear()
 
 
 def segfault() -> None:

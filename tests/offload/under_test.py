@@ -32,3 +32,6 @@ KINDS: dict[str, Callable[..., fournil.Pool]] = {
 }
 if sys.version_info >= (3, 14):
     KINDS["interpreters"] = fournil.InterpreterPool
+
+ISOLATED = {name: kind for name, kind in KINDS.items() if name != "threads"}
+"""Those whose workers share no objects with the program."""

@@ -188,6 +188,10 @@ class Borrower:
             os.close(self._file)
         self._file = descriptor
 
+    def close(self) -> None:
+        """Let go of what is not ended by its last view."""
+        self.file(-1)
+
     def shared(self, number: int, size: int, offset: int) -> None:
         """Map what is shared from now on."""
         memory = mapped(self._file, size, offset, read_only=True)

@@ -64,9 +64,7 @@ class Outlet:
         Args:
             receive: waits, puts what came into the room, and returns how much that is.
         """
-        if self.logged or self.returned:
-            self.write_what_is_left()
-        self.send()
+        self.flush()
         self.waits = True
         self.turn.release()
         try:
@@ -89,47 +87,53 @@ class Outlet:
     def write(self, record: bytes) -> None:
         """Write a record where the parent sees it; it is sent with others."""
         ledger = self.ledger
-        if ledger.tail - self.sent + len(record) > JOURNAL:
-            self.send()
         self.writing = True
         try:
-            # What came in between has been sent: there is room still.
+            if ledger.tail - self.sent + len(record) > JOURNAL:
+                self.send()
             ledger.write(record)
         finally:
             self.writing = False
 
     def flush(self) -> None:
         """Send what was written, what was logged, and what memory is given back."""
-        if self.logged or self.returned:
-            self.write_what_is_left()
-        self.send()
+        self.writing = True
+        try:
+            if self.logged or self.returned:
+                self.write_what_is_left()
+            self.send()
+        finally:
+            self.writing = False
         self.flushed_ns = perf_counter_ns()
 
+    # While `writing` is set.
+
     def write_what_is_left(self) -> None:
+        records = [
+            ANSWER.pack(Answer.RETURNED, 0, 0, self.returned.popleft(), 0, 0, 0)
+            for _ in range(len(self.returned))
+        ]
         # No more than there is now: threads may log without end.
-        for _ in range(len(self.returned)):
-            self.write(ANSWER.pack(Answer.RETURNED, 0, 0, self.returned.popleft(), 0, 0, 0))
-        for _ in range(len(self.logged)):
-            self.write(self.logged.popleft())
+        records += [self.logged.popleft() for _ in range(len(self.logged))]
+        for record in records:
+            if self.ledger.tail - self.sent + len(record) > JOURNAL:
+                self.send()
+            self.ledger.write(record)
 
     def send(self) -> None:
         """Send what was written."""
-        self.writing = True
-        try:
-            tail = self.ledger.tail
-            while (begin := self.sent) < tail:
-                at = begin % JOURNAL
-                piece = self.journal[at : at + tail - begin]
-                try:
-                    # Python looks for signals, and for what other threads want raised, after calls
-                    # and jumps back: not where it unpacks, and so not before this is counted.
-                    (count,) = map(self.stream.send, (piece,))
-                    self.sent += count
-                except ConnectionError:
-                    self.lost()
-                    self.sent = tail
-        finally:
-            self.writing = False
+        tail = self.ledger.tail
+        while (begin := self.sent) < tail:
+            at = begin % JOURNAL
+            piece = self.journal[at : at + tail - begin]
+            try:
+                # Python looks for signals, and for what other threads want raised, after calls
+                # and jumps back: not where it unpacks, and so not before this is counted.
+                (count,) = map(self.stream.send, (piece,))
+                self.sent += count
+            except ConnectionError:
+                self.lost()
+                self.sent = tail
 
     # In any thread, and in the midst of all else.
 

@@ -104,7 +104,7 @@ def _view(value: Any) -> Any:
     if not value.c_contiguous:
         value = memoryview(value.tobytes()).cast(value.format, value.shape).toreadonly()
     try:
-        _view_of(b"", value.format, (0,))
+        memoryview(b"").cast(value.format)
     except ValueError:
         raise TravelsByValue from None
     return _view_of, (PickleBuffer(value), value.format, value.shape)

@@ -133,6 +133,8 @@ class Worker:
             self.run_calls()
         finally:
             self.outlet.end()
+            if self.made_loads is not None:
+                self.made_loads.close()
 
     def run_calls(self) -> None:
         buffer = bytearray(1 << 18)
@@ -360,7 +362,9 @@ class Unusable:
 
 def unpacking_failed(error: BaseException) -> CannotTravelError | None:
     """Return what to raise in place of an exception that came while something was unpickled."""
-    if not issubclass(type(error), Exception):
+    if not issubclass(type(error), Exception) or issubclass(
+        type(error), StopIteration | StopAsyncIteration
+    ):
         # Who awaits the call would take it for a wish to end, and it is an object's.
         return CannotTravelError(
             f"what was sent to a worker cannot be unpickled there ({described(error)})"

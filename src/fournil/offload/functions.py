@@ -51,10 +51,11 @@ class Functions:
     """The functions of one pool.
 
     Args:
-        forget: called with the number of a function that workers need know no more.
+        forget: called with the number of a function that workers need know no more, and whether
+            they are to be told soon, since it holds much memory.
     """
 
-    def __init__(self, forget: Callable[[int], None]) -> None:
+    def __init__(self, forget: Callable[[int, bool], None]) -> None:
         self._forget = forget
         self._known: OrderedDict[int, Sent] = OrderedDict()
         self._by_body: OrderedDict[bytes, int] = OrderedDict()
@@ -66,7 +67,7 @@ class Functions:
         last, self._last = self._last, None
         if last is not None and last.buffers:
             # What it holds is big, and may be memory that its user wants back.
-            self._forget(last.number)
+            self._forget(last.number, True)
 
     def get(self, function: Callable[..., Any]) -> Sent:
         """Return a function, packed.
@@ -106,7 +107,7 @@ class Functions:
         self._by_body.move_to_end(sent.body)
         if len(self._by_body) > MOST:
             _, number = self._by_body.popitem(last=False)
-            self._forget(number)
+            self._forget(number, False)
         if sent.lasts:
             # No other: it is packed for each call, and holds what its user may want back.
             self._known[id(sent.function)] = sent

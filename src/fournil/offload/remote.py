@@ -462,11 +462,11 @@ def _look(held: weakref.ref[RemotePool]) -> None:
         pool._look()
 
 
-def _forget(held: weakref.ref[RemotePool], number: int) -> None:
+def _forget(held: weakref.ref[RemotePool], number: int, soon: bool) -> None:
     pool = held()
     if pool is not None:
         for worker in pool._live.values():
-            worker.forget(number)
+            worker.forget(number, soon)
 
 
 def _shrink(held: weakref.ref[RemotePool]) -> None:

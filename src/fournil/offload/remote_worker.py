@@ -141,17 +141,29 @@ class RemoteWorker:
 
     def know(self, function: Sent, records: list[bytes]) -> None:
         """Append what tells the worker a function, and which others to forget."""
-        records += [ASK.pack(Ask.FORGET, 0, 0, number, 0, 0) for number in self.forgotten]
-        self.forgotten.clear()
+        records += self.to_forget()
         flags, buffers, body = self.loads.now(function.body, function.buffers, records)
         records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
         self.known.add(function.number)
 
-    def forget(self, number: int) -> None:
-        """Have the worker forget a function, when it is told another."""
-        if number in self.known:
-            self.known.remove(number)
-            self.forgotten.append(number)
+    def forget(self, number: int, soon: bool) -> None:
+        """Have the worker forget a function, soon or when it is told another."""
+        if number not in self.known:
+            return
+        self.known.remove(number)
+        self.forgotten.append(number)
+        if soon:
+            # When the calls of it are sent.
+            self.loop.call_soon(self.tell_forgotten)
+
+    def tell_forgotten(self) -> None:
+        if self.forgotten and self.desk.number in self.dispatch.desks:
+            self.channel.write(b"".join(self.to_forget()))
+
+    def to_forget(self) -> list[bytes]:
+        """Return what has the worker forget functions."""
+        numbers, self.forgotten = self.forgotten, []
+        return [ASK.pack(Ask.FORGET, 0, 0, number, 0, 0) for number in numbers]
 
     def stop_call(self, number: int) -> None:
         """Keep a call from beginning, or interrupt it."""
