@@ -39,5 +39,9 @@ def same(value: Any) -> Any:
     return value
 
 
+def last(values: Any) -> int:
+    return int(values[-1])
+
+
 def fail_first() -> None:
     raise LookupError("no model")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import resource
 import signal
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 import pytest
 
 import fournil
-from tests.faults.calls import compute, eat, fail_first, ignore_all, same
+from tests.faults.calls import compute, eat, fail_first, ignore_all, last, same
+from tests.offload.biters import Biter, BitingError, Own, fail, give, log
 from tests.offload.functions import double
 from tests.offload.travellers import segfault
 
@@ -95,6 +97,55 @@ async def an_argument_cannot_travel(pool: Pool, numbers: random.Random) -> None:
         await pool.run(double, threading.Lock())  # type: ignore[arg-type]
 
 
+@contextlib.contextmanager
+def quiet(*names: str) -> Iterator[None]:
+    """Have what is logged by these names written nowhere."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was in zip(loggers, before, strict=True):
+            logger.disabled = was
+
+
+ERRORS = (ValueError, MemoryError, KeyboardInterrupt, SystemExit, asyncio.CancelledError, Own)
+
+
+async def an_object_bites(pool: Pool, numbers: random.Random) -> None:
+    """It raises whatever it likes while it travels, here or there."""
+    error = numbers.choice(ERRORS)
+    side = numbers.choice(("worker", "program"))
+    when = numbers.choice(("pickled", "unpickled"))
+    with quiet("biters", "fournil"):
+        assert await pool.run(log, when, side, error) == "logged"
+    with pytest.raises((fournil.RemoteError, BitingError)):
+        await pool.run(fail, when, side, error)
+    with pytest.raises(fournil.CannotTravelError, match=error.__name__):
+        await pool.run(give, "pickled" if side == "worker" else "unpickled", side, error)
+    with pytest.raises(fournil.CannotTravelError, match=error.__name__):
+        await pool.run(same, Biter("pickled", "program", error))
+
+
+async def what_is_shared_is_let_go(pool: Pool, numbers: random.Random) -> None:
+    """While calls of it wait, run, are cancelled, or die."""
+    values = [fournil.share(np.full(20_000, number)) for number in range(numbers.randrange(1, 5))]
+    calls = [pool.run(last, value) for value in values for _ in range(3)]
+    gone = numbers.choice(calls)
+    moment = numbers.random() * 0.002
+    del values
+    await asyncio.sleep(moment)
+    gone.cancel()
+    if numbers.random() < 0.2:
+        with pytest.raises(fournil.WorkerDied):
+            await pool.run(os._exit, 3)
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    for number, value in enumerate(ended):
+        assert value == number // 3 or isinstance(value, asyncio.CancelledError), value
+
+
 async def there_is_no_shared_memory(pool: Pool, numbers: random.Random) -> None:
     # A number of bytes that no memory of the pool has, so that new memory is asked for.
     array = np.zeros(numbers.randrange(2 << 20, 3 << 20), np.uint8)
@@ -158,6 +209,8 @@ FAULTS = {
         Fault(a_call_ignores_its_timeout, {"grace": 0.02}),
         Fault(a_result_cannot_travel),
         Fault(an_argument_cannot_travel),
+        Fault(an_object_bites),
+        Fault(what_is_shared_is_let_go),
         Fault(there_is_no_shared_memory),
         Fault(another_pool_is_closed),
         Fault(an_initializer_fails),
