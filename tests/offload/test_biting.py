@@ -98,8 +98,11 @@ def test_context_variables_and_initializers(
         for when, side in (("pickled", "program"), ("unpickled", "worker")):
             async with make(workers=1, context_vars=[biters.VARIABLE]) as pool:
                 biters.VARIABLE.set(Biter(when, side, error))
-                with pytest.raises(Exception, match=r"bitten|deep recursion"):
+                with pytest.raises(Exception, match=r"bitten|deep recursion") as caught:
                     await pool.run(double, 4)
+                if side == "program":
+                    text = "the context variable VARIABLE of double cannot travel"
+                    assert str(caught.value).startswith(text)
                 biters.VARIABLE.set(None)
                 assert await pool.run(double, 4) == 8
         async with make(

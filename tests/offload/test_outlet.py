@@ -169,10 +169,13 @@ def test_threads_that_log_while_the_main_one_waits_and_works(ends: Ends) -> None
 
 
 def test_what_is_given_back_is_told_before_the_wait(ends: Ends) -> None:
-    ends.outlet.returned.extend([3, 4])
-    ends.outlet.wait(lambda room: 1, memoryview(bytearray(1)))
-    while len(ends.read) < 2 * ANSWER.size:
-        pass
+    ends.outlet.give_back(3, False)
+    ends.outlet.give_back(4, False)
+
+    def receive(room: memoryview) -> int:
+        return ends.ledger.tail
+
+    assert ends.outlet.wait(receive, memoryview(bytearray(1))) == 2 * ANSWER.size
     assert [(kind, number) for kind, number, _ in ends.end()] == [
         (Answer.RETURNED, 3),
         (Answer.RETURNED, 4),

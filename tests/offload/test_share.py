@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -551,6 +552,66 @@ print("ok")
         check=False,
     )
     assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+FORKS = """
+import asyncio, gc, os, sys
+import numpy as np
+import fournil
+
+def child_reads(values, gone, wanted):
+    # The child looks at the values when it is told.
+    child = os.fork()
+    if not child:
+        os.read(gone, 1)
+        os._exit(0 if all(int(value.sum()) == wanted for value in values) else 1)
+    return child
+
+def work(values):
+    gone, let_go = os.pipe()
+    return child_reads([values], gone, 40_000), let_go
+
+def look(child, let_go):
+    os.write(let_go, b"x")
+    return os.waitpid(child, 0)[1]
+
+async def main():
+    async with fournil.ProcessPool(1) as pool:
+        # Of results, in memory that the worker lends.
+        result = await pool.run(np.full, 20_000, 1)
+        gone, let_go = os.pipe()
+        child = child_reads([result], gone, 20_000)
+        del result
+        gc.collect()
+        for number in range(5):
+            await pool.run(np.full, 20_000, 100 + number)
+        print(look(child, let_go))
+        # Of arguments, in memory that the program lends, and of what is shared.
+        for make in (lambda number: np.full(20_000, number), share):
+            child, let_go = await pool.run(work, make(2))
+            for number in range(5):
+                gc.collect()
+                await pool.run(len, make(100 + number))
+            print(await pool.run(look, child, let_go))
+
+def share(number):
+    return fournil.share(np.full(20_000, number))
+
+fournil.run(main())
+"""
+
+
+def test_a_child_that_was_forked_meanwhile_has_what_there_was(tmp_path: Path) -> None:
+    """Memory that it may look at is not used again, on neither side."""
+    script = tmp_path / "script.py"
+    script.write_text(FORKS)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("0\n0\n0\n", "")
 
 
 def test_threads_share_and_let_go_at_once() -> None:

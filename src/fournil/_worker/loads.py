@@ -26,7 +26,7 @@ class Loads:
         self.side = side
         self.outlet = outlet
         self.lender = Lender()
-        self.borrower = Borrower(outlet.returned.append)
+        self.borrower = Borrower(outlet.give_back)
 
     def told(self, kind: int, number: int, other: int, body: memoryview) -> None:
         """Do what the parent says of memory."""
@@ -40,7 +40,7 @@ class Loads:
             case Ask.WITHDRAWN:
                 self.borrower.withdrawn(number)
             case Ask.RETURNED:
-                self.lender.returned(number)
+                self.lender.returned(number, bool(other))
             case Ask.TRIM:
                 for gone in self.lender.trim():
                     self.outlet.write(ANSWER.pack(Answer.WITHDRAWN, 0, 0, gone, 0, 0, 0))

@@ -116,9 +116,14 @@ class Lender:
         del self.lent[segment.number]
         segment.close()
 
-    def returned(self, number: int) -> None:
+    def returned(self, number: int, was_forked: bool = False) -> None:
+        """Have back what was lent; if it is in use in a process that was forked, let go of it."""
         segment = self.lent.pop(number, None)
-        if segment is not None:
+        if segment is None:
+            return
+        if was_forked:
+            segment.close()
+        else:
             self.free.append(segment)
             self.free_size += segment.size
 
@@ -162,18 +167,23 @@ class Borrower:
 
     What is lent is given back when the last view of what it held is gone, and lent again later.
     What is shared is read-only and stays, viewed or not, until it is withdrawn; it is given back
-    when it was, and the last view is gone too.
+    when it was, and the last view is gone too. What was viewed while this process was forked has
+    views in another process, of whose end nobody tells: its memory is not to be used again.
 
     Args:
-        give_back: called with the number of what has no view any more, in any thread, also in the
-            midst of a collection of garbage.
+        give_back: called with the number of what has no view any more, and whether this process
+            was forked meanwhile; in any thread, also in the midst of a collection of garbage.
     """
 
-    def __init__(self, give_back: Callable[[int], None]) -> None:
+    def __init__(self, give_back: Callable[[int, bool], None]) -> None:
         self._give_back = give_back
         self._lent: dict[int, mmap.mmap] = {}
         self._shared: dict[int, memoryview] = {}
         self._file = -1  # that of all that is shared
+        # By number; each is changed in steps of the interpreter, in any thread.
+        self._viewed: set[int] = set()
+        self._forked: set[int] = set()
+        _borrowers.add(self)
 
     def lent(self, number: int, descriptor: int, size: int) -> None:
         """Map what is lent from now on, and close its descriptor."""
@@ -211,8 +221,31 @@ class Borrower:
         # An object of ctypes, unlike a view, can be watched: views of views keep it too.
         whole = (c_char * len(memory)).from_address(address(memory))
         whole.memory = memory  # type: ignore[attr-defined]
-        weakref.finalize(whole, self._give_back, number).atexit = False
+        self._viewed.add(number)
+        weakref.finalize(whole, self._gone, number).atexit = False
         return memoryview(whole).cast("B")
+
+    def _gone(self, number: int) -> None:
+        self._viewed.discard(number)
+        was_forked = number in self._forked
+        if was_forked:
+            self._forked.discard(number)
+            self._lent.pop(number, None)
+        self._give_back(number, was_forked)
+
+    def before_fork(self) -> None:
+        self._forked |= self._viewed
+
+
+_borrowers: weakref.WeakSet[Borrower] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    for borrower in list(_borrowers):
+        borrower.before_fork()
+
+
+os.register_at_fork(before=_before_fork)
 
 
 class _Buffer(Structure):

@@ -52,7 +52,8 @@ class Outlet:
         self.writing = False
         self.sent = 0  # how many bytes of all that were written
         self.logged: deque[bytes] = deque()  # records
-        self.returned: deque[int] = deque()  # numbers of memory that is given back
+        # Memory that is given back, and whether this process was forked meanwhile.
+        self.returned: deque[tuple[int, bool]] = deque()
         self.flushed_ns = 0
         self.ended = False
 
@@ -109,11 +110,12 @@ class Outlet:
     # While `writing` is set.
 
     def write_what_is_left(self) -> None:
-        records = [
-            ANSWER.pack(Answer.RETURNED, 0, 0, self.returned.popleft(), 0, 0, 0)
-            for _ in range(len(self.returned))
-        ]
         # No more than there is now: threads may log without end.
+        returned = [self.returned.popleft() for _ in range(len(self.returned))]
+        records = [
+            ANSWER.pack(Answer.RETURNED, was_forked, 0, number, 0, 0, 0)
+            for number, was_forked in returned
+        ]
         records += [self.logged.popleft() for _ in range(len(self.logged))]
         for record in records:
             if self.ledger.tail - self.sent + len(record) > JOURNAL:
@@ -136,6 +138,10 @@ class Outlet:
                 self.sent = tail
 
     # In any thread, and in the midst of all else.
+
+    def give_back(self, number: int, was_forked: bool) -> None:
+        """Have the parent told that memory is not used here any more."""
+        self.returned.append((number, was_forked))
 
     def log(self, body: bytes) -> bool:
         """Send a log record: at once, or with the next answer where the main thread runs a call.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from types import CoroutineType
 
+from fournil._worker.handlers import pass_on
+
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
     from typing import Any, Protocol
@@ -97,4 +99,14 @@ def refuse(function: object, coroutine: CoroutineType[Any, Any, Any]) -> TypeErr
 
 def name_of(function: object) -> str:
     """Return how messages name a function."""
-    return getattr(function, "__qualname__", None) or repr(function)
+    try:
+        name = getattr(function, "__qualname__", None)
+    except BaseException as why:
+        # What an object says of itself is code of the program.
+        pass_on(why)
+        name = None
+    if type(name) is str:
+        return name
+    from fournil._worker.refusing import short
+
+    return short(function)

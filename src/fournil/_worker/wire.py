@@ -23,7 +23,7 @@ class Ask(IntEnum):
     FUNCTION = 2  # number: the function's; body: the function, packed
     FORGET = 3  # number: that of a function that is not called any more
     SEGMENT = 4  # number: that of memory lent from now on, whose descriptor was sent; body: size
-    RETURNED = 5  # number: that of memory which the worker lent, and may use again
+    RETURNED = 5  # number: that of memory which the worker lent; other: 0, it may use that again
     WITHDRAWN = 6  # number: that of memory not lent or shared any more
     TRIM = 7  # the worker may let go of memory that it lends and does not use
     START = 8  # body: what the worker runs before its calls, packed; none: nothing
@@ -40,7 +40,7 @@ class Answer(IntEnum):
     READY = 3  # it is ready for calls
     BROKEN = 4  # it will never be; body: why
     SEGMENT = 5  # as above
-    RETURNED = 6  # as above, and: number: that of shared memory which was withdrawn, and is unused
+    RETURNED = 6  # number: that of memory, lent or shared; flags: 0, it may be used again
     WITHDRAWN = 7
     LOG = 8  # body: a log record
     SKIPPED = 9  # number: that of a call which was revoked, and not begun

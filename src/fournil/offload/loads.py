@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -135,11 +136,12 @@ class Loads:
         if number in self._known:
             self._worker.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number + SHARED, 0, 0))
 
-    def _unused(self, number: int) -> None:
+    def _unused(self, number: int, was_forked: bool) -> None:
         """Note that the worker has no view any more of shared memory that was withdrawn."""
         memory = self._known.pop(number, None)
         if memory is None:
             return
+        memory.was_forked |= was_forked
         memory.left_by(id(self))
         if not self._known:
             self._file = None
@@ -210,7 +212,7 @@ class Loads:
         assert self._borrower is not None
         return views_at(self._borrower, flags, buffers, body)
 
-    def told(self, kind: int, number: int, body: memoryview) -> None:
+    def told(self, kind: int, flags: int, number: int, body: memoryview) -> None:
         """Do what the worker says of memory."""
         match kind:
             case Answer.SEGMENT:
@@ -222,12 +224,12 @@ class Loads:
                 assert self._borrower is not None
                 self._borrower.withdrawn(number)
             case Answer.RETURNED if number >= SHARED:
-                self._unused(number - SHARED)
+                self._unused(number - SHARED, bool(flags))
             case Answer.RETURNED:
-                self._returned(number)
+                self._returned(number, bool(flags))
 
-    def _returned(self, number: int) -> None:
-        self._lender.returned(number)
+    def _returned(self, number: int, was_forked: bool = False) -> None:
+        self._lender.returned(number, was_forked)
         if self._lender.free_size > KEPT:
             self._withdraw_all(self._lender.shrink(KEPT))
         self._trim_later()
@@ -236,10 +238,10 @@ class Loads:
         for number in numbers:
             self._worker.channel.write(ASK.pack(Ask.WITHDRAWN, 0, 0, number, 0, 0))
 
-    def give_back(self, number: int) -> None:
-        """Let the worker use again what it lent."""
+    def give_back(self, number: int, was_forked: bool) -> None:
+        """Let the worker have again what it lent."""
         if not self._closed:
-            self._worker.channel.write(ASK.pack(Ask.RETURNED, 0, 0, number, 0, 0))
+            self._worker.channel.write(ASK.pack(Ask.RETURNED, 0, 0, number, was_forked, 0))
             self._trim_later()
 
     def _trim_later(self) -> None:
@@ -293,15 +295,18 @@ def _give_back_to(loads: Loads) -> Any:
     """Return what gives memory back, from any thread, and holds no pool."""
     loop = loads._worker.loop
     held = weakref.ref(loads)
+    process = os.getpid()
 
-    def soon(number: int) -> None:
+    def soon(number: int, was_forked: bool) -> None:
         found = held()
         if found is not None:
-            found.give_back(number)
+            found.give_back(number, was_forked)
 
-    def give_back(number: int) -> None:
+    def give_back(number: int, was_forked: bool) -> None:
+        if os.getpid() != process:
+            return  # the loop is another process's
         try:
-            loop.call_soon_threadsafe(soon, number)
+            loop.call_soon_threadsafe(soon, number, was_forked)
         except RuntimeError:
             pass  # the loop is closed
 

@@ -285,7 +285,7 @@ class RemoteWorker:
             case Answer.LOG:
                 handle(self.loop, self.name, body)
             case _:
-                self.loads.told(kind, number, body)
+                self.loads.told(kind, flags, number, body)
 
     def error_of(
         self, flags: int, buffers: int, body: memoryview
@@ -362,7 +362,12 @@ def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
     for name, value in call.kwargs.items():
         if cannot_travel(value):
             return refusal(f"argument {name} of {function}", value, why)
-    return refusal(f"the context variables of {function}", call.values, why)
+    for (module, name, _), value in call.values or ():
+        if cannot_travel(value):
+            # One that no module has is known by its name and a number.
+            own = name if module else name.rpartition(" ")[0]
+            return refusal(f"the context variable {own} of {function}", value, why)
+    return refusal(f"the context of {function}", call.values, why)
 
 
 def _cannot_come_back(call: Call[Any], why: BaseException) -> CannotTravelError:

@@ -47,7 +47,7 @@ class File:
         descriptor: its own.
         parts: those that are in use, by number; under the lock.
         end: where the next part begins; under the lock.
-        was_forked: whether other processes may have its memory, and tell nobody.
+        was_forked: whether other processes may have all of its parts, and tell nobody.
     """
 
     def __init__(self) -> None:
@@ -67,6 +67,7 @@ class Shared:
         memory: it, mapped.
         begin, end: its addresses here.
         is_here: whether something here uses it.
+        was_forked: whether other processes may have it, and tell nobody when they let go.
         users: of workers that have it: what is called with its number when nothing here uses it
             any more, in any thread. Each entry is added and removed by the thread of its loop.
     """
@@ -80,6 +81,7 @@ class Shared:
         self.begin = address(self.memory)
         self.end = self.begin + size
         self.is_here = True
+        self.was_forked = False
         self.users: dict[int, Callable[[int], None]] = {}
 
     def view(self) -> memoryview:
@@ -176,7 +178,7 @@ def _free_part(part: Shared) -> None:
     if part.number not in file.parts:
         return  # its last two users left at once
     file.parts.remove(part.number)
-    if not file.was_forked and file.process == os.getpid():
+    if not (part.was_forked or file.was_forked) and file.process == os.getpid():
         part.memory.madvise(mmap.MADV_REMOVE)
     del part.memory
     if not file.parts:
