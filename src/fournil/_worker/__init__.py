@@ -19,6 +19,7 @@ loads       what is big, on its way to this worker and back
 places      what is packed, put into shared memory
 memory      memory that both sides see: who lends it, who borrows it, when it is free again
 mapping     a file's memory, mapped without a descriptor
+room        whether there is memory for what is big
 shares      which memory of this process is shared, found by its address
 failure     an exception with its traceback as bytes, and back
 variables   context variables as what both sides know them by

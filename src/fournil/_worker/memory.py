@@ -28,6 +28,7 @@ from ctypes import (
 from itertools import count
 
 from fournil._worker.mapping import mapped
+from fournil._worker.room import reserve
 
 ALIGNED = 64
 """To so many bytes each buffer is aligned, as numpy's own are for vector instructions."""
@@ -47,8 +48,7 @@ class Segment:
         self.size = -(-size // PAGE) * PAGE
         self.descriptor = os.memfd_create("fournil", os.MFD_CLOEXEC)
         try:
-            # Now and not when it is written to: there is no error then, but a signal that kills.
-            os.posix_fallocate(self.descriptor, 0, self.size)
+            reserve(self.descriptor, 0, self.size)
             self.memory = mapped(self.descriptor, self.size)
         except BaseException:
             os.close(self.descriptor)

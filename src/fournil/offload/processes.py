@@ -23,7 +23,8 @@ class ProcessPool(RemotePool):
     """A pool of processes, for Python code and C code that keep the GIL.
 
     Functions, arguments and results are pickled; what pickle refuses (lambdas, closures, what a
-    script or notebook defines) travels by cloudpickle. Big buffers, as of numpy's arrays, travel
+    script, a notebook or a module that only the program has defines) travels by value, by
+    cloudpickle. Big buffers, as of numpy's arrays, travel
     through shared memory; `fournil.share` places one there once for many calls. Arguments must not
     be changed while the call waits.
 

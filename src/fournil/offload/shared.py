@@ -34,6 +34,7 @@ from fournil._worker.memory import PAGE, address, aligned, aligned_size, fill
 from fournil._worker.packing import pack, pack_all, unpack
 from fournil._worker.reducing import SMALL
 from fournil._worker.refusing import culprit, refusal, short
+from fournil._worker.room import reserve
 from fournil._worker.wire import LARGEST
 from fournil.errors import CannotTravelError, PoolError
 
@@ -144,8 +145,7 @@ def _part(size: int) -> Shared:
     size = max(-(-size // PAGE) * PAGE, PAGE)
     file.parts.add(number)
     try:
-        # Now and not when it is written to: there is no error then, but a signal that kills.
-        os.posix_fallocate(file.descriptor, offset, size)
+        reserve(file.descriptor, offset, size)
         made = Shared(number, file, offset, size)
     except BaseException:
         file.parts.discard(number)
