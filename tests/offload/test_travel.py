@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -158,6 +159,42 @@ def test_many_arrays_at_once(run: Run) -> None:
                 assert process.desk.heavy == 0
 
     run(main)
+
+
+def test_memory_of_a_call_that_was_cancelled_while_it_was_filled() -> None:
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(double, 2) == 4
+        call = pool.run(np.sum, np.ones(60_000))
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        # Of the same size: it is used again, though the worker never saw it.
+        assert await pool.run(np.sum, np.ones(60_000)) == 60_000
+        [worker] = pool.statistics().workers
+        assert worker.name.endswith(" 1")
+
+    use(main)
+
+
+def test_there_is_no_memory_for_a_function() -> None:
+    """Its calls fail, and others do not."""
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(double, 2) == 4
+        held = np.ones(1_000_000)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+        try:
+            for args in ((), (np.ones(10_000),)):
+                with pytest.raises(fournil.PoolError, match="no shared memory for 8,000,"):
+                    await pool.run(lambda *args: held.sum() + len(args), *args)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert await pool.run(held.sum) == 1_000_000
+        assert pool.statistics().running == 0
+
+    use(main)
 
 
 def test_more_buffers_than_a_record_tells_of() -> None:

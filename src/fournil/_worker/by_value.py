@@ -18,7 +18,7 @@ from cloudpickle import cloudpickle as inside
 
 from fournil._worker import running
 from fournil._worker.modules import is_found
-from fournil._worker.reducing import TravelsByValue, reducer_of, reducers
+from fournil._worker.reducing import TravelsByValue, reducer_of
 from fournil._worker.variables import reduced
 
 _classes: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
@@ -62,7 +62,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
             if _is_made(value.__name__):
                 return _reduced_module(value)
         else:
-            reduce = reducers[kind] if kind in reducers else reducer_of(kind)
+            reduce = reducer_of(kind)
             if reduce is not None:
                 try:
                     return reduce(value)

@@ -123,7 +123,7 @@ class Packer(pickle.Pickler):
         kind = type(value)
         try:
             reduce = reducers[kind]
-        except KeyError:
+        except (KeyError, TypeError):
             reduce = reducer_of(kind)
         return NotImplemented if reduce is None else reduce(value)
 

@@ -40,10 +40,15 @@ reducers: dict[type, Reduce | None] = {}
 
 def reducer_of(kind: type) -> Reduce | None:
     """Return how objects of a type are pickled, and remember it."""
-    if len(reducers) >= MOST:
-        reducers.clear()
-    reducers[kind] = found = _reducer_of(kind)
-    return found
+    try:
+        return reducers[kind]
+    except KeyError:
+        if len(reducers) >= MOST:
+            reducers.clear()
+        reducers[kind] = found = _reducer_of(kind)
+        return found
+    except TypeError:
+        return _reducer_of(kind)  # its own type says that it has no hash
 
 
 def _reducer_of(kind: type) -> Reduce | None:
@@ -79,7 +84,10 @@ def _came_by_value(value: type) -> bool:
     In a worker its module is not there, and to look for it takes longer than all else.
     """
     cloudpickle: Any = sys.modules.get("cloudpickle.cloudpickle")
-    return cloudpickle is not None and value in cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
+    try:
+        return cloudpickle is not None and value in cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
+    except TypeError:
+        return False  # it has no hash
 
 
 def _module(value: ModuleType) -> Any:

@@ -174,7 +174,7 @@ class Worker:
         if self.ledger.revoked[number % SLOTS]:
             self.answer(Answer.SKIPPED, 0, 0, number, b"", 0, 0)
             return
-        called = value = failed = None
+        called = value = failed = error = None
         packed: bytes = b""
         big: list[memoryview] = []
         began = ended = cpu = 0
@@ -207,16 +207,17 @@ class Worker:
             if self.settles:
                 self.settle(number)
         except BaseException as raised:
-            # The interruption came when the call had ended already, one way or the other. What
-            # it interrupted (its context) may be an exception that does not let itself be packed.
+            # It came when the call had ended already, one way or the other. What an interruption
+            # came into (its context) may be an exception that does not let itself be packed.
+            error = type(raised)() if self.is_interruption(raised) else raised
             self.current = 0
-            failed = self.pack_error(type(raised)())
+            failed = self.pack_error(error)
         if self.outlet.ended:
             leave_fork(failed)
         began = began or ended
         if cpu:
             self.words[CPU] += thread_time_ns() - cpu
-        args = called = value = None
+        args = called = value = error = None
         if failed is not None:
             self.answer_packed(Answer.ERROR, number, failed, [], began, ended)
         elif not big and len(packed) <= LARGEST:
@@ -369,7 +370,7 @@ def unpacking_failed(error: BaseException) -> CannotTravelError | None:
         return CannotTravelError(
             f"what was sent to a worker cannot be unpickled there ({described(error)})"
         )
-    if issubclass(type(error), ImportError) or "Can't get attribute" in described(error):
+    if issubclass(type(error), ImportError | AttributeError) and is_of_pickle(error):
         note = (
             "(a worker imports what is pickled by its name: put the folder of the module on"
             " sys.path, or have what is in it travel by value, by"
@@ -377,6 +378,14 @@ def unpacking_failed(error: BaseException) -> CannotTravelError | None:
         )
         add_note(error, note)
     return None
+
+
+def is_of_pickle(error: BaseException) -> bool:
+    """Return whether unpickling itself raised an exception, and not code that it called."""
+    traceback = traceback_of.__get__(error)
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_code is unpack.__code__
 
 
 def _with_keywords(

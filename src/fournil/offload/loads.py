@@ -57,9 +57,10 @@ class Loads:
         if not layout.size:
             return layout.record(0)[:3]
         try:
-            segment = self._lender.take(layout.size) or self._new(layout.size, records)
+            segment = self._lender.take(layout.size) or self._lender.make(layout.size)
         except (OSError, ValueError) as error:
             raise _no_memory(layout.size, error) from error
+        self._tell(segment, records)
         flags, buffers, body, parts = layout.record(segment.number)
         fill(segment.memory, parts)
         return flags, buffers, body
@@ -67,13 +68,10 @@ class Loads:
     def _layout(self, body: bytes, big: list[memoryview], records: list[bytes]) -> Layout:
         return Layout(body, big, [self._shared_place(part, records) for part in big])
 
-    def _new(self, size: int, records: list[bytes]) -> Segment:
-        segment = self._lender.make(size)
-        self._tell(segment, records)
-        return segment
-
     def _tell(self, segment: Segment, records: list[bytes]) -> None:
-        """Append what tells the worker of memory that it does not have yet."""
+        """Append what tells the worker of memory, if it does not have that yet."""
+        if segment.descriptor < 0:
+            return
         self._worker.channel.send_descriptor(segment.descriptor)
         segment.close_descriptor()
         size = SIZE.pack(segment.size)
@@ -95,18 +93,29 @@ class Loads:
         if not layout.size:
             self._append(load, None, records)
             return
-        self._worker.desk.heavy += 1
         segment = self._lender.take(layout.size)
+        try:
+            self._fill(load, segment, records)
+        except BaseException:
+            # No function could be sent, or no thread be started.
+            if segment is not None:
+                self._lender.returned(segment.number)
+            raise
+        self._worker.desk.heavy += 1
+
+    def _fill(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
+        """Have memory filled, and then the call sent: now, or in a thread."""
+        layout = load.layout
         if segment is not None and layout.size <= AT_ONCE:
             fill(segment.memory, layout.record(segment.number)[3])
             self._append(load, segment, records)
             return
         from fournil.offload.threads import run_unseen
 
-        self._worker.desk.loading += 1
         number = self._lender.number() if segment is None else segment.number
         filled = run_unseen(_filled, segment, number, layout)
         filled.add_done_callback(lambda filled: self._loaded(load, filled))
+        self._worker.desk.loading += 1
 
     def _shared_place(self, part: memoryview, records: list[bytes]) -> bytes | None:
         """Return where a buffer stands in shared memory, of which the worker is told; or None."""
@@ -169,11 +178,13 @@ class Loads:
             pool._ended(call, None, error, perf_counter_ns())
         elif segment is not None and not self._closed:
             records: list[bytes] = []
-            if segment.descriptor >= 0:
-                self._tell(segment, records)
-            self._append(load, segment, records)
-            worker.channel.write(b"".join(records))
-            return
+            try:
+                self._append(load, segment, records)
+                return
+            except PoolError as why:
+                pool._ended(call, None, why, perf_counter_ns())
+            finally:
+                worker.channel.write(b"".join(records))
         else:
             # The worker died meanwhile: another is to have the call.
             pool._dispatch.queue.appendleft(call)
@@ -184,6 +195,8 @@ class Loads:
         pool._answers_read(worker)
 
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
+        if segment is not None:
+            self._tell(segment, records)
         flags, buffers, body, _ = load.layout.record(0 if segment is None else segment.number)
         number = self._worker.append(
             load.call, load.function, load.flags | flags, buffers, body, records

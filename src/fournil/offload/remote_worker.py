@@ -101,18 +101,17 @@ class RemoteWorker:
             except BaseException as why:
                 pass_on(why)
                 raise _refused(call, why) from why
+            call.bytes_out = len(body)
+            if big or len(body) > LARGEST:
+                self.loads.send(call, function, flags, body, big, records)
+            else:
+                self.append(call, function, flags, 0, body, records)
         except BaseException as error:
             # Soon, and not in the midst of what calls this.
             if is_of_a_handler(error):
                 self.loop.call_soon(self.pool._drop, call)
                 raise
             self.loop.call_soon(self.pool._ended, call, None, error, perf_counter_ns())
-            return
-        call.bytes_out = len(body)
-        if big or len(body) > LARGEST:
-            self.loads.send(call, function, flags, body, big, records)
-        else:
-            self.append(call, function, flags, 0, body, records)
 
     def append(
         self,
