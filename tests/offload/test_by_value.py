@@ -369,7 +369,7 @@ def test_what_the_program_registered_with_cloudpickle() -> None:
 
 
 def test_modules_are_found_by_what_they_are() -> None:
-    for name in ("sys", "os", "os.path", "asyncio.tasks", "numpy", "tests", "tests.offload"):
+    for name in ("sys", "os", "os.path", "asyncio.tasks", "cloudpickle", "tests", "tests.offload"):
         importlib.import_module(name)
         assert modules.is_found(name), name
     assert not modules.is_found("__main__")
@@ -390,23 +390,32 @@ def test_editable_installations_are_found(tmp_path: Path) -> None:
         sys.meta_path.remove(finder_of_setuptools)
 
 
-class Named:
-    def __init__(self, name: str) -> None:
-        self.name = name
+def test_what_a_worker_does_not_find_is_said_with_what_to_do() -> None:
+    """A package makes some of its modules: one that it did not make looks the same."""
+    made: Any = types.ModuleType("json.made")
+    sys.modules["json.made"] = made
+    exec("def f():\n    pass\nclass C:\n    pass", vars(made))
+    changed: Any = importlib.import_module("bisect")
+    changed.put_in_later = made.f
+    made.f.__module__ = "bisect"
+    made.f.__qualname__ = "put_in_later"
 
-    def __reduce__(self) -> Any:
-        return importlib.import_module, (self.name,)
-
-
-def test_a_module_that_is_missing_in_the_worker_is_said_with_what_to_do() -> None:
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:
-            with pytest.raises(ModuleNotFoundError, match="no_such_module") as caught:
-                await pool.run(len, [Named("no_such_module")])
-            assert "put the folder of the module on sys.path" in caught.value.__notes__[0]
-            assert "register_pickle_by_value" in caught.value.__notes__[0]
+            for function, args, error in (
+                (len, ([made.C],), ModuleNotFoundError),
+                (made.C, (), ModuleNotFoundError),
+                (changed.put_in_later, (), AttributeError),
+            ):
+                with pytest.raises(error) as caught:
+                    await pool.run(function, *args)
+                assert "put the folder of the module on sys.path" in caught.value.__notes__[0]
+                assert "register_pickle_by_value" in caught.value.__notes__[0]
 
-    fournil.run(main())
+    try:
+        fournil.run(main())
+    finally:
+        del changed.put_in_later
 
 
 def test_under_pytest_with_modules_that_it_loads(tmp_path: Path) -> None:

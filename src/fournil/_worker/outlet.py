@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from time import perf_counter_ns
 
 from fournil._worker.ledger import JOURNAL, Ledger
 from fournil._worker.wire import ANSWER, Answer
@@ -36,7 +35,6 @@ class Outlet:
         lost: called where there is no parent any more.
 
     Attributes:
-        flushed_ns: when all was sent last, on the clock of `time.perf_counter_ns`.
         ended: nobody reads any more, or this process was forked from the worker's.
     """
 
@@ -54,7 +52,6 @@ class Outlet:
         self.logged: deque[bytes] = deque()  # records
         # Memory that is given back, and whether this process was forked meanwhile.
         self.returned: deque[tuple[int, bool]] = deque()
-        self.flushed_ns = 0
         self.ended = False
 
     # In the main thread.
@@ -76,7 +73,6 @@ class Outlet:
         finally:
             self.turn.acquire()
             self.waits = False
-            self.flushed_ns = perf_counter_ns()
 
     def end(self) -> None:
         """Send what is left, and write no more."""
@@ -105,7 +101,6 @@ class Outlet:
             self.send()
         finally:
             self.writing = False
-        self.flushed_ns = perf_counter_ns()
 
     # While `writing` is set.
 

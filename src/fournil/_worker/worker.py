@@ -66,6 +66,7 @@ class Worker:
         self.words = ledger.words
         self.outlet = Outlet(stream, ledger, self.lost)
         self.functions: dict[int, Any] = {}
+        self.flushed_ns = 0
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
         self.made_loads: Any = None  # when they are needed: ctypes takes milliseconds
@@ -167,6 +168,7 @@ class Worker:
             if not count:
                 return
             end += count
+            self.flushed_ns = perf_counter_ns()
 
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
@@ -212,7 +214,8 @@ class Worker:
             error = type(raised)() if self.is_interruption(raised) else raised
             self.current = 0
             failed = self.pack_error(error)
-        if self.outlet.ended:
+        outlet = self.outlet
+        if outlet.ended:
             leave_fork(failed)
         began = began or ended
         if cpu:
@@ -226,9 +229,9 @@ class Worker:
             self.answer_packed(Answer.VALUE, number, packed, big, began, ended)
         if self.most_memory is not None and not self.retiring:
             self.retire_if_big(self.most_memory)
-        outlet = self.outlet
-        if ended - outlet.flushed_ns > PROMPT_NS or outlet.logged or outlet.returned:
+        if ended - self.flushed_ns > PROMPT_NS or outlet.logged or outlet.returned:
             outlet.flush()
+            self.flushed_ns = perf_counter_ns()
 
     def unpack(self, flags: int, buffers: int, body: memoryview) -> Any:
         try:
@@ -370,7 +373,9 @@ def unpacking_failed(error: BaseException) -> CannotTravelError | None:
         return CannotTravelError(
             f"what was sent to a worker cannot be unpickled there ({described(error)})"
         )
-    if issubclass(type(error), ImportError | AttributeError) and is_of_pickle(error):
+    if issubclass(type(error), ImportError) or (
+        issubclass(type(error), AttributeError) and is_of_pickle(error)
+    ):
         note = (
             "(a worker imports what is pickled by its name: put the folder of the module on"
             " sys.path, or have what is in it travel by value, by"
