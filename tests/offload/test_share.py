@@ -506,6 +506,31 @@ def test_no_room_is_said() -> None:
     assert [int(value[-1]) for value in values] == list(range(8))
 
 
+def test_a_descriptor_that_is_another_files(tmp_path: Path) -> None:
+    """Programs close all descriptors, and use the numbers: what was shared is copied then."""
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        value = fournil.share(np.full(SIZE, 1))
+        assert shared._file is not None
+        number = shared._file.descriptor
+        with (tmp_path / "other").open("w+b", 0) as other:
+            other.write(b"its own")
+            os.dup2(other.fileno(), number)
+            assert await pool.run(np.sum, value) == SIZE
+            more = fournil.share(np.full(SIZE, 2))
+            assert await pool.run(np.sum, more) == 2 * SIZE
+            assert value.sum() == SIZE
+            del value, more
+            while shares.spans or in_files():
+                gc.collect()
+                await asyncio.sleep(0)
+            assert os.path.samestat(os.fstat(number), os.fstat(other.fileno()))
+            assert (tmp_path / "other").read_bytes() == b"its own"
+        os.close(number)
+
+    use(main)
+
+
 def test_a_forked_child_has_it_as_it_was() -> None:
     """It lets go of nothing that is its parent's, and shares in a file of its own."""
     code = """

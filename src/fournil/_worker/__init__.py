@@ -16,6 +16,7 @@ by_value    what pickle refuses, pickled by what it is made of
 refusing    what to raise about an object that cannot travel
 handlers    what handlers of signals raise, told apart from what objects do
 loads       what is big, on its way to this worker and back
+own         what was opened here, known by what it is and not by its number
 places      what is packed, put into shared memory
 memory      memory that both sides see: who lends it, who borrows it, when it is free again
 mapping     a file's memory, mapped without a descriptor

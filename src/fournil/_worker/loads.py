@@ -34,7 +34,7 @@ class Loads:
             case Ask.SEGMENT:
                 self.borrower.lent(number, self.descriptor(), SIZE.unpack(body)[0])
             case Ask.FILE:
-                self.borrower.file(self.descriptor() if other else -1)
+                self.borrower.file(self.descriptor() if other else None)
             case Ask.SHARED:
                 self.borrower.shared(number, *RANGE.unpack(body))
             case Ask.WITHDRAWN:

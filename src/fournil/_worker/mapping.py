@@ -1,9 +1,39 @@
-"""A file's memory, mapped without a descriptor."""
+"""A file's memory, mapped without a descriptor; a descriptor, known by what it is."""
 
 from __future__ import annotations
 
 import mmap
+import os
 import sys
+
+
+class Known:
+    """A descriptor that others may close, or give to another file: it is ours no more then.
+
+    Attributes:
+        descriptor: its number.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int]:
+        found = os.fstat(self.descriptor)
+        return found.st_dev, found.st_ino
+
+    def is_there(self) -> bool:
+        """Return whether the number is that of the file still."""
+        try:
+            return self._look() == self._identity
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it, unless the number is another's."""
+        if self.is_there():
+            os.close(self.descriptor)
+
 
 if sys.version_info >= (3, 13):
 
@@ -14,7 +44,6 @@ if sys.version_info >= (3, 13):
 
 else:
     from ctypes import CDLL, addressof, c_char, c_int, c_int64, c_size_t, c_void_p, get_errno
-    from os import strerror
 
     _mmap = CDLL(None, use_errno=True).mmap
     _mmap.restype = c_void_p
@@ -34,5 +63,5 @@ else:
         found = _mmap(addressof(place), size, protection, flags, descriptor, offset)
         if found != addressof(place):
             error = get_errno()
-            raise OSError(error, strerror(error))
+            raise OSError(error, os.strerror(error))
         return memory

@@ -25,9 +25,11 @@ from ctypes import (
     py_object,
     pythonapi,
 )
+from errno import EBADF
 from itertools import count
 
-from fournil._worker.mapping import mapped
+from fournil._worker.mapping import Known, mapped
+from fournil._worker.own import OwnFile
 from fournil._worker.room import reserve
 
 ALIGNED = 64
@@ -39,26 +41,29 @@ PAGE = mmap.PAGESIZE
 class Segment:
     """Memory that is lent, mapped in the process that made it."""
 
-    __slots__ = ("descriptor", "memory", "number", "period", "size")
+    __slots__ = ("_file", "memory", "number", "period", "size")
 
     def __init__(self, number: int, size: int) -> None:
         """Make it; raise OSError or ValueError where there is no memory for it."""
         self.number = number
         self.period = 0  # of its lender, when it was lent last
         self.size = -(-size // PAGE) * PAGE
-        self.descriptor = os.memfd_create("fournil", os.MFD_CLOEXEC)
+        self._file = OwnFile("fournil")
         try:
             reserve(self.descriptor, 0, self.size)
             self.memory = mapped(self.descriptor, self.size)
         except BaseException:
-            os.close(self.descriptor)
+            self._file.close()
             raise
+
+    @property
+    def descriptor(self) -> int:
+        """That of its file; -1 when it was closed."""
+        return self._file.descriptor
 
     def close_descriptor(self) -> None:
         """Let go of the descriptor, once the other side has it."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        self._file.close()
 
     def close(self) -> None:
         self.close_descriptor()
@@ -179,7 +184,7 @@ class Borrower:
         self._give_back = give_back
         self._lent: dict[int, mmap.mmap] = {}
         self._shared: dict[int, memoryview] = {}
-        self._file = -1  # that of all that is shared
+        self._file: Known | None = None  # that of all that is shared
         # By number; each is changed in steps of the interpreter, in any thread.
         self._viewed: set[int] = set()
         self._forked: set[int] = set()
@@ -192,19 +197,21 @@ class Borrower:
         finally:
             os.close(descriptor)
 
-    def file(self, descriptor: int) -> None:
-        """Have the file of what is shared from now on, in place of another; -1: of nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = descriptor
+    def file(self, descriptor: int | None) -> None:
+        """Have the file of what is shared from now on, in place of another; None: of nothing."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None if descriptor is None else Known(descriptor)
 
     def close(self) -> None:
         """Let go of what is not ended by its last view."""
-        self.file(-1)
+        self.file(None)
 
     def shared(self, number: int, size: int, offset: int) -> None:
         """Map what is shared from now on."""
-        memory = mapped(self._file, size, offset, read_only=True)
+        if self._file is None or not self._file.is_there():
+            raise OSError(EBADF, os.strerror(EBADF))
+        memory = mapped(self._file.descriptor, size, offset, read_only=True)
         self._shared[number] = self._watched(number, memory).toreadonly()
 
     def withdrawn(self, number: int) -> None:

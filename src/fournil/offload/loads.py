@@ -125,6 +125,8 @@ class Loads:
         memory, offset = found
         number = memory.number + SHARED
         if memory.number not in self._known:
+            if memory.file is not self._file and not memory.file.is_there():
+                return None  # somebody closed its descriptor: it is copied
             self._known[memory.number] = memory
             memory.users[id(self)] = self._withdraw_soon
             if memory.file is not self._file:

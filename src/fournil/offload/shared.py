@@ -29,8 +29,9 @@ from typing import Any, TypeVar, cast
 from fournil._worker import shares
 from fournil._worker.failure import described
 from fournil._worker.handlers import pass_on
-from fournil._worker.mapping import mapped
+from fournil._worker.mapping import Known, mapped
 from fournil._worker.memory import PAGE, address, aligned, aligned_size, fill
+from fournil._worker.own import OwnFile
 from fournil._worker.packing import pack, pack_all, unpack
 from fournil._worker.reducing import SMALL
 from fournil._worker.refusing import culprit, refusal, short
@@ -45,14 +46,17 @@ class File:
     """A file in memory, of which each shared object has a part.
 
     Attributes:
-        descriptor: its own.
+        descriptor: its own, while `is_there`.
         parts: those that are in use, by number; under the lock.
         end: where the next part begins; under the lock.
         was_forked: whether other processes may have all of its parts, and tell nobody.
     """
 
     def __init__(self) -> None:
-        self.descriptor = os.memfd_create("fournil-shared", os.MFD_CLOEXEC)
+        self._own = OwnFile("fournil-shared")
+        self.descriptor = self._own.descriptor
+        self.is_there = Known(self.descriptor).is_there
+        self.close = self._own.close
         self.process = os.getpid()
         self.parts: set[int] = set()
         self.end = 0
@@ -139,7 +143,9 @@ def _new(size: int) -> Shared:
 
 def _part(size: int) -> Shared:
     global _file
-    file = _file = _file or File()
+    if _file is None or not _file.is_there():
+        _file = File()
+    file = _file
     number = next(_numbers)
     offset = file.end
     size = max(-(-size // PAGE) * PAGE, PAGE)
@@ -150,7 +156,7 @@ def _part(size: int) -> Shared:
     except BaseException:
         file.parts.discard(number)
         if not file.parts:
-            os.close(file.descriptor)
+            file.close()
             _file = None
         raise
     file.end += size
@@ -179,10 +185,13 @@ def _free_part(part: Shared) -> None:
         return  # its last two users left at once
     file.parts.remove(part.number)
     if not (part.was_forked or file.was_forked) and file.process == os.getpid():
-        part.memory.madvise(mmap.MADV_REMOVE)
+        try:
+            part.memory.madvise(mmap.MADV_REMOVE)
+        except OSError:
+            pass  # its file is on a disk of a kind that cannot: then it goes with the file
     del part.memory
     if not file.parts:
-        os.close(file.descriptor)
+        file.close()
         if _file is file:
             _retire()
 
