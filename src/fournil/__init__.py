@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from fournil.offload.interpreters import InterpreterPool
     from fournil.offload.pool import Pool
     from fournil.offload.processes import ProcessPool, to_process
-    from fournil.offload.shared import share
+    from fournil.offload.sharing import share
     from fournil.offload.threads import ThreadPool, to_thread
     from fournil.progress_bar import progress
     from fournil.recorder import Recorder
@@ -100,7 +100,7 @@ _HOMES = {
     "new_event_loop": "fournil.loop",
     "progress": "fournil.progress_bar",
     "run": "fournil.loop",
-    "share": "fournil.offload.shared",
+    "share": "fournil.offload.sharing",
     "timed": "fournil.timing",
     "to_process": "fournil.offload.processes",
     "to_thread": "fournil.offload.threads",

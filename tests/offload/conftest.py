@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 import fournil
+from fournil._worker import shares
+from fournil.offload import shared
 from tests.offload.functions import Gate, Marks, Run
 from tests.offload.under_test import KINDS, LOOPS
 
@@ -43,3 +46,11 @@ def gates(tmp_path: Path) -> Iterator[Callable[[], Gate]]:
 @pytest.fixture
 def marks(tmp_path: Path) -> Marks:
     return Marks(tmp_path / "marks")
+
+
+@pytest.fixture
+def nothing_shared_is_left() -> Iterator[None]:
+    yield
+    gc.collect()
+    assert not shares.spans
+    assert shared._file is None

@@ -18,17 +18,7 @@ import pytest
 
 import fournil
 from tests.offload.functions import Gate, double, in_a_thread
-from tests.offload.under_test import ISOLATED
-
-
-def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
-    """Run a coroutine function with a pool of one worker."""
-
-    async def entered() -> Any:
-        async with fournil.ProcessPool(1, **options) as pool:
-            return await main(pool)
-
-    return fournil.run(entered())
+from tests.offload.under_test import ISOLATED, use
 
 
 def test_logs(caplog: pytest.LogCaptureFixture) -> None:

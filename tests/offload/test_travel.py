@@ -20,16 +20,7 @@ import pytest
 import fournil
 from tests.offload.functions import Run, add, double
 from tests.offload.travellers import OWN_NAME, Oven, refuse_outside
-
-
-def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
-    """Run a coroutine function with a pool of one worker."""
-
-    async def entered() -> Any:
-        async with fournil.ProcessPool(1, **options) as pool:
-            return await main(pool)
-
-    return fournil.run(entered())
+from tests.offload.under_test import use
 
 
 def test_what_pickle_refuses() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import fournil
 
@@ -35,3 +36,13 @@ if sys.version_info >= (3, 14):
 
 ISOLATED = {name: kind for name, kind in KINDS.items() if name != "threads"}
 """Those whose workers share no objects with the program."""
+
+
+def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
+    """Run a coroutine function with a pool of one worker."""
+
+    async def entered() -> Any:
+        async with fournil.ProcessPool(1, **options) as pool:
+            return await main(pool)
+
+    return fournil.run(entered())

@@ -20,7 +20,8 @@ template    the process that workers are forked from, as its parent sees it
 channel     records over a socket pair: the parent's side of one worker
 logs        log records of workers, handed to the handlers of this program
 loads       what is big, on its way through shared memory
-shared      share: objects placed in shared memory once, for many calls
+sharing     share: objects placed in shared memory once, for many calls
+shared      memory of what is shared: who uses it, and when it is given back
 deaths      what a worker died of
 ```
 

@@ -399,23 +399,24 @@ class Pool(abc.ABC):
             error: what it raised, or why it can have no value.
             received_ns: now, on the clock of the call's timeline.
         """
+        # An exception is looked at by its type: what `isinstance` asks of it is code of the program.
         call.received_ns = received_ns
         if call.abandoned:
-            if error is not None and not _is(error, asyncio.CancelledError):
+            if error is not None and not issubclass(type(error), asyncio.CancelledError):
                 self._report(call, error)
             return
         if error is None and not call.cancelling:
             self._done += 1
             state = kinds.CALL_DONE
             call.set_result(value)
-        elif call.cancelling and (error is None or _is(error, asyncio.CancelledError)):
+        elif call.cancelling and (error is None or issubclass(type(error), asyncio.CancelledError)):
             self._cancelled += 1
             state = kinds.CALL_CANCELLED
             call.let_go()
         else:
             assert error is not None
             self._failed += 1
-            died = _is(error, WorkerDied) and not call.ended_ns
+            died = issubclass(type(error), WorkerDied) and not call.ended_ns
             state = kinds.CALL_DIED if died else kinds.CALL_RAISED
             call.set_exception(_as_a_future_takes_it(call, error))
         if self._record is not None:
@@ -489,13 +490,8 @@ class Pool(abc.ABC):
         """
 
 
-def _is(error: BaseException, kind: type[BaseException]) -> bool:
-    # What an object says of its class is code of the program, which may raise.
-    return issubclass(type(error), kind)
-
-
 def _as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:
-    if not _is(error, StopIteration):
+    if not issubclass(type(error), StopIteration):
         return error
     # It would end the coroutine that awaits.
     raised = RuntimeError(f"{name_of(call.function)}() raised StopIteration")
