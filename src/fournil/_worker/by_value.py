@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import marshal
 import pickle
-import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from pickle import PickleBuffer
@@ -17,7 +16,7 @@ import cloudpickle
 from cloudpickle import cloudpickle as inside
 
 from fournil._worker import running
-from fournil._worker.modules import is_found
+from fournil._worker.modules import is_made_here
 from fournil._worker.reducing import TravelsByValue, reducer_of
 from fournil._worker.variables import reduced
 
@@ -51,15 +50,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def reducer_override(self, value: Any) -> Any:
         kind = type(value)
         if kind is FunctionType:
-            if _is_made(value.__module__):
+            if is_made_here(value.__module__):
                 return self._dynamic_function_reduce(value)
         elif issubclass(kind, type):
             return self.reduce_class(value)
         elif kind is TypeVar:
-            if _is_made(value.__module__):
+            if is_made_here(value.__module__):
                 return inside._make_typevar, inside._decompose_typevar(value)
         elif kind is ModuleType:
-            if _is_made(value.__name__):
+            if is_made_here(value.__name__):
                 return _reduced_module(value)
         else:
             reduce = reducer_of(kind)
@@ -73,7 +72,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def reduce_class(self, value: type) -> Any:
         body = _classes.get(value) if self.by_number else None
         if body is None:
-            if _is_made(value.__module__):
+            if is_made_here(value.__module__):
                 made = inside._dynamic_class_reduce(value)
             else:
                 made = super().reducer_override(value)
@@ -81,11 +80,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
                 return made
             body = _classes[value] = _dumps(value, None, by_number=False)
         return _class_of, (inside._get_or_create_tracker_id(value), body)
-
-
-def _is_made(module: Any) -> bool:
-    """Return whether a module is there, and for this process alone."""
-    return type(module) is str and module in sys.modules and not is_found(module)
 
 
 def _reduced_module(module: ModuleType) -> Any:

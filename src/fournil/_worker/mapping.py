@@ -1,39 +1,10 @@
-"""A file's memory, mapped without a descriptor; a descriptor, known by what it is."""
+"""A file's memory, mapped without a descriptor."""
 
 from __future__ import annotations
 
 import mmap
 import os
 import sys
-
-
-class Known:
-    """A descriptor that others may close, or give to another file: it is ours no more then.
-
-    Attributes:
-        descriptor: its number.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._identity = self._look()
-
-    def _look(self) -> tuple[int, int]:
-        found = os.fstat(self.descriptor)
-        return found.st_dev, found.st_ino
-
-    def is_there(self) -> bool:
-        """Return whether the number is that of the file still."""
-        try:
-            return self._look() == self._identity
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        """Close it, unless the number is another's."""
-        if self.is_there():
-            os.close(self.descriptor)
-
 
 if sys.version_info >= (3, 13):
 

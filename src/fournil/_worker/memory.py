@@ -28,8 +28,8 @@ from ctypes import (
 from errno import EBADF
 from itertools import count
 
-from fournil._worker.mapping import Known, mapped
-from fournil._worker.own import OwnFile
+from fournil._worker.mapping import mapped
+from fournil._worker.own import Known, OwnFile
 from fournil._worker.room import reserve
 
 ALIGNED = 64

@@ -36,6 +36,15 @@ def is_found(name: str) -> bool:
     return known[1] and not _is_registered(name)
 
 
+def is_made_here(name: Any) -> bool:
+    """Return whether a module is there, and for this process alone.
+
+    Args:
+        name: what a function or class says that its module is.
+    """
+    return type(name) is str and name in sys.modules and not is_found(name)
+
+
 def _is_found(name: str, module: ModuleType) -> bool:
     global path
     spec = getattr(module, "__spec__", None)

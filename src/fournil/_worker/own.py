@@ -81,38 +81,46 @@ def _above(descriptor: int) -> int:
         os.close(descriptor)
 
 
-class OwnFile:
+class Known:
+    """A file that knows whether its number is still its own.
+
+    Attributes:
+        descriptor: the number; -1 when it was closed.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._identity = self._look()
+
+    def _look(self) -> tuple[int, int]:
+        found = os.fstat(self.descriptor)
+        return found.st_dev, found.st_ino
+
+    def is_there(self) -> bool:
+        """Return whether the number names this file."""
+        try:
+            return self.descriptor >= 0 and self._look() == self._identity
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it, unless the number is another's."""
+        is_there, descriptor = self.is_there(), self.descriptor
+        self.descriptor = -1
+        if is_there:
+            os.close(descriptor)
+
+
+class OwnFile(Known):
     """A file in memory that no folder names.
 
     Args:
         name: as tools show it.
-
-    Attributes:
-        descriptor: its own, until it is closed.
     """
 
     def __init__(self, name: str) -> None:
         descriptor = _memory_file(name)
-        self.descriptor = _above(descriptor) if descriptor < STANDARD else descriptor
-        self._identity = _identity_of(self.descriptor)
-
-    def close(self) -> None:
-        """Close it, unless the number is another's."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0 and _is(descriptor, self._identity):
-            os.close(descriptor)
-
-
-def _identity_of(descriptor: int) -> tuple[int, int]:
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino
-
-
-def _is(descriptor: int, identity: tuple[int, int]) -> bool:
-    try:
-        return _identity_of(descriptor) == identity
-    except OSError:
-        return False
+        super().__init__(_above(descriptor) if descriptor < STANDARD else descriptor)
 
 
 def _memory_file(name: str) -> int:

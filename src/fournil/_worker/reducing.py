@@ -14,7 +14,7 @@ from pickle import PickleBuffer
 from types import FunctionType, ModuleType
 
 from fournil._worker import shares
-from fournil._worker.modules import is_found
+from fournil._worker.modules import is_found, is_made_here
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -62,20 +62,15 @@ def _reducer_of(kind: type) -> Reduce | None:
 
 
 def _class(value: type) -> Any:
-    if _is_made_here(value.__module__) or _came_by_value(value):
+    if is_made_here(value.__module__) or _came_by_value(value):
         raise TravelsByValue
     return NotImplemented
 
 
 def _function(value: FunctionType) -> Any:
-    if "<" in value.__qualname__ or _is_made_here(value.__module__):
+    if "<" in value.__qualname__ or is_made_here(value.__module__):
         raise TravelsByValue
     return NotImplemented
-
-
-def _is_made_here(module: Any) -> bool:
-    """Return whether a module is there, and for this process alone."""
-    return type(module) is str and module in sys.modules and not is_found(module)
 
 
 def _came_by_value(value: type) -> bool:

@@ -399,7 +399,7 @@ class Pool(abc.ABC):
             error: what it raised, or why it can have no value.
             received_ns: now, on the clock of the call's timeline.
         """
-        # An exception is looked at by its type: what `isinstance` asks of it is code of the program.
+        # What `isinstance` would ask of an exception is code of the program.
         call.received_ns = received_ns
         if call.abandoned:
             if error is not None and not issubclass(type(error), asyncio.CancelledError):

@@ -24,9 +24,8 @@ class ProcessPool(RemotePool):
 
     Functions, arguments and results are pickled; what pickle refuses (lambdas, closures, what a
     script, a notebook or a module that only the program has defines) travels by value, by
-    cloudpickle. Big buffers, as of numpy's arrays, travel
-    through shared memory; `fournil.share` places one there once for many calls. Arguments must not
-    be changed while the call waits.
+    cloudpickle. Big buffers, as of numpy's arrays, travel through shared memory; `fournil.share`
+    places one there once for many calls. Arguments must not be changed while the call waits.
 
     A call that is cancelled while it runs is interrupted: `asyncio.CancelledError` is raised in
     its function, so that its `finally` blocks run. If it has not ended after a grace period its

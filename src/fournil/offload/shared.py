@@ -26,27 +26,23 @@ from itertools import count
 from typing import cast
 
 from fournil._worker import shares
-from fournil._worker.mapping import Known, mapped
+from fournil._worker.mapping import mapped
 from fournil._worker.memory import PAGE, address
 from fournil._worker.own import OwnFile
 from fournil._worker.room import reserve
 
 
-class File:
+class File(OwnFile):
     """A file in memory, of which each shared object has a part.
 
     Attributes:
-        descriptor: its own, while `is_there`.
         parts: those that are in use, by number; under the lock.
         end: where the next part begins; under the lock.
         was_forked: whether other processes may have all of its parts, and tell nobody.
     """
 
     def __init__(self) -> None:
-        self._own = OwnFile("fournil-shared")
-        self.descriptor = self._own.descriptor
-        self.is_there = Known(self.descriptor).is_there
-        self.close = self._own.close
+        super().__init__("fournil-shared")
         self.process = os.getpid()
         self.parts: set[int] = set()
         self.end = 0
