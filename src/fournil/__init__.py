@@ -16,7 +16,7 @@ _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors
 _worker        the worker's side of pools that share no objects   errors
-record         the recording's format, shared by writer, readers  -
+record         the recording's format, and which file it goes to  -
 errors         what can go wrong                                  -
 ```
 

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import warnings
 from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
@@ -19,16 +20,23 @@ from typing import Any, Self
 
 from fournil._native import ring, watch as native_watch
 from fournil._native.pools import PoolRecord
-from fournil.record import hook
+from fournil.record import files, hook
 from fournil.record.layout import DEFAULT_SIZE
 
+ARGUMENTS = 4096
+"""How many characters of a command line are kept."""
 
-def _forget_pools() -> None:
-    hook.open_pool = None
+_changing = threading.RLock()
+"""Held while a recorder starts or stops: one is on at a time, whatever thread it is of."""
 
 
-# The recording is the parent's.
-os.register_at_fork(after_in_child=_forget_pools)
+def _after_fork() -> None:
+    global _changing
+    _changing = threading.RLock()
+    hook.open_pool = None  # the recording is the parent's
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Recorder:
@@ -38,8 +46,10 @@ class Recorder:
     The recording is a mapped file that other processes of the same user can read meanwhile.
 
     Args:
-        path: the file of the recording, mode 0600, which is emptied if it exists; by default
-            a file in shared memory that is removed when the recorder stops.
+        path: the file of the recording, mode 0600; by default a file in shared memory that is
+            removed when the recorder stops. A recording that is there and has ended is replaced;
+            what is no recording, or is still written by a process, is not. In its name, `%p`
+            stands for the number of the process; a folder gets a file `%p.fournil`.
         threshold: how long a step must run to count as blocked, in seconds.
         size: of the recording, in bytes.
         watch: whether to find out why and where steps block. The watch uses SIGURG while it
@@ -47,9 +57,13 @@ class Recorder:
         main: the path of the program's main file, which counts as the user's own code
             wherever it lies.
 
+    Attributes:
+        path: as it was given; since `start`, the file.
+
     Raises:
         ValueError: the threshold or the size is out of range.
-        OSError: the file cannot be written or there is no room for it.
+        OSError: from `start`: the file cannot be written, there is no room for it, it is no
+            recording, or another process records into it. What was there is as it was.
         RuntimeError: from `start`, when a recorder is on already.
 
     Example:
@@ -72,68 +86,100 @@ class Recorder:
             )
         self.path = None if path is None else Path(path)
         self.threshold = threshold
-        self._removed_at_end = path is None
+        self._given = None if path is None else os.fspath(path)
         self._size = size
         self._watches = watch
         self._main = main
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
+        self._open_pool: partial[PoolRecord] | None = None
 
     def start(self) -> None:
         """Begin to record."""
-        if self._ring is not None:
-            raise RuntimeError(f"this recorder is on already, into {str(self.path)!r}")
-        if (other := ring.recording_path()) is not None:
-            raise RuntimeError(
-                f"a recording is under way already, into {other!r}; stop its recorder first"
-            )
-        if self._removed_at_end:
-            self.path = default_path()
-        try:
-            self._ring = self._begin(str(self.path))
-        except BaseException:
-            if self._removed_at_end:
+        with _changing:
+            if self._ring is not None:
+                raise RuntimeError(f"this recorder is on already, into {str(self.path)!r}")
+            if (other := ring.recording_path()) is not None:
+                raise RuntimeError(
+                    f"a recording is under way already, into {other!r}; stop its recorder first"
+                )
+            if self._given is None:
+                path = _temporary_file(self._size)
+            else:
+                path = files.path_of(self._given, os.getpid())
+            self.path = Path(path)
+            try:
+                with files.NewFile(path) as file:
+                    self._begin(path, file)
+            except BaseException:
                 self._remove()
-            raise
-        atexit.register(self.stop)
+                raise
+            atexit.register(self._stop)
 
-    def _begin(self, path: str) -> ring.Ring:
-        recording = ring.Ring(
-            path,
-            self._size,
-            int(self.threshold * 1e9),
-            int(sys.getswitchinterval() * 1e9),
-            describe_process(self._main),
-        )
-        if threading.current_thread() is threading.main_thread():
-            recording.watch_script()
-        if self._watches:
-            watch = native_watch.Watch(recording)
-            watch.start()
-            self._watch = watch
-        recording.begin()
-        hook.open_pool = partial(PoolRecord, recording)
-        return recording
+    def _begin(self, path: str, file: files.NewFile) -> None:
+        try:
+            self._ring = ring.Ring(
+                file.descriptor,
+                path,
+                self._size,
+                int(self.threshold * 1e9),
+                int(sys.getswitchinterval() * 1e9),
+                describe_process(self._main),
+            )
+            if threading.current_thread() is threading.main_thread():
+                self._ring.watch_script()
+            if self._watches:
+                self._watch = native_watch.Watch(self._ring)
+                self._watch.start()
+            self._ring.begin()
+            file.keep()
+            self._open_pool = hook.open_pool = partial(PoolRecord, self._ring)
+        except BaseException:
+            self._end()
+            raise
 
     def stop(self) -> None:
-        """End the recording; does nothing when the recorder is not on."""
-        recording = self._ring
-        if recording is None:
-            return
-        self._ring = None
-        atexit.unregister(self.stop)
-        hook.open_pool = None
-        if recording.pid != os.getpid():
-            return  # a forked child: the recording is its parent's
-        if self._watch is not None:
-            self._watch.stop()
-            self._watch = None
-        recording.end()
-        if self._removed_at_end:
+        """End the recording; does nothing when the recorder is not on.
+
+        Warns:
+            RuntimeWarning: the recording ended before, since its file was cut short.
+        """
+        path = self.path
+        if self._stop():
+            warnings.warn(
+                f"the recording {str(path)!r} was cut short while it was written, or its disk was"
+                " full; it ended then",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _stop(self) -> bool:
+        """End the recording, if there is one; return whether it had ended before."""
+        with _changing:
+            lost = self._ring is not None and self._ring.lost
+            if self._ring is not None:
+                self._end()
+                atexit.unregister(self._stop)
+        return lost
+
+    def _end(self) -> None:
+        """End what was begun of a recording; where a signal's handler raises, to be repeated."""
+        # Another's may have begun, where this one was lost.
+        if hook.open_pool is self._open_pool:
+            hook.open_pool = None
+        self._open_pool = None
+        # In a forked child, the recording is its parent's.
+        if self._ring is not None and self._ring.pid == os.getpid():
+            if self._watch is not None:
+                self._watch.stop()
+            self._ring.end()
             self._remove()
+        self._watch = None
+        self._ring = None
 
     def _remove(self) -> None:
-        if self.path is not None:
+        """Remove a file that is not kept."""
+        if self._given is None and self.path is not None:
             self.path.unlink(missing_ok=True)
             self.path = None
 
@@ -155,13 +201,13 @@ class Recorder:
         self.stop()
 
 
-def default_path() -> Path:
-    """Return a new file for a recording, in shared memory where the system has it."""
-    # Writing to a mapped file on disk stalls whenever the kernel writes its pages back.
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    descriptor, path = tempfile.mkstemp(prefix=f"fournil-{os.getpid()}-", dir=folder)
+def _temporary_file(size: int) -> str:
+    """Return a new file for a recording that is not kept."""
+    descriptor, path = tempfile.mkstemp(
+        prefix=f"fournil-{os.getpid()}-", dir=files.folder_with_room(size)
+    )
     os.close(descriptor)
-    return Path(path)
+    return path
 
 
 def describe_process(main: str | None) -> dict[str, Any]:
@@ -172,7 +218,7 @@ def describe_process(main: str | None) -> dict[str, Any]:
     packages.update(site.getsitepackages())
     packages.add(site.getusersitepackages())
     return {
-        "argv": sys.orig_argv if main is None else sys.argv,
+        "argv": _shortened(sys.orig_argv if main is None else sys.argv),
         "main": main,
         "python": sys.version.split()[0],
         "implementation": platform.python_implementation(),
@@ -184,3 +230,14 @@ def describe_process(main: str | None) -> dict[str, Any]:
             "fournil": [str(Path(__file__).parent)],
         },
     }
+
+
+def _shortened(words: list[str]) -> list[str]:
+    """Return as many words of a command line as a recording's text has room for."""
+    kept: list[str] = []
+    for word in words:
+        room = ARGUMENTS - sum(map(len, kept))
+        if len(kept) == ARGUMENTS // 16 or len(word) > room:
+            return [*kept, f"{word[:room]}…"]
+        kept.append(word)
+    return kept

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import fournil as fournil_package
 from fournil.record.layout import MAGIC
 from tests.launch.running import TIMEOUT, Result, run, write
 
@@ -228,13 +229,11 @@ def test_option_of_the_interpreter(app: Path) -> None:
         ("nothing/there", "No such file or directory"),
         ("app.py/there", "Not a directory"),
         ("/proc/fournil", "No such file or directory"),
-        ("folder", "directory"),
         ("x" * 300, "File name too long"),
         ("", "No such file or directory"),
     ],
 )
 def test_unwritable(option: str, path: str, message: str, app: Path) -> None:
-    (app / "folder").mkdir()
     before = sorted(os.listdir(app))
     done = fournil(option, path, "app.py", cwd=app)
     refused(done, message, path)
@@ -246,13 +245,34 @@ def test_unwritable(option: str, path: str, message: str, app: Path) -> None:
 def test_record_does_not_overwrite_what_is_no_recording(text: str, app: Path) -> None:
     (app / "mine.txt").write_text(text)
     done = fournil("--record", "mine.txt", "app.py", cwd=app)
-    refused(done, "mine.txt is no recording, and is not overwritten")
+    refused(done, "cannot record into mine.txt: it is no recording, and is not overwritten")
     assert (app / "mine.txt").read_text() == text
+
+
+def test_record_into_what_another_process_records_into(app: Path) -> None:
+    with fournil_package.Recorder(app / "run.fournil"):
+        done = fournil("--record", "run.fournil", "app.py", cwd=app)
+        refused(done, f"cannot record into run.fournil: process {os.getpid()} records into it")
+    assert fournil("--record", "run.fournil", "app.py", cwd=app).status == 0
 
 
 def test_record_into_a_pipe(app: Path) -> None:
     os.mkfifo(app / "pipe")
     refused(fournil("--record", "pipe", "app.py", cwd=app), "it is no regular file")
+
+
+def test_json_into_a_folder(app: Path) -> None:
+    (app / "folder").mkdir()
+    refused(fournil("--json", "folder", "app.py", cwd=app), "cannot write JSON to folder")
+
+
+@pytest.mark.parametrize("record", ["folder", "folder/", "folder/%p.fournil"])
+def test_record_into_a_folder(record: str, app: Path) -> None:
+    write(app, {"pid.py": "import os; print(os.getpid())", "folder/.keep": ""})
+    done = fournil("--record", record, "--json", "report.json", "pid.py", cwd=app)
+    assert done.status == 0
+    assert sorted(os.listdir(app / "folder")) == [".keep", f"{done.stdout.strip()}.fournil"]
+    assert (app / "report.json").exists()
 
 
 def test_json_into_a_pipe_without_a_reader(app: Path) -> None:

@@ -36,6 +36,7 @@ cdef enum:
     SAW_SIGNAL = 8
     SAW_CUT = 16
     SAW_OVER = 32
+    WATCH_NO_THREADS = 65536
     KIND_TASK = 1
     KIND_CALLBACK = 2
     KIND_TIMER = 3
@@ -106,6 +107,8 @@ cdef struct Header:
     uint64_t watch_unanswered
     uint32_t end
     uint32_t end_code
+    uint32_t watch_error
+    uint32_t reserved
 
 
 cdef struct Site:

@@ -47,6 +47,7 @@ cdef class Ring:
     cdef uint64_t sites_count
     cdef uint64_t tasks_count
     cdef uint64_t threshold_ticks
+    cdef int guard                      # the mapping's place in sys/map_guard.h
     cdef readonly str path
     cdef readonly int pid               # that records; a forked child has another
     # The thread states of `threads`, for reading their stacks. Written by the thread with the
@@ -67,6 +68,7 @@ cdef class Ring:
     cdef uint32_t last_loop
     cdef uint32_t last_pool
 
+    cdef void look(self) noexcept nogil
     cdef uint32_t write_text(self, const char *data, size_t length) noexcept nogil
     cdef uint32_t intern(self, str string) except? 0
     cdef Sample *next_sample(self) noexcept nogil

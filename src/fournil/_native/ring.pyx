@@ -10,6 +10,7 @@ import os
 import time
 import types
 
+cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.type cimport PyType_Check
@@ -42,8 +43,11 @@ from fournil._native.sys.mapping cimport (
     MAP_SHARED,
     PROT_READ,
     PROT_WRITE,
-    fork_guard_install,
-    fork_guard_set,
+    map_guard_add,
+    map_guard_count_forks,
+    map_guard_is_lost,
+    map_guard_look,
+    map_guard_remove,
     mmap,
     munmap,
 )
@@ -68,6 +72,8 @@ cdef object threading_runs_loop = asyncio._get_running_loop
 cdef int tick_is_tsc = ticks_choose()
 
 current_ring = NULL
+# What keeps it: the signal's handler that takes a lost ring away (sys/map_guard.h) has no GIL.
+cdef Ring kept_ring = None
 
 for _size, _layout in (
     (sizeof(Header), record_layout.HEADER),
@@ -88,11 +94,12 @@ for _size, _layout in (
 
 def detach():
     """Have no ring recorded into; loops let go of theirs at their next turn."""
-    global current_ring
+    global current_ring, kept_ring
     current_ring = NULL
+    kept_ring = None
 
 
-# A forked child has its parent's ring, emptied (see sys/fork_guard.h), and may begin its own.
+# A forked child has its parent's ring, emptied (see sys/map_guard.h), and may begin its own.
 os.register_at_fork(after_in_child=detach)
 
 
@@ -101,32 +108,15 @@ def recording_path():
     return None if current_ring == NULL else (<Ring> current_ring).path
 
 
-def power_of_two_below(number):
-    """Return the greatest power of two that is not over `number`."""
-    return 1 << (number.bit_length() - 1)
-
-
-def plan(size):
-    """Return the sections of a recording of `size` bytes: names to (entries, bytes each)."""
-    sections = {
-        "text": (size // 16, 1),
-        "sites": (max(size // 48 // sizeof(Site), 256), sizeof(Site)),
-        "threads": (MAX_THREADS, sizeof(Thread)),
-        "pools": (MAX_POOLS, sizeof(Pool)),
-        "calls": (power_of_two_below(size // 32 // sizeof(Call)), sizeof(Call)),
-        "samples": (power_of_two_below(size // 16 // sizeof(Sample)), sizeof(Sample)),
-        "events": (power_of_two_below(size // 2 // sizeof(Event)), sizeof(Event)),
-    }
-    used = sum((count * each + 63) // 64 * 64 for count, each in sections.values())
-    sections["tasks"] = ((size - RECORDING_HEADER_SIZE - used - 64) // sizeof(Task), sizeof(Task))
-    return sections
-
-
+# What it keeps may lead back to it, by way of a class that has a loop. The class breaks that
+# circle: the loop's record still writes into the ring when it goes.
+@cython.no_gc_clear
 cdef class Ring:
     """A recording being written.
 
     Args:
-        path: the file; made, or emptied, with mode 0600.
+        fd: the file, empty and open for reading and writing; it need not stay open.
+        path: what the file is called.
         size: of the file, bytes.
         threshold_ns: how long a step must run to count as blocked.
         switch_interval_ns: `sys.getswitchinterval()`.
@@ -135,7 +125,8 @@ cdef class Ring:
 
     def __cinit__(
         self,
-        str path,
+        int fd,
+        str path not None,
         size_t size,
         uint64_t threshold_ns,
         uint64_t switch_interval_ns,
@@ -152,19 +143,28 @@ cdef class Ring:
         self.pid = os.getpid()
         self.size = size
         self.script_slot = -1
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # A mapped file that has no room ends its writer by SIGBUS: take the room now.
         try:
-            os.fchmod(fd, 0o600)
-            # A mapped file that has no room kills its writer with SIGBUS: take the room now.
             os.posix_fallocate(fd, 0, size)
-            base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)
-            if base == MAP_FAILED:
-                raise OSError(f"cannot map the recording {path!r} of {size} bytes")
-        finally:
-            os.close(fd)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"{error.strerror}, for a recording of {size:,} bytes", path
+            ) from None
+        base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0)
+        if base == MAP_FAILED:
+            raise OSError(f"cannot map the recording {path!r} of {size:,} bytes")
+        self.guard = map_guard_add(
+            base, size, <void *> self, <void **> <void *> &current_ring
+        )
+        if self.guard < 0:
+            munmap(base, size)
+            raise RuntimeError(
+                "too many recordings have ended whose loops were neither closed nor run since;"
+                " close these loops first"
+            )
         self.header = <Header *> base
         offset = RECORDING_HEADER_SIZE
-        sections = plan(size)
+        sections = record_layout.sections(size, MAX_THREADS, MAX_POOLS)
         places = {}
         for name in ("text", "sites", "tasks", "threads", "pools", "samples", "events", "calls"):
             places[name] = offset
@@ -223,32 +223,43 @@ cdef class Ring:
         )
         self.threshold_ticks = <uint64_t> (threshold_ns * ticks_per_ns)
         header.threshold_ticks = self.threshold_ticks
-        header.meta_text = self.intern(json.dumps(meta))
+        described = json.dumps(meta).encode()
+        header.meta_text = self.write_text(described, len(described))
         header.version = RECORDING_VERSION
-        fork_guard_install()
 
     def __dealloc__(self):
         if self.header != NULL:
+            map_guard_remove(self.guard, <void *> self)
             munmap(self.header, self.size)
         PyMem_Free(self.ended_tasks)
 
     def begin(self):
         """Make this the ring that loops record into, in place of any other."""
-        global current_ring
+        global current_ring, kept_ring
         # Only now, so that a reader never takes a half-made file for a recording, nor one of
         # a program that did not begin.
         memcpy(self.header.magic, <const char *> record_layout.MAGIC, 8)
-        fork_guard_set(self.header, self.size, <unsigned long long *> &self.header.forks)
+        map_guard_count_forks(self.guard, <unsigned long long *> &self.header.forks)
+        kept_ring = self
         current_ring = <PyObject *> self
 
     def end(self):
         """Stop recording; loops that run let go of the ring at their next turn."""
-        if current_ring != <PyObject *> self:
+        if kept_ring is not self:
             return
         detach()
-        fork_guard_set(NULL, 0, NULL)
+        map_guard_count_forks(self.guard, NULL)
         self.renew_clock()
         publish(&self.header.ended_ticks, ticks_now())
+
+    @property
+    def lost(self):
+        """Whether the file was cut short, or had no room; nothing is recorded since."""
+        return map_guard_is_lost(self.guard)
+
+    cdef void look(self) noexcept nogil:
+        """See whether the file is whole; called by the threads of the watch."""
+        map_guard_look(self.guard)
 
     def renew_clock(self):
         """Write down the time and the tick once more."""

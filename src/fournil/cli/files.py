@@ -12,9 +12,9 @@ import tempfile
 from typing import Self
 
 from fournil.cli.refusal import Refusal
+from fournil.record import files
 from fournil.record.layout import DEFAULT_SIZE, MAGIC
 
-SHARED_MEMORY = "/dev/shm"
 PRIVATE = "fournil-run-"
 STANDARD_OUTPUT = "-"
 
@@ -23,11 +23,14 @@ class RecordingFile:
     """The file that a program is recorded into: new, private, and there before the program.
 
     A recording that is kept grows beside the file that it is for, and takes its place when the
-    program was found. So an earlier recording outlives a run that comes to nothing, and a
-    program that still writes into it, or a reader, keeps it.
+    program was found. So an earlier recording outlives a run that comes to nothing.
 
     Args:
-        kept_as: the file to keep it as; None removes it in the end.
+        kept_as: the file to keep it as, or a folder; None removes it in the end.
+
+    Attributes:
+        final: where the program is to move it, where the program's number may still be missing;
+            "" leaves it where it is.
 
     Raises:
         Refusal: there is something else, or the file cannot be written.
@@ -36,28 +39,33 @@ class RecordingFile:
     def __init__(self, kept_as: str | None) -> None:
         self.final = ""
         if kept_as is None:
-            folder = _folder_with_room()
+            folder = files.folder_with_room(DEFAULT_SIZE)
             _sweep(folder)
             prefix = f"{PRIVATE}{os.getpid()}-"
             self.descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)
             fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+            self._made = os.fstat(self.descriptor)
             return
-        self.final = os.path.realpath(kept_as) if kept_as else kept_as
-        _check_replaceable(self.final, kept_as)
-        folder, name = os.path.split(self.final)
+        self.final = files.path_of(kept_as)
         try:
-            self.descriptor, self.path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            files.check(self.final)
+            self.descriptor, self.path = files.new_beside(self.final)
         except OSError as error:
             raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
+        self._made = os.fstat(self.descriptor)
 
     def begun(self) -> bool:
         """Tell whether the program was recorded: what is no recording yet is of no program."""
+        status = os.fstat(self.descriptor)
+        if status.st_size == 0:
+            return status.st_mtime_ns != self._made.st_mtime_ns  # somebody has emptied it
         return os.pread(self.descriptor, len(MAGIC), 0) == MAGIC
 
     def found(self) -> str | None:
         """Return where the program's recording is; None when it is gone, as for no program."""
         status = os.fstat(self.descriptor)
-        for path in filter(None, [self.final, self.path]):
+        final = files.path_of(self.final, files.writer_of(self.descriptor))
+        for path in filter(None, [final, self.path]):
             with contextlib.suppress(OSError):
                 if os.path.samestat(status, os.stat(path)):
                     return path
@@ -96,16 +104,6 @@ def check_json(path: str) -> None:
         raise Refusal(f"cannot write JSON to {path}: {error.strerror}") from None
 
 
-def _folder_with_room() -> str:
-    # Writing to a mapped file on a disk waits whenever the kernel writes its pages back. But
-    # a container's shared memory may be small.
-    with contextlib.suppress(OSError):
-        room = os.statvfs(SHARED_MEMORY)
-        if room.f_bavail * room.f_frsize > DEFAULT_SIZE and os.access(SHARED_MEMORY, os.W_OK):
-            return SHARED_MEMORY
-    return tempfile.gettempdir()
-
-
 def _sweep(folder: str) -> None:
     """Remove recordings that runs left which were killed with all that could remove them."""
     for path in glob.glob(os.path.join(glob.escape(folder), f"{PRIVATE}*")):
@@ -119,24 +117,3 @@ def _sweep(folder: str) -> None:
                     os.unlink(path)
             finally:
                 os.close(descriptor)
-
-
-def _check_replaceable(path: str, given: str) -> None:
-    try:
-        if not os.path.lexists(path) and path:
-            return
-        status = os.stat(path)
-    except OSError as error:
-        raise Refusal(f"cannot record into {given}: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        what = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
-        raise Refusal(f"cannot record into {given}: it is {what}")
-    try:
-        with open(path, "r+b") as file:
-            begin = file.read(len(MAGIC))
-    except OSError as error:
-        raise Refusal(f"cannot record into {given}: {error.strerror}") from None
-    if begin not in {b"", MAGIC}:
-        raise Refusal(
-            f"{given} is no recording, and is not overwritten; give --record another file"
-        )

@@ -10,6 +10,7 @@ from typing import NoReturn
 from fournil.launch import forks, loops, tracebacks, unawaited
 from fournil.launch.order import BAD_INPUT, Order
 from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
+from fournil.record import files
 from fournil.recorder import Recorder
 
 
@@ -69,7 +70,8 @@ def _find(order: Order, recorder: Recorder) -> Program:
         _refuse(str(error))
     if order.final:
         try:
-            os.replace(order.recording, order.final)
+            with files.Claim(files.path_of(order.final, os.getpid())) as claim:
+                claim.put(order.recording)
         except OSError as error:
             _drop(order, recorder)
             _refuse(f"cannot record into {order.final}: {error.strerror}")

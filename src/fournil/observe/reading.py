@@ -23,6 +23,7 @@ from fournil.errors import (
     RecordingVersionError,
 )
 from fournil.record import kinds, layout
+from fournil.record.files import is_written_by
 from fournil.record.layout import HEADER, HEADER_SIZE, MAGIC, VERSION
 
 UNSAFE_ENTRIES = 64
@@ -68,7 +69,7 @@ def read_file(path: str) -> RawRecording:
 
             raw = _read_sections(path, read, status.st_size)
             if not raw.header["ended_ticks"]:
-                raw = replace(raw, alive=_has_mapped(raw.header["pid"], status.st_ino))
+                raw = replace(raw, alive=is_written_by(raw.header["pid"], status.st_ino))
             return raw
     except FileNotFoundError:
         raise RecordingError(
@@ -107,15 +108,6 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
         offset += len(piece)
         size -= len(piece)
     return b"".join(pieces)
-
-
-def _has_mapped(pid: int, inode: int) -> bool:
-    """Tell whether a process maps a file: its number alone may by now be another's."""
-    try:
-        with Path(f"/proc/{pid}/maps").open("rb") as maps:
-            return any(line.split(None, 5)[4:5] == [b"%d" % inode] for line in maps)
-    except OSError:
-        return False
 
 
 def _read_sections(name: str, read: Read, size: int) -> RawRecording:

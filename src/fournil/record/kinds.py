@@ -70,3 +70,6 @@ SAW_GIL_WAIT = 4  # the thread waited for the GIL, which another thread held
 SAW_SIGNAL = 8  # the stack was written by the thread itself, on a signal (names are escaped)
 SAW_CUT = 16  # the stack was longer than what could be kept
 SAW_OVER = 32  # on an ASK: the thread was not seen without the GIL until the step had ended
+
+WATCH_NO_THREADS = 1 << 16
+"""In the watch's error: it got no threads; without this bit, it cannot read `/proc`."""

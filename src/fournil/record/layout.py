@@ -135,6 +135,10 @@ HEADER = Layout(
     # How the program ended, written by its parent where that is `fournil run`.
     end="I",  # kinds.END_*; 0: not known
     end_code="I",  # the status of an exit, or the number of the signal
+    # The number of the error for which the watch could not look, and kinds.WATCH_NO_THREADS or not;
+    # 0: none.
+    watch_error="I",
+    reserved="I",
 )
 
 SITE = Layout(
@@ -282,3 +286,28 @@ SAMPLE = Layout(
 )
 
 LAYOUTS = (HEADER, SITE, TASK, THREAD, POOL, EVENT, SAMPLE, CALL)
+
+
+def sections(size: int, threads: int, pools: int) -> dict[str, tuple[int, int]]:
+    """Return the sections of a recording of so many bytes: names to (entries, bytes each).
+
+    Args:
+        threads, pools: how many slots they get.
+    """
+    found = {
+        "text": (size // 16, 1),
+        "sites": (max(size // 48 // SITE.size, 256), SITE.size),
+        "threads": (threads, THREAD.size),
+        "pools": (pools, POOL.size),
+        "calls": (_power_of_two_below(size // 32 // CALL.size), CALL.size),
+        "samples": (_power_of_two_below(size // 16 // SAMPLE.size), SAMPLE.size),
+        "events": (_power_of_two_below(size // 2 // EVENT.size), EVENT.size),
+    }
+    used = sum((count * each + 63) // 64 * 64 for count, each in found.values())
+    found["tasks"] = ((size - HEADER_SIZE - used - 64) // TASK.size, TASK.size)
+    return found
+
+
+def _power_of_two_below(number: int) -> int:
+    """Return the greatest power of two that is not over `number`."""
+    return 1 << (number.bit_length() - 1)
