@@ -239,6 +239,7 @@ def test_what_was_dropped_is_counted() -> None:
         "forks": 6,
         "watch_signal_lost": 40,
         "watch_unanswered": 8,
+        "watch_error": 24,
     }
     builder = Builder(events=4, **counters)
     for number in range(9):
@@ -247,7 +248,7 @@ def test_what_was_dropped_is_counted() -> None:
     unseen = read(builder).unseen
     assert (unseen.texts, unseen.sites, unseen.tasks, unseen.loops) == (1, 2, 3, 4)
     assert (unseen.closed_loops, unseen.forks) == (5, 6)
-    assert (unseen.signal_lost, unseen.unanswered) == (40, 8)
+    assert (unseen.signal_lost, unseen.unanswered, unseen.watch_error) == (40, 8, 24)
     assert (unseen.events, unseen.blocked) == (5, 3)
 
 

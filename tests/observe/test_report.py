@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import subprocess
 import sys
@@ -163,6 +164,29 @@ Loose ends
 )
 def test_the_text_of_a_report(builder: Callable[[], Builder], expected: str) -> None:
     assert text_of(builder()).splitlines() == expected.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            errno.ENOENT,
+            "it has to read about threads in /proc, and cannot (No such file or directory)",
+        ),
+        (errno.EMFILE, "it has to read about threads in /proc, and cannot (Too many open files)"),
+        (
+            errno.EAGAIN | kinds.WATCH_NO_THREADS,
+            "it got no thread of its own (Resource temporarily unavailable)",
+        ),
+    ],
+)
+def test_why_the_watch_could_not_look(error: int, reason: str) -> None:
+    builder = Builder(watch_error=error)
+    loop = builder.loop(blocked=1)
+    builder.blocked(1.0, 2.0, builder.task(builder.site("main", APP, 1)), thread=loop)
+    text = " ".join(text_of(builder).split())
+    assert f"· The watch could not look: {reason}." in text
+    assert "ended before the watch could look" not in text
 
 
 def test_eighty_columns_are_enough() -> None:

@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.sys.thread_descriptors cimport Descriptor
 from fournil._native.sys.threads cimport pthread_t, sem_t
 
 
@@ -38,26 +39,32 @@ cdef class Asker:
     cdef pthread_t thread
     cdef bint running
     cdef int stopping                   # set once, read by the thread
-    cdef sem_t opened                   # posted for each request, and to stop
+    cdef int opened                     # ends the wait of the thread: for a request, and to stop
     cdef sem_t gil_taken                # posted in the calibration
     cdef int calibrating_tid            # the thread that waits for the GIL then
     cdef uint64_t gil_futex             # where threads wait for the GIL; 0: not known
     cdef uint64_t state                 # AskState
     cdef double ticks_per_ns
     cdef int tid                        # the thread's own; set before `start` returns
-    cdef int status_fd                  # its `status` file; the watch's
+    cdef Descriptor status              # its `status` file; the watch's
+    # The thread's: the folder of threads' files, and its own of these names.
+    cdef Descriptor threads
+    cdef Descriptor schedstat
+    cdef Descriptor own_status
     cdef uint64_t waits                 # of the thread, before the request that is under way
     cdef uint32_t number                # of the last request; the watch's
     cdef int put                        # questions since the last request; the watch's
     cdef Question questions[MAX_THREADS]
 
-    cdef start(self)
+    cdef int start(self) noexcept
     cdef void stop(self) noexcept
     # Called by the watch's thread.
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil
     cdef uint32_t time_later(self, int slot, uint64_t begin) noexcept nogil
     cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil
     cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil
+    cdef void open_status(self, const Descriptor *threads) noexcept nogil
+    cdef void close_status(self) noexcept nogil
     cdef bint holder_is_told(self) noexcept nogil
     cdef void note_told(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil

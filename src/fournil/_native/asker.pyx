@@ -9,20 +9,28 @@ busy machine that may be late, since the asker has to wait for a CPU as well: so
 written down how long it had to, and how much CPU time the holder spent once it was told.
 """
 
-import os
-
 from libc.stdint cimport uint32_t, uint64_t
-from posix.unistd cimport close
 
-from fournil._native.layout cimport SAMPLE_ASK, SAW_OVER, Sample
+from fournil._native.layout cimport SAMPLE_ASK, SAW_OVER, Header, Sample
 from fournil._native.ring cimport MAX_THREADS, Ring
 from fournil._native.sys.atomics cimport observe, publish, publish_and_observe
+from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start
+from fournil._native.sys.pause cimport pause_end, pause_for
+from fournil._native.sys.thread_descriptors cimport (
+    O_DIRECTORY,
+    Descriptor,
+    descriptor_close,
+    descriptor_reopen,
+    descriptors_apart,
+)
 from fournil._native.sys.thread_state cimport (
+    THREADS,
     SYS_futex,
     thread_cpu_ns,
     thread_cpu_wait_ns,
     thread_file,
+    thread_file_reopen,
     thread_syscall,
     thread_waits,
 )
@@ -41,6 +49,9 @@ cdef enum:
     # The GIL's lock and conditions lie together in CPython: how far from the futex of one
     # a futex of the others may be, in bytes.
     GIL_NEIGHBOURHOOD = 256
+    # Nanoseconds between looks at the recording's file: the watch, which looks more often, may be
+    # the thread that faults there.
+    LOOK_INTERVAL = 100_000_000
 
 ticks_choose()
 
@@ -48,31 +59,30 @@ ticks_choose()
 cdef class Asker:
     """Times how long the threads of a ring keep the GIL."""
 
-    def __cinit__(self, Ring ring):
+    def __cinit__(self, Ring ring not None):
         self.ring = ring
-        self.status_fd = -1
-        sem_init(&self.opened, 0, 0)
         sem_init(&self.gil_taken, 0, 0)
 
     def __dealloc__(self):
-        sem_destroy(&self.opened)
         sem_destroy(&self.gil_taken)
 
-    cdef start(self):
-        header = self.ring.header
+    cdef int start(self) noexcept:
+        """Begin; return an error's number, or 0."""
+        cdef Header *header = self.ring.header
         self.ticks_per_ns = (header.clock_ticks - header.started_ticks) / <double> (
             header.clock_ns - header.started_ns
         )
         cdef int error = native_thread_start(&self.thread, "fournil-ask", run_asker, <void *> self)
         if error:
-            raise RuntimeError(f"the watch cannot start a thread: {os.strerror(error)}")
+            return error
         self.running = True
         # The asker takes the GIL that this thread gives up, and sees where it waits for it.
         self.calibrating_tid = gettid()
-        sem_post(&self.opened)
+        pause_end(&self.opened)
         with nogil:
-            sem_wait(&self.gil_taken)
-        self.status_fd = thread_file(self.tid, "status")
+            while sem_wait(&self.gil_taken) != 0:
+                pass  # a signal's handler ran
+        return 0
 
     cdef void stop(self) noexcept:
         if not self.running:
@@ -80,10 +90,8 @@ cdef class Asker:
         self.running = False
         self.stopping = 1
         with nogil:
-            sem_post(&self.opened)
+            pause_end(&self.opened)
             pthread_join(self.thread, NULL)
-        if self.status_fd >= 0:
-            close(self.status_fd)
 
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil:
         """Have it timed how long a thread keeps the GIL; return the request's number, or 0.
@@ -136,11 +144,18 @@ cdef class Asker:
         if self.questions[slot].let_go_cpu_ns == 0:
             publish(&self.questions[slot].let_go_cpu_ns, cpu_ns)
 
+    cdef void open_status(self, const Descriptor *threads) noexcept nogil:
+        """Open what tells how often the asker has waited, for the watch's thread alone."""
+        thread_file_reopen(&self.status, threads, self.tid, "status")
+
+    cdef void close_status(self) noexcept nogil:
+        descriptor_close(&self.status)
+
     cdef bint holder_is_told(self) noexcept nogil:
         """Tell whether it is certain that the holder has been told to give up the GIL."""
         # The asker waits once before it tells the holder, and then again.
         cdef uint64_t before = observe(&self.waits)
-        return before != 0 and thread_waits(self.status_fd) >= before + 2
+        return before != 0 and thread_waits(&self.status) >= before + 2
 
     cdef void note_told(self, int slot, uint64_t cpu_ns) noexcept nogil:
         """A thread that is being timed had spent so much CPU time when it had been told."""
@@ -156,7 +171,7 @@ cdef class Asker:
         if self.put and observe(&self.state) == ASK_IDLE:
             self.put = 0
             publish(&self.state, ASK_OPEN)
-            sem_post(&self.opened)
+            pause_end(&self.opened)
 
     cdef bint is_open(self) noexcept nogil:
         return observe(&self.state) == ASK_OPEN
@@ -173,52 +188,53 @@ cdef class Asker:
         cdef uint64_t waited
         cdef Question *question
         cdef int slot
-        cdef int schedstat_fd
-        cdef int status_fd
+        cdef bint apart = descriptors_apart()
         self.tid = gettid()
-        schedstat_fd = thread_file(self.tid, "schedstat")
-        status_fd = thread_file(self.tid, "status")
+        descriptor_reopen(&self.threads, THREADS, O_DIRECTORY, apart)
         while True:
-            sem_wait(&self.opened)
-            if self.stopping:
+            pause_for(&self.opened, LOOK_INTERVAL)
+            if self.stopping or interpreter_ends():
                 break
+            self.ring.look()
             if self.calibrating_tid:
                 with gil:
                     self.learn_gil_futex()
             elif observe(&self.state) == ASK_OPEN:
+                descriptor_reopen(&self.threads, THREADS, O_DIRECTORY, apart)
+                thread_file_reopen(&self.schedstat, &self.threads, self.tid, "schedstat")
+                thread_file_reopen(&self.own_status, &self.threads, self.tid, "status")
                 # On a busy machine this thread may begin to ask a while after it was told to.
                 for slot in range(MAX_THREADS):
                     question = &self.questions[slot]
                     if observe(&question.held):
                         question.since = ticks_now()
                         question.cpu_ns = thread_cpu_ns(question.tid)
-                waited = thread_cpu_wait_ns(schedstat_fd)
-                publish(&self.waits, thread_waits(status_fd))
+                waited = thread_cpu_wait_ns(&self.schedstat)
+                publish(&self.waits, thread_waits(&self.own_status))
                 with gil:
                     publish_and_observe(&self.state, ASK_GRANTED, &ignored)
-                    self.answer(thread_cpu_wait_ns(schedstat_fd) - waited)
+                    self.answer(thread_cpu_wait_ns(&self.schedstat) - waited)
                 publish(&self.waits, 0)
                 publish(&self.state, ASK_IDLE)
-        if schedstat_fd >= 0:
-            close(schedstat_fd)
-        if status_fd >= 0:
-            close(status_fd)
+        descriptor_close(&self.schedstat)
+        descriptor_close(&self.own_status)
+        descriptor_close(&self.threads)
 
     cdef void learn_gil_futex(self) noexcept:
         """See where a thread waits that wants the GIL, while this one has it."""
-        cdef int fd = thread_file(self.calibrating_tid, "syscall")
+        cdef Descriptor file = thread_file(&self.threads, self.calibrating_tid, "syscall")
         cdef uint64_t own = <uint64_t> &self.gil_taken
         cdef uint64_t argument = 0
         cdef int _attempt
         sem_post(&self.gil_taken)
         for _attempt in range(400):
-            if thread_syscall(fd, &argument) == SYS_futex and not (
+            if thread_syscall(&file, &argument) == SYS_futex and not (
                 own <= argument < own + sizeof(self.gil_taken)
             ):
                 self.gil_futex = argument
                 break
             usleep(50)
-        close(fd)
+        descriptor_close(&file)
         self.calibrating_tid = 0
 
     cdef void answer(self, uint64_t waited_ns) noexcept:

@@ -14,7 +14,7 @@ from fournil._native.sys.threads cimport (
 cdef class StackStore:
     """Stores stacks in a recording's text."""
 
-    def __cinit__(self, Ring ring):
+    def __cinit__(self, Ring ring not None):
         self.ring = ring
         pthread_mutex_init(&self.lock, NULL)
 

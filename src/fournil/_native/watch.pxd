@@ -3,7 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from fournil._native.asker cimport Asker
 from fournil._native.ring cimport MAX_THREADS, Ring
 from fournil._native.stacks cimport StackStore
-from fournil._native.sys.stack_signal cimport StackSeen
+from fournil._native.sys.stack_signal cimport StackReader, StackSeen
+from fournil._native.sys.thread_descriptors cimport Descriptor
 from fournil._native.sys.threads cimport pthread_t
 
 
@@ -17,8 +18,8 @@ cdef struct Look:
     uint64_t unanswered_cpu_ns          # its CPU time while it was asked and did not answer
     long kernel_ticks                   # see thread_kernel_ticks; when that began
     int tid                             # whose files are open; 0: none
-    int stat_fd
-    int syscall_fd
+    Descriptor stat
+    Descriptor syscall
     int timer                           # by which it is asked for its stack; -1: none
 
 
@@ -34,19 +35,26 @@ cdef class Watch:
     cdef Ring ring
     cdef StackStore stacks
     cdef Asker asker
+    cdef bint started
     cdef bint running
+    cdef bint took_signal
     # Set before the thread starts, read by it.
     cdef uint64_t ticks_per_ms
-    cdef int wake_fd                    # readable when the watch is to stop
-    cdef int through[2]                 # for reading the stacks of waiting threads
     cdef pthread_t thread
-    cdef int stopping                   # set once, read by the thread
+    cdef int ready                      # ends the wait of `start`: the thread has opened its files
+    cdef int stopping                   # ends the waits of the thread, and the thread
     # The watch's thread.
     cdef int signal                     # 0: none was free, or the program took it
+    cdef bint apart                     # its descriptors are in a table of its own
+    cdef Descriptor threads             # the folder of their files
+    cdef Descriptor memory              # of this process
     cdef Look looks[MAX_THREADS]
+    cdef StackReader reader
     cdef StackSeen seen
 
+    cdef void end(self) noexcept
     cdef void watch(self) noexcept nogil
+    cdef void open_files(self) noexcept nogil
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil
     cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil
     cdef void look_at(self, int slot, uint64_t begin) noexcept nogil
@@ -60,5 +68,5 @@ cdef class Watch:
         self, int slot, uint64_t cpu_ns, long kernel_ticks, Sight *sight
     ) noexcept nogil
     cdef void write_sample(self, int slot, uint64_t begin, Sight *sight) noexcept nogil
-    cdef bint open_files(self, Look *look, int tid) noexcept nogil
-    cdef void close_files(self, Look *look) noexcept nogil
+    cdef bint open_files_of(self, Look *look, int tid) noexcept nogil
+    cdef void close_files_of(self, Look *look) noexcept nogil

@@ -13,10 +13,9 @@ A thread that holds the GIL is handed to the asker, which tells Python code from
 
 import os
 
-from libc.errno cimport errno
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport ENOENT, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
-from posix.fcntl cimport O_CLOEXEC, O_NONBLOCK
-from posix.unistd cimport close
 
 from fournil._native.asker cimport Asker
 from fournil._native.layout cimport (
@@ -27,14 +26,17 @@ from fournil._native.layout cimport (
     SAW_ON_CPU,
     THREAD_LOOP,
     THREAD_SCRIPT,
+    WATCH_NO_THREADS,
+    Header,
     Sample,
     Thread,
 )
 from fournil._native.ring cimport MAX_THREADS, Ring
 from fournil._native.stacks cimport StackStore
 from fournil._native.sys.atomics cimport observe, publish
-from fournil._native.sys.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd, eventfd_write
+from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start
+from fournil._native.sys.pause cimport pause_end, pause_for
 from fournil._native.sys.stack_signal cimport (
     STACK_IN_KERNEL,
     STACK_UNANSWERED,
@@ -49,7 +51,14 @@ from fournil._native.sys.stack_signal cimport (
     stack_timer_make,
     stack_timer_remove,
 )
+from fournil._native.sys.thread_descriptors cimport (
+    O_DIRECTORY,
+    descriptor_close,
+    descriptor_reopen,
+    descriptors_apart,
+)
 from fournil._native.sys.thread_state cimport (
+    THREADS,
     SYS_futex,
     thread_cpu_ns,
     thread_file,
@@ -59,18 +68,6 @@ from fournil._native.sys.thread_state cimport (
 )
 from fournil._native.sys.threads cimport pthread_join, usleep
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
-
-cdef extern from "<poll.h>" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    enum:
-        POLLIN
-    int poll(pollfd *, unsigned long, int)
-
-cdef extern from "<unistd.h>" nogil:
-    int pipe2(int *, int)
 
 cdef enum:
     # Milliseconds.
@@ -91,75 +88,100 @@ cdef enum:
     # One that waits often and shortly is mostly found on its way from one wait to the next.
     WAITING_TRIES = 20
 
+ctypedef void *(*Run)(void *) noexcept nogil
+
 ticks_choose()
 
 
 cdef class Watch:
     """Watches the threads of a ring until it is stopped."""
 
-    def __cinit__(self, Ring ring):
+    def __cinit__(self, Ring ring not None):
         self.ring = ring
         self.stacks = StackStore(ring)
         self.asker = Asker(ring)
-        self.wake_fd = self.through[0] = self.through[1] = -1
-
-    def __dealloc__(self):
-        for fd in (self.wake_fd, self.through[0], self.through[1]):
-            if fd >= 0:
-                close(fd)
 
     def start(self):
-        """Begin to watch."""
-        header = self.ring.header
+        """Begin to watch. Where the system refuses it threads, the recording says so."""
+        cdef Header *header = self.ring.header
+        cdef int error
+        if self.started:
+            raise RuntimeError("a watch is started once; make another one")
+        self.started = True
         self.ticks_per_ms = <uint64_t> (
             1e6 * (header.clock_ticks - header.started_ticks)
             / <double> (header.clock_ns - header.started_ns)
         )
-        self.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-        if self.wake_fd < 0 or pipe2(self.through, O_CLOEXEC | O_NONBLOCK) < 0:
-            raise OSError(errno, "the watch cannot open its descriptors")
-        self.asker.start()
-        # Without a signal, the watch sees less.
-        self.signal = header.watch_signal = stack_signal_take()
-        error = native_thread_start(&self.thread, "fournil-watch", run_watch, <void *> self)
+        error = self.asker.start()
+        if error == 0:
+            # Without a signal, the watch sees less.
+            self.signal = header.watch_signal = stack_signal_take()
+            self.took_signal = self.signal != 0
+            error = native_thread_start(
+                &self.thread, "fournil-watch", <Run> watch_in_thread, <void *> self
+            )
+            if error:
+                self.end()
         if error:
-            stack_signal_give_back()
-            self.asker.stop()
-            raise RuntimeError(f"the watch cannot start a thread: {os.strerror(error)}")
+            header.watch_error = WATCH_NO_THREADS | error
+            return
+        with nogil:
+            while not pause_for(&self.ready, 1_000_000_000):
+                pass
         self.running = True
+        # The thread's: what ends without `stop`, as a process that forgets its recorder, must not
+        # take away what the thread looks at.
+        Py_INCREF(self)
 
     def stop(self):
         """Stop watching and give the signal back."""
-        if not self.running:
+        # A forked child has no such thread. Of an interpreter that ends, it goes by itself.
+        if not self.running or self.ring.pid != os.getpid() or interpreter_ends():
             return
         self.running = False
-        self.stopping = 1
-        eventfd_write(self.wake_fd, 1)
+        pause_end(&self.stopping)
         with nogil:
             pthread_join(self.thread, NULL)
+        self.end()
+        Py_DECREF(self)
+
+    cdef void end(self) noexcept:
         self.asker.stop()
-        for slot in range(MAX_THREADS):
-            self.close_files(&self.looks[slot])
-        stack_signal_give_back()
+        if self.took_signal:
+            stack_signal_give_back()
 
     # The watch's thread.
 
     cdef void watch(self) noexcept nogil:
-        cdef pollfd waited
-        cdef uint64_t now, wait, renewed
-        waited.fd = self.wake_fd
-        waited.events = POLLIN
-        renewed = 0
-        wait = 1
-        while True:
-            poll(&waited, 1, <int> wait)
-            if self.stopping:
-                break
+        cdef uint64_t now
+        cdef uint64_t renewed = 0
+        cdef uint64_t wait_ms = 1
+        cdef int slot
+        self.apart = descriptors_apart()
+        self.open_files()
+        self.reader.pid = self.ring.pid
+        self.reader.memory = &self.memory
+        pause_end(&self.ready)
+        while not pause_for(&self.stopping, wait_ms * 1_000_000) and not interpreter_ends():
+            self.ring.look()
             now = ticks_now()
             if now - renewed >= CLOCK_INTERVAL * self.ticks_per_ms:
                 renewed = now
                 renew_clock(self.ring)
-            wait = self.look_at_all(now)
+            wait_ms = self.look_at_all(now)
+        for slot in range(MAX_THREADS):
+            self.close_files_of(&self.looks[slot])
+        self.asker.close_status()
+        descriptor_close(&self.memory)
+        descriptor_close(&self.threads)
+
+    cdef void open_files(self) noexcept nogil:
+        """Open what is not open yet, or was closed by the program."""
+        descriptor_reopen(&self.threads, THREADS, O_DIRECTORY, self.apart)
+        if not self.threads.opened:
+            self.ring.header.watch_error = errno
+        descriptor_reopen(&self.memory, "/proc/self/mem", 0, self.apart)
+        self.asker.open_status(&self.threads)
 
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil:
         """Look at each thread whose step is due for a look; return how long to wait then, ms."""
@@ -224,7 +246,7 @@ cdef class Watch:
     cdef bint waits_for_gil(self, Look *look) noexcept nogil:
         cdef uint64_t argument = 0
         return (
-            thread_syscall(look.syscall_fd, &argument) == SYS_futex
+            thread_syscall(&look.syscall, &argument) == SYS_futex
             and self.asker.is_gil_futex(argument)
         )
 
@@ -240,15 +262,16 @@ cdef class Watch:
         cdef uint64_t cpu_ns
         cdef long kernel_ticks
         cdef int answer = STACK_WAITS
-        if not self.open_files(look, <int> self.ring.threads[slot].native_id):
+        self.open_files()
+        if not self.open_files_of(look, <int> self.ring.threads[slot].native_id):
             return
-        state = thread_state(look.stat_fd)
+        state = thread_state(&look.stat)
         if state == 0:
-            self.close_files(look)  # the thread has ended; another may get its number
+            self.close_files_of(look)  # the thread has ended; another may get its number
             return
         sight.syscall = 0
         cpu_ns = thread_cpu_ns(look.tid)
-        kernel_ticks = thread_kernel_ticks(look.stat_fd)
+        kernel_ticks = thread_kernel_ticks(&look.stat)
         if state == c"R":
             answer = self.ask_for_stack(slot)
         sight.runs = answer != STACK_WAITS
@@ -277,7 +300,7 @@ cdef class Watch:
         # A stack that was just changing can be read at the next try.
         for _attempt in range(STACK_TRIES):
             answer = stack_signal_ask(
-                <const PyThreadState *> self.ring.states[slot], look.tid, look.timer, look.stat_fd,
+                <const PyThreadState *> self.ring.states[slot], look.tid, look.timer, &look.stat,
                 OFF_CPU_PATIENCE, STACK_PATIENCE,
             )
             if answer == STACK_UNANSWERED:
@@ -305,9 +328,9 @@ cdef class Watch:
         cdef int _attempt
         for _attempt in range(WAITING_TRIES):
             cpu_ns = thread_cpu_ns(look.tid)
-            number = thread_syscall(look.syscall_fd, &argument)
-            stack_read(<const PyThreadState *> self.ring.states[slot], self.through, &self.seen)
-            if thread_state(look.stat_fd) != c"R" and thread_cpu_ns(look.tid) == cpu_ns:
+            number = thread_syscall(&look.syscall, &argument)
+            stack_read(&self.reader, <const PyThreadState *> self.ring.states[slot], &self.seen)
+            if thread_state(&look.stat) != c"R" and thread_cpu_ns(look.tid) == cpu_ns:
                 sight.stack = &self.seen
                 sight.syscall = <uint32_t> (number + 1)
                 sight.evidence = 0
@@ -332,10 +355,10 @@ cdef class Watch:
             return False
         # It may run on meanwhile: a stack that is partly of one moment and partly of another
         # is better than none.
-        stack_read(<const PyThreadState *> self.ring.states[slot], self.through, &self.seen)
+        stack_read(&self.reader, <const PyThreadState *> self.ring.states[slot], &self.seen)
         sight.stack = &self.seen
         sight.evidence = SAW_ON_CPU
-        if not self.seen.gil and thread_kernel_ticks(look.stat_fd) > look.kernel_ticks:
+        if not self.seen.gil and thread_kernel_ticks(&look.stat) > look.kernel_ticks:
             sight.evidence = 0
         return True
 
@@ -390,23 +413,24 @@ cdef class Watch:
             on_cpu *= whole / max(<double> (now - look.met), 1.0)
         return <uint64_t> min(on_cpu, whole)
 
-    cdef bint open_files(self, Look *look, int tid) noexcept nogil:
+    cdef bint open_files_of(self, Look *look, int tid) noexcept nogil:
         if look.tid == tid:
             return True
-        self.close_files(look)
-        look.stat_fd = thread_file(tid, "stat")
-        if look.stat_fd < 0:
+        self.close_files_of(look)
+        look.stat = thread_file(&self.threads, tid, "stat")
+        if not look.stat.opened:
+            if self.threads.opened and errno != ENOENT and errno != ESRCH:
+                self.ring.header.watch_error = errno
             return False
-        look.syscall_fd = thread_file(tid, "syscall")
+        look.syscall = thread_file(&self.threads, tid, "syscall")
         look.timer = stack_timer_make(tid)
         look.tid = tid
         return True
 
-    cdef void close_files(self, Look *look) noexcept nogil:
+    cdef void close_files_of(self, Look *look) noexcept nogil:
         if look.tid:
-            close(look.stat_fd)
-            if look.syscall_fd >= 0:
-                close(look.syscall_fd)
+            descriptor_close(&look.stat)
+            descriptor_close(&look.syscall)
             if look.timer >= 0:
                 stack_timer_remove(look.timer)
             look.tid = 0
@@ -420,10 +444,7 @@ cdef void renew_clock(Ring ring) noexcept nogil:
     publish(&ring.header.clock_sequence, ring.header.clock_sequence + 1)
 
 
-# The reference is borrowed: `stop` joins the thread before the Watch can go. It takes the GIL
-# once at each end, to have and to give back a thread state.
-cdef void *run_watch(void *argument) noexcept with gil:
-    cdef Watch watch = <Watch> argument
-    with nogil:
-        watch.watch()
+# The thread takes no GIL, and so no reference of its own; `start` took one for it.
+cdef void *watch_in_thread(Watch watch) noexcept nogil:
+    watch.watch()
     return NULL

@@ -128,6 +128,7 @@ class _Decoder:
                 forks=header["forks"],
                 signal_lost=header["watch_signal_lost"],
                 unanswered=header["watch_unanswered"],
+                watch_error=header["watch_error"],
             ),
             clock=self._clock,
             event_ring=self._raw.events,

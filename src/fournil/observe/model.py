@@ -365,6 +365,7 @@ class Unseen:
     closed_pools: int = 0  # closed pools whose slot was used again
     calls: int = 0  # calls of pools that were overwritten
     unanswered: int = 0  # requests for a stack that the thread did not answer in time
+    watch_error: int = 0  # for which the watch could not look: layout.HEADER
 
 
 class End(NamedTuple):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 from fournil.observe.model import End, Recording
 from fournil.observe.words import count, seconds, share
+from fournil.record import kinds
 
 
 def notes(recording: Recording) -> Iterator[str]:
@@ -53,7 +55,10 @@ def _about_the_watch(recording: Recording) -> Iterator[str]:
             if recording.run_s:
                 pace += f", for {share(recording.script.watched_s / recording.run_s)} of its run"
         yield f"Lines and classes rest on {count(recording.looks, 'look')} at {what}{pace}."
-    if unknown := sum(step.blocker is None for step in recording.blocked):
+    unknown = sum(step.blocker is None for step in recording.blocked)
+    if unseen.watch_error and (unknown or not recording.looks):
+        yield f"The watch could not look: {_why_not(unseen.watch_error)}."
+    elif unknown:
         yield f"{count(unknown, 'blocked step')} ended before the watch could look."
     if unseen.signal_lost:
         yield (
@@ -62,6 +67,13 @@ def _about_the_watch(recording: Recording) -> Iterator[str]:
         )
     if unseen.unanswered:
         yield f"{count(unseen.unanswered, 'request')} for a stack got no answer in time."
+
+
+def _why_not(error: int) -> str:
+    reason = os.strerror(error & (kinds.WATCH_NO_THREADS - 1))
+    if error & kinds.WATCH_NO_THREADS:
+        return f"it got no thread of its own ({reason})"
+    return f"it has to read about threads in /proc, and cannot ({reason})"
 
 
 def _about_room(recording: Recording) -> Iterator[str]:

@@ -13,11 +13,16 @@
 #define FOURNIL_STACK_READ_H
 
 #include <Python.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "thread_descriptors.h"
+#include "text.h"
 
 #ifndef Py_BUILD_CORE
 #define Py_BUILD_CORE 1
@@ -37,7 +42,8 @@ enum {
     STACK_BYTES = 16384,
     STACK_FRAMES = 100,    /* kept of a stack, the innermost */
     STACK_LINKS = 1000,    /* followed at most: memory that is no stack may lead in a circle */
-    STACK_NAME_BYTES = 1000
+    STACK_NAME = 1000,     /* characters kept of a name */
+    STACK_PIECE = 256      /* bytes of a name or a table that are copied at a time */
 };
 
 typedef struct _PyInterpreterFrame StackFrame;
@@ -52,82 +58,81 @@ typedef struct {
     char text[STACK_BYTES];
 } StackSeen;
 
-/* Copy memory that may not be there; return whether it was. `through` is a pipe whose ends
- * do not block, used by one reader at a time. */
-static int stack_copy(const int *through, void *to, const void *from, size_t size) {
-    /* Not the C library's function, before which a sanitizer would look at the memory. */
-    ssize_t sent = syscall(SYS_write, through[1], from, size);
-    return sent > 0 && read(through[0], to, (size_t)sent) == sent && (size_t)sent == size;
-}
-
-/* Text that is being put together; what does not fit is left out, and `cut` set. */
+/* A table of bytes that is copied piece by piece. */
 typedef struct {
-    char *bytes;
-    size_t size, used;
-    int cut;
-} StackText;
+    const char *next;
+    Py_ssize_t left; /* of the table, not copied yet */
+    unsigned char piece[STACK_PIECE];
+    size_t at, size; /* in the piece */
+} StackTable;
 
-static void stack_put(StackText *text, char byte) {
-    if (text->used < text->size)
-        text->bytes[text->used++] = byte;
-    else
-        text->cut = 1;
+/* Who reads, one stack at a time, and room for what is copied: in a signal's handler there may be
+ * little of it on the stack. */
+typedef struct {
+    pid_t pid;
+    /* This process's `mem` file: for sandboxes that refuse process_vm_readv; NULL: none. */
+    const Descriptor *memory;
+    PyThreadState thread;
+    StackFrame frame;
+    PyCodeObject code;
+    PyCompactUnicodeObject string;
+    union {
+        Py_UCS1 one[STACK_PIECE];
+        Py_UCS2 two[STACK_PIECE / 2];
+        Py_UCS4 four[STACK_PIECE / 4];
+    } characters;
+    StackTable table;
+} StackReader;
+
+/* Copy memory that may not be there; return whether it was. */
+static int stack_copy(StackReader *reader, void *to, const void *from, size_t size) {
+    struct iovec here = {to, size}, there = {(void *)from, size};
+    /* Not the C library's function, before which a sanitizer would look at the memory. */
+    ssize_t got = syscall(SYS_process_vm_readv, reader->pid, &here, 1, &there, 1, 0);
+    if (got < 0 && errno != EFAULT && reader->memory != NULL)
+        got = descriptor_read(reader->memory, to, size, (off_t)(uintptr_t)from);
+    return got == (ssize_t)size;
 }
 
-static void stack_put_number(StackText *text, int number) {
-    char digits[12];
-    int count = 0;
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0)
-        stack_put(text, digits[--count]);
-}
-
-/* Put a character as UTF-8; those that would end a field, and lone surrogates, as "?". */
-static void stack_put_character(StackText *text, Py_UCS4 character) {
-    if (character < 0x20 || (character >= 0xD800 && character < 0xE000))
-        character = '?';
-    if (character < 0x80) {
-        stack_put(text, (char)character);
-        return;
-    }
-    int more = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
-    static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
-    stack_put(text, (char)(lead[more] | (character >> (6 * more))));
-    while (more-- > 0)
-        stack_put(text, (char)(0x80 | ((character >> (6 * more)) & 0x3F)));
+/* Whether the kernel lets this process copy its own memory, without the file. */
+static int stack_copy_works(void) {
+    static const int there = 1;
+    StackReader reader;
+    int here = 0;
+    reader.pid = getpid();
+    reader.memory = NULL;
+    return stack_copy(&reader, &here, &there, sizeof here) && here == there;
 }
 
 /* Put a string; return 0 when there is none. */
-static int stack_put_string(StackText *text, const int *through, const PyObject *string) {
-    PyCompactUnicodeObject head;
-    union {
-        Py_UCS1 one[STACK_NAME_BYTES];
-        Py_UCS2 two[STACK_NAME_BYTES / 2];
-        Py_UCS4 four[STACK_NAME_BYTES / 4];
-    } data;
+static int stack_put_string(StackReader *reader, Text *text, const PyObject *string) {
     /* Every string is longer than the shorter head, but a short one may be the last thing in
      * its page, and the longer head then reaches into nothing. */
-    if (!stack_copy(through, &head, string, sizeof(PyASCIIObject)))
+    if (!stack_copy(reader, &reader->string, string, sizeof(PyASCIIObject)))
         return 0;
-    PyASCIIObject *ascii = &head._base;
-    if (Py_TYPE((PyObject *)ascii) != &PyUnicode_Type || !ascii->state.compact || ascii->length < 0)
+    PyASCIIObject *head = &reader->string._base;
+    if (Py_TYPE((PyObject *)head) != &PyUnicode_Type || !head->state.compact || head->length < 0)
         return 0;
-    size_t kind = ascii->state.kind;
-    size_t count = (size_t)ascii->length;
+    size_t kind = head->state.kind;
     if (kind != 1 && kind != 2 && kind != 4)
         return 0;
-    if (count > sizeof data / kind) {
-        count = sizeof data / kind;
-        text->cut = 1;
+    size_t left = (size_t)Py_MIN(head->length, (Py_ssize_t)STACK_NAME);
+    const char *next = (const char *)string + (head->state.ascii ? sizeof(PyASCIIObject)
+                                                                 : sizeof(PyCompactUnicodeObject));
+    while (left > 0) {
+        size_t count = Py_MIN(left, STACK_PIECE / kind);
+        if (!stack_copy(reader, &reader->characters, next, count * kind))
+            return 0;
+        for (size_t i = 0; i < count; i++) {
+            Py_UCS4 character = kind == 1   ? reader->characters.one[i]
+                                : kind == 2 ? reader->characters.two[i]
+                                            : reader->characters.four[i];
+            /* Those would end a field, or a frame. */
+            text_put_character(text, character < 0x20 ? '?' : character);
+        }
+        next += count * kind;
+        left -= count;
     }
-    const char *place = (const char *)string + (ascii->state.ascii ? sizeof(PyASCIIObject)
-                                                                   : sizeof(PyCompactUnicodeObject));
-    if (count > 0 && !stack_copy(through, &data, place, count * kind))
-        return 0;
-    for (size_t i = 0; i < count; i++)
-        stack_put_character(text, kind == 1 ? data.one[i] : kind == 2 ? data.two[i] : data.four[i]);
     return 1;
 }
 
@@ -145,20 +150,12 @@ static PyObject *stack_executable(const StackFrame *frame) {
 #endif
 }
 
-/* A table of bytes that is copied piece by piece. */
-typedef struct {
-    const int *through;
-    const char *next;
-    Py_ssize_t left; /* of the table, not copied yet */
-    unsigned char piece[256];
-    size_t at, size; /* in the piece */
-} StackTable;
-
-/* The next byte; -1: none is left. */
-static int stack_table_byte(StackTable *table) {
+/* The next byte of the reader's table; -1: none is left. */
+static int stack_table_byte(StackReader *reader) {
+    StackTable *table = &reader->table;
     if (table->at == table->size) {
         size_t size = (size_t)Py_MIN(table->left, (Py_ssize_t)sizeof table->piece);
-        if (table->left <= 0 || !stack_copy(table->through, table->piece, table->next, size))
+        if (table->left <= 0 || !stack_copy(reader, table->piece, table->next, size))
             return -1;
         table->next += size;
         table->left -= (Py_ssize_t)size;
@@ -171,26 +168,28 @@ static int stack_table_byte(StackTable *table) {
 /* The line of an instruction, by its place in bytes; 0: it has none. As PyCode_Addr2Line, which
  * reads where the code and its table lie: another thread may have freed both by now. The format
  * is described in CPython's Objects/locations.md. */
-static int stack_line(const int *through, const PyCodeObject *code, ptrdiff_t place) {
+static int stack_line(StackReader *reader, ptrdiff_t place) {
+    const PyCodeObject *code = &reader->code;
     PyVarObject head;
     int line = code->co_firstlineno, found = 0;
     ptrdiff_t end = 0;
-    if (place < 0 || !stack_copy(through, &head, code->co_linetable, sizeof head))
+    if (place < 0 || !stack_copy(reader, &head, code->co_linetable, sizeof head))
         return Py_MAX(line, 0);
-    StackTable table = {.through = through, .left = Py_SIZE(&head)};
-    table.next = (const char *)code->co_linetable + offsetof(PyBytesObject, ob_sval);
-    int byte = stack_table_byte(&table);
+    reader->table.next = (const char *)code->co_linetable + offsetof(PyBytesObject, ob_sval);
+    reader->table.left = Py_SIZE(&head);
+    reader->table.at = reader->table.size = 0;
+    int byte = stack_table_byte(reader);
     while (byte >= 0 && end <= place) {
         int kind = byte >> 3 & 15;
         end += ((byte & 7) + 1) * (ptrdiff_t)sizeof(_Py_CODEUNIT);
         found = kind != 15;
-        byte = stack_table_byte(&table);
+        byte = stack_table_byte(reader);
         if (kind == 13 || kind == 14) {
             unsigned value = 0, shift = 0;
             for (; byte >= 0 && byte < 128 && shift < 30; shift += 6) {
                 int more = byte & 64;
                 value |= (unsigned)(byte & 63) << shift;
-                byte = stack_table_byte(&table);
+                byte = stack_table_byte(reader);
                 if (!more)
                     break;
             }
@@ -199,19 +198,20 @@ static int stack_line(const int *through, const PyCodeObject *code, ptrdiff_t pl
             line += kind - 10;
         /* What follows are columns: only the first byte of an entry has its highest bit set. */
         while (byte >= 0 && byte < 128)
-            byte = stack_table_byte(&table);
+            byte = stack_table_byte(reader);
     }
     return found && end > place ? Py_MAX(line, 0) : 0;
 }
 
 /* Put one frame; return 0 when it is none. */
-static int stack_put_frame(StackText *text, const int *through, const StackFrame *frame) {
+static int stack_put_frame(StackReader *reader, Text *text) {
+    const StackFrame *frame = &reader->frame;
+    const PyCodeObject *code = &reader->code;
     PyObject *executable = stack_executable(frame);
-    PyCodeObject code;
     if (executable == Py_None)
         return 1;
-    if (!stack_copy(through, &code, executable, offsetof(PyCodeObject, co_code_adaptive)) ||
-        Py_TYPE((PyObject *)&code) != &PyCode_Type)
+    if (!stack_copy(reader, &reader->code, executable, offsetof(PyCodeObject, co_code_adaptive)) ||
+        Py_TYPE((PyObject *)code) != &PyCode_Type)
         return 0;
 #if PY_VERSION_HEX >= 0x030D0000
     const char *instruction = (const char *)frame->instr_ptr;
@@ -219,21 +219,22 @@ static int stack_put_frame(StackText *text, const int *through, const StackFrame
     const char *instruction = (const char *)frame->prev_instr;
 #endif
     const ptrdiff_t unit = sizeof(_Py_CODEUNIT);
-    ptrdiff_t at = instruction - ((const char *)executable + offsetof(PyCodeObject, co_code_adaptive));
+    const char *first = (const char *)executable + offsetof(PyCodeObject, co_code_adaptive);
+    ptrdiff_t at = instruction - first;
     /* A frame that has just been made points before its first instruction. */
-    if (at < -unit || at >= Py_SIZE(&code) * unit)
+    if (at < -unit || at >= Py_SIZE(code) * unit)
         return 0;
-    if (frame->owner != FRAME_OWNED_BY_GENERATOR && at < code._co_firsttraceable * unit)
+    if (frame->owner != FRAME_OWNED_BY_GENERATOR && at < code->_co_firsttraceable * unit)
         return 1; /* it has not begun yet, so that the program has not called it yet */
     size_t before = text->used;
-    if (!stack_put_string(text, through, code.co_filename))
+    if (!stack_put_string(reader, text, code->co_filename))
         return 0;
-    stack_put(text, '\x1f');
-    stack_put_number(text, stack_line(through, &code, at));
-    stack_put(text, '\x1f');
-    if (!stack_put_string(text, through, code.co_qualname))
+    text_put(text, '\x1f');
+    text_put_number(text, stack_line(reader, at));
+    text_put(text, '\x1f');
+    if (!stack_put_string(reader, text, code->co_qualname))
         return 0;
-    stack_put(text, '\n');
+    text_put(text, '\n');
     if (text->used == text->size)
         text->used = before; /* half a frame is none */
     return 1;
@@ -256,47 +257,45 @@ static int stack_holds_gil(const PyThreadState *state, const PyThreadState *copy
 }
 
 /* The frame that a thread is in; NULL: none. Returns 0 when it cannot be read. */
-static int stack_innermost(const PyThreadState *copy, const int *through, const StackFrame **frame) {
+static int stack_innermost(StackReader *reader, const StackFrame **frame) {
 #if PY_VERSION_HEX >= 0x030D0000
-    (void)through;
-    *frame = copy->current_frame;
+    *frame = reader->thread.current_frame;
     return 1;
 #else
     _PyCFrame entered;
-    if (!stack_copy(through, &entered, copy->cframe, sizeof entered))
+    if (!stack_copy(reader, &entered, reader->thread.cframe, sizeof entered))
         return 0;
     *frame = entered.current_frame;
     return 1;
 #endif
 }
 
-/* Read the stack of a thread. One that runs meanwhile, and is not the one that reads, may
- * give one that it never had. */
-static void stack_read(const PyThreadState *state, const int *through, StackSeen *seen) {
-    StackText text = {seen->text, STACK_BYTES, 0, 0};
-    PyThreadState copy;
-    StackFrame frame;
+/* Read the stack of a thread; return 0 when nothing of it can be read. One that runs meanwhile,
+ * and is not the one that reads, may give one that it never had. */
+static int stack_read(StackReader *reader, const PyThreadState *state, StackSeen *seen) {
+    Text text = {seen->text, STACK_BYTES, 0, 0};
     const StackFrame *next;
     int frames = 0;
     seen->gil = seen->cut = 0;
     seen->length = 0;
-    if (!stack_copy(through, &copy, state, sizeof copy))
-        return;
-    seen->gil = stack_holds_gil(state, &copy);
-    if (!stack_innermost(&copy, through, &next))
-        return;
+    if (!stack_copy(reader, &reader->thread, state, sizeof reader->thread))
+        return 0;
+    seen->gil = stack_holds_gil(state, &reader->thread);
+    if (!stack_innermost(reader, &next))
+        return 1;
     for (int links = 0; next != NULL && !text.cut; links++) {
         size_t before = text.used;
         if (links == STACK_LINKS ||
-            !stack_copy(through, &frame, next, offsetof(StackFrame, localsplus)) ||
-            !stack_put_frame(&text, through, &frame))
-            return;
+            !stack_copy(reader, &reader->frame, next, offsetof(StackFrame, localsplus)) ||
+            !stack_put_frame(reader, &text))
+            return 1;
         frames += text.used > before;
-        next = frame.previous;
+        next = reader->frame.previous;
         text.cut |= frames == STACK_FRAMES && next != NULL;
     }
     seen->cut = text.cut;
     seen->length = text.used;
+    return 1;
 }
 
 #endif

@@ -1,16 +1,21 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint64_t
 
+from fournil._native.sys.thread_descriptors cimport Descriptor
+
 # The Python stacks of threads; see the headers.
 cdef extern from "sys/stack_read.h" nogil:
     ctypedef struct PyThreadState:
         pass
+    ctypedef struct StackReader:
+        int pid
+        const Descriptor *memory
     ctypedef struct StackSeen:
         bint gil
         bint cut
         size_t length
         char *text
-    void stack_read(const PyThreadState *state, const int *through, StackSeen *seen)
+    bint stack_read(StackReader *reader, const PyThreadState *state, StackSeen *seen)
 
 cdef extern from "sys/stack_signal.h" nogil:
     enum:
@@ -28,6 +33,6 @@ cdef extern from "sys/stack_signal.h" nogil:
     int stack_timer_make(int tid)
     void stack_timer_remove(int timer)
     int stack_signal_ask(
-        const PyThreadState *thread, int tid, int timer, int stat_fd,
+        const PyThreadState *thread, int tid, int timer, const Descriptor *stat,
         uint64_t off_cpu_ns, uint64_t patience_ns,
     )

@@ -2,7 +2,6 @@
 #ifndef FOURNIL_THREAD_STATE_H
 #define FOURNIL_THREAD_STATE_H
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +10,33 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Open a file of /proc/self/task/TID; -1 when the thread is gone. */
-static inline int thread_file(int tid, const char *name) {
+#include "thread_descriptors.h"
+
+/* Where the files of threads are. A program may go where there is no /proc, by chroot, so that the
+ * folder is opened once. */
+static const char THREADS[] = "/proc/self/task";
+
+/* Open a file of a thread, in the folder of THREADS; none when the thread is gone. */
+static inline Descriptor thread_file(const Descriptor *threads, int tid, const char *name) {
+    static const Descriptor none;
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "%d/%s", tid, name);
+    if (!descriptor_is_ours(threads))
+        return none;
+    return descriptor_open(threads, path, 0, !threads->shared);
 }
 
-/* What the fields after a thread's name are, in an open `stat` file; NULL: it is gone. The
+/* Open one again that was closed; see descriptor_reopen. */
+static inline void thread_file_reopen(Descriptor *one, const Descriptor *threads, int tid,
+                                      const char *name) {
+    if (!descriptor_is_ours(one))
+        *one = thread_file(threads, tid, name);
+}
+
+/* What the fields after a thread's name are, in its open `stat` file; NULL: it is gone. The
  * name is in parentheses and may hold any character. */
-static inline const char *thread_fields(int stat_fd, char *text, size_t size) {
-    ssize_t got = pread(stat_fd, text, size - 1, 0);
+static inline const char *thread_fields(const Descriptor *stat, char *text, size_t size) {
+    ssize_t got = descriptor_read(stat, text, size - 1, 0);
     if (got <= 0)
         return NULL;
     text[got] = 0;
@@ -30,17 +45,17 @@ static inline const char *thread_fields(int stat_fd, char *text, size_t size) {
 }
 
 /* The state letter: R runs or wants to, S and D wait; 0: gone. */
-static inline char thread_state(int stat_fd) {
+static inline char thread_state(const Descriptor *stat) {
     char text[512];
-    const char *fields = thread_fields(stat_fd, text, sizeof text);
+    const char *fields = thread_fields(stat, text, sizeof text);
     return fields != NULL ? fields[0] : 0;
 }
 
 /* How many more ticks a thread has spent in the kernel than outside of it. */
-static inline long thread_kernel_ticks(int stat_fd) {
+static inline long thread_kernel_ticks(const Descriptor *stat) {
     char text[512];
     unsigned long outside, inside;
-    const char *fields = thread_fields(stat_fd, text, sizeof text);
+    const char *fields = thread_fields(stat, text, sizeof text);
     if (fields == NULL || sscanf(fields, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
                                  &outside, &inside) != 2)
         return 0;
@@ -48,12 +63,12 @@ static inline long thread_kernel_ticks(int stat_fd) {
 }
 
 /* The number of the system call that the thread waits in, and its first argument; -1: none,
- * or the kernel does not tell. `syscall_fd` is an open `syscall` file, or -1. */
-static inline long thread_syscall(int syscall_fd, uint64_t *argument) {
+ * or the kernel does not tell. `file` is its open `syscall` file, or none. */
+static inline long thread_syscall(const Descriptor *file, uint64_t *argument) {
     char text[256];
     char *end;
     *argument = 0;
-    ssize_t size = syscall_fd < 0 ? -1 : pread(syscall_fd, text, sizeof text - 1, 0);
+    ssize_t size = descriptor_read(file, text, sizeof text - 1, 0);
     if (size <= 0)
         return -1;
     text[size] = 0;
@@ -65,11 +80,11 @@ static inline long thread_syscall(int syscall_fd, uint64_t *argument) {
 }
 
 /* How long a thread has wanted to run while others had the CPUs, in nanoseconds; 0: the kernel
- * does not tell. `schedstat_fd` is an open `schedstat` file, or -1. */
-static inline uint64_t thread_cpu_wait_ns(int schedstat_fd) {
+ * does not tell. `schedstat` is its open file of that name, or none. */
+static inline uint64_t thread_cpu_wait_ns(const Descriptor *schedstat) {
     char text[96];
     unsigned long long ran, waited;
-    ssize_t size = schedstat_fd < 0 ? -1 : pread(schedstat_fd, text, sizeof text - 1, 0);
+    ssize_t size = descriptor_read(schedstat, text, sizeof text - 1, 0);
     if (size <= 0)
         return 0;
     text[size] = 0;
@@ -77,11 +92,11 @@ static inline uint64_t thread_cpu_wait_ns(int schedstat_fd) {
 }
 
 /* How often a thread has begun to wait for something; 0: the kernel does not tell.
- * `status_fd` is an open `status` file, or -1. */
-static inline unsigned long thread_waits(int status_fd) {
+ * `status` is its open file of that name, or none. */
+static inline unsigned long thread_waits(const Descriptor *status) {
     static const char name[] = "\nvoluntary_ctxt_switches:";
     char text[4096];
-    ssize_t size = status_fd < 0 ? -1 : pread(status_fd, text, sizeof text - 1, 0);
+    ssize_t size = descriptor_read(status, text, sizeof text - 1, 0);
     if (size <= 0)
         return 0;
     text[size] = 0;

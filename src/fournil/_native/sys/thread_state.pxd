@@ -1,14 +1,18 @@
 from libc.stdint cimport uint64_t
 
+from fournil._native.sys.thread_descriptors cimport Descriptor
+
 # What the kernel says of one thread of this process; see the header.
 cdef extern from "sys/thread_state.h" nogil:
-    int thread_file(int tid, const char *name)
-    char thread_state(int stat_fd)
-    long thread_kernel_ticks(int stat_fd)
-    long thread_syscall(int syscall_fd, uint64_t *argument)
+    const char *THREADS
+    Descriptor thread_file(const Descriptor *threads, int tid, const char *name)
+    void thread_file_reopen(Descriptor *one, const Descriptor *threads, int tid, const char *name)
+    char thread_state(const Descriptor *stat)
+    long thread_kernel_ticks(const Descriptor *stat)
+    long thread_syscall(const Descriptor *file, uint64_t *argument)
     uint64_t thread_cpu_ns(int tid)
-    uint64_t thread_cpu_wait_ns(int schedstat_fd)
-    unsigned long thread_waits(int status_fd)
+    uint64_t thread_cpu_wait_ns(const Descriptor *schedstat)
+    unsigned long thread_waits(const Descriptor *status)
 
 cdef extern from "<sys/syscall.h>" nogil:
     enum:

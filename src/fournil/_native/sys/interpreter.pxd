@@ -1,0 +1,2 @@
+cdef extern from "sys/interpreter.h" nogil:
+    bint interpreter_ends()
