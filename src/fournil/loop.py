@@ -102,14 +102,7 @@ class EventLoop(
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Hand what went wrong to the exception handler, after noting it for the recorder."""
-        message = context.get("message")
-        if message == "Task was destroyed but it is pending!":
-            ring.note_destroyed(context["task"])
-        elif isinstance(message, str) and message.endswith("exception was never retrieved"):
-            future = context.get("future")
-            ring.note_never_retrieved(
-                future.get_coro() if isinstance(future, asyncio.Task) else None
-            )
+        ring.note_problem(context)
         super().call_exception_handler(context)
 
     # Called by the core, for what is rare.

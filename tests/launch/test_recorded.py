@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.launch.running import FOURNIL, Result, run
+from tests.mounts import WITHOUT_PROC, mounts
 
 REPORTING = FOURNIL[:-1]  # without --no-report
 
@@ -196,5 +198,58 @@ def test_no_room(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("print('ran')")
     command = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *FOURNIL, "--record", "x", "app.py"]
     done = run(command, cwd=tmp_path)
-    assert done == Result("", f"fournil: cannot record into {tmp_path}/x: File too large\n", 2)
+    why = "File too large, for a recording of 33,554,432 bytes"
+    assert done == Result("", f"fournil: cannot record into {tmp_path}/x: {why}\n", 2)
     assert not (tmp_path / "x").exists()
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    script = os.fsdecode(b"caf\xe9.py")
+    (tmp_path / script).write_text(
+        "import asyncio, os, time\n"
+        "async def slow(): time.sleep(0.12)\n"
+        "async def main(): await asyncio.create_task(slow(), name=os.fsdecode(b'r\\xe9ad'))\n"
+        "asyncio.run(main())\n"
+    )
+    done = run([*REPORTING, "--json", "report.json", script], cwd=tmp_path)
+    assert done.status == 0
+    assert "fournil  caf\\udce9.py  ran" in done.stderr
+    assert "r\\udce9ad (slow)" in done.stderr
+    assert "async def slow(): time.sleep(0.12)" in done.stderr
+    (blocked,) = json.loads((tmp_path / "report.json").read_text())["blocked"]
+    assert blocked["task"] == "r\udce9ad (slow)"
+    assert blocked["file"].endswith(script)
+
+
+@mounts
+def test_without_proc(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(BLOCKED)
+    done = run([*WITHOUT_PROC, *REPORTING, "app.py"], cwd=tmp_path)
+    assert done.status == 0
+    assert "The watch could not look: it has to read about threads in /proc" in done.stderr
+
+
+def test_the_programs_descriptors_are_those_of_python(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import os\nprint(sorted(int(name) for name in os.listdir('/proc/self/fd')))\n"
+    )
+    done = run([*FOURNIL, "--record", "kept", "app.py"], cwd=tmp_path)
+    assert done.stdout == "[0, 1, 2, 3]\n"  # the last is the folder's that is listed
+
+
+def test_a_recording_that_is_cut_short(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import asyncio, os, sys\n"
+        "async def main():\n"
+        "    os.truncate('kept', int(sys.argv[1]))\n"
+        "    await asyncio.sleep(0.01)\n"
+        "asyncio.run(main())\n"
+        "print('lives')\n"
+    )
+    for size, why in (("0", "is empty"), ("100", "is cut short"), ("100000", "is cut short")):
+        done = run([*REPORTING, "--record", "kept", "app.py", size], cwd=tmp_path)
+        assert (done.stdout, done.status) == ("lives\n", 0)
+        assert done.stderr.startswith("fournil: no report: ")
+        assert why in done.stderr
+        assert done.stderr.count("\n") == 1
+        (tmp_path / "kept").unlink()

@@ -26,7 +26,7 @@ from fournil._native.inbox cimport Inbox
 from fournil._native.ready cimport pop, push
 from fournil._native.ring cimport Ring, current_ring
 from fournil._native.scheduling cimport Scheduling, clock_is_real
-from fournil._native.steps cimport LoopRecord
+from fournil._native.steps cimport LoopRecord, Step, new_record
 from fournil._native.sys.collector cimport Traverse, Visit
 from fournil._native.sys.python cimport (
     PyMethodDef,
@@ -233,14 +233,15 @@ cdef class LoopCore(Scheduling):
         # A step may start or stop the recorder, so this one's record is kept.
         cdef LoopRecord record = self.record
         cdef object callback = handle.doing()
-        record.begin_step(handle, <PyObject *> callback)
+        cdef Step step
+        record.begin_step(&step, handle, <PyObject *> callback)
         try:
             if self._debug:
                 self._run_in_debug_mode(handle)
             elif not handle._cancelled:  # by a finalizer, while the step was written down
                 self.run(handle)
         finally:
-            record.end_step()
+            record.end_step(&step)
         return 0
 
     cdef int follow_recorder(self) except -1:
@@ -251,7 +252,8 @@ cdef class LoopCore(Scheduling):
             self.record = None
         self.ring_seen = current_ring
         if current_ring != NULL:
-            self.record = LoopRecord(<Ring> current_ring)
+            self.record = new_record(<Ring> current_ring)
+        if self.record is not None:
             self.record.begin_run()
         return 0
 
@@ -418,6 +420,7 @@ cdef class LoopCore(Scheduling):
     def _run_handle(self, Handle handle not None):
         # Cancelled it may be by now: what calls this, runs Python code before.
         cdef LoopRecord record
+        cdef Step step
         if handle._cancelled:
             return
         if self.record is not None and self.record.subject:
@@ -432,11 +435,11 @@ cdef class LoopCore(Scheduling):
             return
         record.begin_steps(ticks_now())
         callback = handle.doing()
-        record.begin_step(handle, <PyObject *> callback)
+        record.begin_step(&step, handle, <PyObject *> callback)
         try:
             self.run_by_hand(handle)
         finally:
-            record.end_step()
+            record.end_step(&step)
             record.end_steps()
 
     cdef int run_by_hand(self, Handle handle) except -1:

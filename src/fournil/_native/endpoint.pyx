@@ -16,6 +16,7 @@ from posix.unistd cimport close as close_fd
 from fournil._native.addresses cimport address_of, is_socket_to, raw_address
 from fournil._native.calls cimport call
 from fournil._native.layout cimport KIND_READER
+from fournil._native.names cimport method_of
 from fournil._native.poller cimport NOT_KNOWN, OURS, Whose
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
 from fournil._native.sys.python cimport PyContext_CopyCurrent
@@ -150,9 +151,9 @@ cdef class Endpoint(Channel):
     cdef object doing(self):
         if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
             if self.receives is None:
-                self.receives = getattr(self.protocol, self.receiver(), self.protocol)
+                self.receives = method_of(self.protocol, self.receiver())
             return self.receives
-        return getattr(self.protocol, "resume_writing", self.protocol)
+        return method_of(self.protocol, "resume_writing")
 
     cdef str receiver(self):
         """Return the name of the protocol's method that is told what came."""

@@ -1,5 +1,6 @@
 """What the recorder does for each call of a pool: its entry, its pool's totals."""
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
@@ -15,7 +16,7 @@ from fournil._native.layout cimport (
     Call,
     Pool,
 )
-from fournil._native.ring cimport MAX_POOLS, Ring, pack_ticks
+from fournil._native.ring cimport MAX_POOLS, MAX_THREADS, Ring, pack_ticks
 from fournil._native.sys.atomics cimport publish
 from fournil._native.sys.ticks cimport monotonic_ns
 
@@ -51,16 +52,18 @@ cdef uint32_t subject_here(Ring ring) noexcept:
     """Return the subject of the step that runs in this thread; 0: none does."""
     cdef void *here = PyThreadState_Get()
     cdef int slot
-    for slot in range(<int> ring.header.threads_used):
+    for slot in range(<int> min(ring.header.threads_used, <uint64_t> MAX_THREADS)):
         if ring.states[slot] == here and slot != ring.script_slot:
             return ring.threads[slot].subject if ring.threads[slot].begin else 0
     return 0
 
 
+# Its end writes into the ring, which a collection of garbage must not take from it before.
+@cython.no_gc_clear
 cdef class PoolRecord:
     """The recorder's side of one pool; `fournil.record.hook.PoolRecord` says what it does."""
 
-    def __cinit__(self, Ring ring, str kind, str name, uint32_t workers):
+    def __cinit__(self, Ring ring not None, str kind not None, str name not None, uint32_t workers):
         self.ring = ring
         self.free_since = {}
         self.pool = open_slot(ring)

@@ -19,6 +19,7 @@ from fournil._native.table cimport PointerTable
 cdef enum:
     MAX_THREADS = 64
     MAX_POOLS = 64
+    LONGEST_NAME = 4096                 # bytes that are kept of one
 
 cdef enum:
     # In tasks_by_address: this and a site, for a task that found no slot.
@@ -67,14 +68,16 @@ cdef class Ring:
     cdef uint32_t last_task_id
     cdef uint32_t last_loop
     cdef uint32_t last_pool
+    cdef uint32_t unnamed               # the text "?"
 
     cdef void look(self) noexcept nogil
     cdef uint32_t write_text(self, const char *data, size_t length) noexcept nogil
+    cdef uint32_t write_string(self, str string) noexcept
     cdef uint32_t intern(self, str string) except? 0
     cdef Sample *next_sample(self) noexcept nogil
-    cdef uint32_t site_of(self, object code) except? 0
-    cdef uint32_t site_of_callback(self, PyObject *callback) except? 0
-    cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0
+    cdef uint32_t site_of(self, object coroutine) noexcept
+    cdef uint32_t site_of_callback(self, PyObject *callback) noexcept
+    cdef uint32_t new_site(self, void *key, object code, uint32_t flags) noexcept
     cdef int open_thread(self) except -2
     cdef void close_thread(self, int slot) noexcept
     cdef void file_under_site(self, Task *slot) noexcept

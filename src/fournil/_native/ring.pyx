@@ -4,13 +4,12 @@ Its layout is said once, in `fournil.record`; `layout.pxd` is written from it.
 """
 
 import asyncio
-import functools
 import json
 import os
 import time
-import types
 
 cimport cython
+from cpython.exc cimport PyErr_Clear
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.type cimport PyType_Check
@@ -36,6 +35,7 @@ from fournil._native.layout cimport (
     Task,
     Thread,
 )
+from fournil._native.names cimport code_of_callable, code_of_coroutine, name_of, plain
 from fournil._native.sys.atomics cimport publish, take_number
 from fournil._native.sys.mapping cimport (
     MAP_FAILED,
@@ -51,23 +51,27 @@ from fournil._native.sys.mapping cimport (
     mmap,
     munmap,
 )
+from fournil._native.sys.text cimport Text, text_put_string
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
 from fournil._native.table cimport PointerTable, lookup
+from fournil._native.task_callbacks cimport coroutine_of, is_task
 
 cdef extern from "<unistd.h>" nogil:
     int gettid()
 
 cdef extern from "Python.h":
     void *PyThreadState_Get()
+    int PyCFunction_Check(PyObject *)
     int PyCFunction_CheckExact(PyObject *)
+    int PyCode_Check(PyObject *)
     int PyFunction_Check(PyObject *)
     int PyMethod_Check(PyObject *)
     PyObject *PyFunction_GET_CODE(PyObject *)
     PyObject *PyMethod_GET_FUNCTION(PyObject *)
     ctypedef struct PyCFunctionObject:
         void *m_ml
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *)
 
-cdef object partial = functools.partial
 cdef object threading_runs_loop = asyncio._get_running_loop
 cdef int tick_is_tsc = ticks_choose()
 
@@ -210,6 +214,7 @@ cdef class Ring:
             raise MemoryError
         header.sites_used = 1  # site 0 is for code that finds no slot
         self.sites[0].function = self.intern("(code not recorded one by one)")
+        self.unnamed = self.intern("?")
 
         header.started_unix_ns = time.time_ns()
         header.started_ns = monotonic_ns()
@@ -285,8 +290,7 @@ cdef class Ring:
 
     def note_never_awaited(self, coroutine):
         """Count a coroutine that was collected without having run."""
-        code = getattr(coroutine, "cr_code", None)
-        self.sites[self.site_of(coroutine if code is None else code)].never_awaited += 1
+        self.sites[self.site_of(coroutine)].never_awaited += 1
 
     # Text.
 
@@ -294,23 +298,36 @@ cdef class Ring:
         """Store a string; return its offset, or 0 when there is no room. Needs no GIL."""
         cdef uint64_t room = (4 + length + 7) & ~<uint64_t> 7
         cdef uint64_t offset = take_number(&self.header.text_used, room)
-        if offset + room > self.text_size:
+        if offset > self.text_size or room > self.text_size - offset:
+            take_number(&self.header.text_used, -room)
             take_number(&self.header.text_dropped, 1)
             return 0
         memcpy(self.text + offset + 4, data, length)
         (<uint32_t *> (self.text + offset))[0] = <uint32_t> length
         return <uint32_t> offset
 
+    cdef uint32_t write_string(self, str string) noexcept:
+        """Store as much of a string as a name may have; return as `write_text` does."""
+        cdef char room[LONGEST_NAME]
+        cdef Text text
+        cdef Py_ssize_t length
+        cdef const char *data = PyUnicode_AsUTF8AndSize(string, &length)
+        if data != NULL and length <= LONGEST_NAME:
+            return self.write_text(data, length)
+        PyErr_Clear()  # of a lone surrogate
+        text.bytes = room
+        text.size = LONGEST_NAME
+        text.used = text.cut = 0
+        text_put_string(&text, string)
+        return self.write_text(room, text.used)
+
     cdef uint32_t intern(self, str string) except? 0:
         """Return the offset of a string, which is stored when it is new."""
-        cdef const char *data
         cdef uint32_t offset
         known = self.texts.get(string)
         if known is not None:
             return known
-        encoded = string.encode("utf-8", "backslashreplace")
-        data = encoded
-        offset = self.write_text(data, len(encoded))
+        offset = self.write_string(string)
         if offset:
             self.texts[string] = offset
         return offset
@@ -326,19 +343,20 @@ cdef class Ring:
 
     # Sites: pieces of code.
 
-    cdef uint32_t site_of(self, object code) except? 0:
-        """Return the site of a coroutine's code object; without one, of its type."""
-        kept = code if type(code) is types.CodeType else type(code)
-        cdef long long known = lookup(self.sites_by_code, <void *> kept)
+    cdef uint32_t site_of(self, object coroutine) noexcept:
+        """Return the site of what a task runs."""
+        cdef long long known
+        code = code_of_coroutine(coroutine)
+        known = lookup(self.sites_by_code, <void *> code)
         if known >= 0:
             return <uint32_t> known
-        return self.new_site(<void *> kept, kept, code, SITE_COROUTINE)
+        return self.new_site(<void *> code, code, SITE_COROUTINE)
 
-    cdef uint32_t site_of_callback(self, PyObject *callback) except? 0:
+    cdef uint32_t site_of_callback(self, PyObject *callback) noexcept:
         """Return the site of a callable."""
         cdef PyObject *function = callback
         cdef void *key
-        cdef object kept, described, inner
+        cdef object code = None
         cdef long long known
         if PyMethod_Check(function):
             function = PyMethod_GET_FUNCTION(function)
@@ -348,42 +366,40 @@ cdef class Ring:
             key = (<PyCFunctionObject *> function).m_ml
         elif PyType_Check(<object> function):
             key = function
-        elif type(<object> function) is partial:
-            inner = (<object> function).func
-            return self.site_of_callback(<PyObject *> inner)
         else:
-            described = type(<object> function)
-            key = <void *> described
+            code = code_of_callable(<object> function)
+            key = <void *> code
+            if PyCFunction_Check(<PyObject *> code):
+                key = (<PyCFunctionObject *> <PyObject *> code).m_ml
         known = lookup(self.sites_by_code, key)
         if known >= 0:
             return <uint32_t> known
-        described = getattr(<object> function, "__code__", None) or <object> function
-        if isinstance(described, (types.CodeType, type)):
-            kept = described
-        else:
-            kept = type(described)
-        return self.new_site(key, kept, described, SITE_CALLBACK)
+        if code is None:
+            code = code_of_callable(<object> function)
+        return self.new_site(key, code, SITE_CALLBACK)
 
-    cdef uint32_t new_site(self, void *key, object kept, object code, uint32_t flags) except? 0:
+    cdef uint32_t new_site(self, void *key, object code, uint32_t flags) noexcept:
         cdef uint32_t index
         cdef Site *site
         if self.header.sites_used >= self.sites_count:
             self.header.sites_dropped += 1
             return 0
-        index = self.header.sites_used
+        index = <uint32_t> self.header.sites_used
         site = &self.sites[index]
-        if isinstance(code, types.CodeType):
-            site.function = self.intern(getattr(code, "co_qualname", code.co_name))
-            site.file = self.intern(code.co_filename)
-            site.line = code.co_firstlineno
-        else:
-            name = getattr(code, "__qualname__", None) or type(code).__qualname__
-            module = getattr(code, "__module__", None) or type(code).__module__
-            shown = f"{module}.{name}" if isinstance(module, str) else str(name)
-            site.function = self.intern(shown)
+        try:
+            # Kept, so that its address is no other's. A builtin's key is not its own address, and
+            # it would keep what it is bound to.
+            if not PyCFunction_Check(<PyObject *> code):
+                self.kept.append(code)
+            self.sites_by_code.put(key, index)
+            site.function = self.intern(name_of(code))
+            if PyCode_Check(<PyObject *> code):
+                site.file = self.intern(plain(code.co_filename))
+                site.line = <uint32_t> <int> code.co_firstlineno
+        except Exception:  # no memory
+            self.sites_by_code.remove(key)
+            return 0
         site.flags = flags
-        self.kept.append(kept)
-        self.sites_by_code.put(key, index)
         self.header.sites_used = index + 1
         return index
 
@@ -416,7 +432,7 @@ cdef class Ring:
 
     cdef void file_under_site(self, Task *slot) noexcept:
         """Add the totals of a task that ended to those of its code."""
-        cdef Site *site = &self.sites[slot.site]
+        cdef Site *site = &self.sites[slot.site if slot.site < self.sites_count else 0]
         site.ended += 1
         site.steps += slot.steps
         site.busy += slot.busy
@@ -458,24 +474,23 @@ cdef class Ring:
         self.ended_count += 1
 
 
-def note_never_retrieved(coroutine):
-    """Count an exception that nobody asked for; `coroutine` raised it, None: not a task."""
+def note_problem(context):
+    """Note what a loop's exception handler is told, where it is about a task that was let down."""
     cdef Ring ring
     cdef uint32_t site = 0
-    if current_ring == NULL:
+    # Whoever calls a loop's `call_exception_handler` may hand it anything.
+    if current_ring == NULL or type(context) is not dict:
         return
     ring = <Ring> current_ring
-    if coroutine is not None:
-        code = getattr(coroutine, "cr_code", None)
-        site = ring.site_of(coroutine if code is None else code)
-    ring.sites[site].never_retrieved += 1
-
-
-def note_destroyed(task):
-    """Record that a task is being collected before its end."""
-    cdef Ring ring
-    if current_ring == NULL:
+    message = context.get("message")
+    if type(message) is not str:
         return
-    ring = <Ring> current_ring
-    if lookup(ring.tasks_by_address, <void *> task) >= 0:
-        ring.forget_task(<void *> task, ticks_now())
+    if message == "Task was destroyed but it is pending!":
+        task = context.get("task")
+        if lookup(ring.tasks_by_address, <void *> task) >= 0:
+            ring.forget_task(<void *> task, ticks_now())
+    elif message.endswith("exception was never retrieved"):
+        future = context.get("future")
+        if is_task(<PyObject *> future):
+            site = ring.site_of(coroutine_of(future))
+        ring.sites[site].never_retrieved += 1

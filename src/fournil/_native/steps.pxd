@@ -6,6 +6,23 @@ from fournil._native.layout cimport Site, Task, Thread
 from fournil._native.ring cimport Ring
 
 
+cdef struct Step:
+    # The step that a loop runs, from its begin to its end.
+    uint64_t begin
+    uint64_t delay
+    uint32_t subject
+    uint32_t waker
+    uint8_t kind
+    PyObject *task                      # borrowed from the callback, which the loop holds
+    Task *slot                          # of the task; NULL: it is none, or has found none
+    Site *site                          # without a slot
+    # The step that this one runs inside of, where a step runs its own loop; 0: none, and of that
+    # one nothing else.
+    uint32_t outer_subject
+    uint64_t outer_begin
+    uint32_t outer_kind
+
+
 cdef class LoopRecord:
     # Touched by the loop's thread only, with the GIL held.
     cdef Ring ring
@@ -14,26 +31,23 @@ cdef class LoopRecord:
     cdef int script_slot                # of this thread; -1: it is not the main thread
     cdef uint64_t polled                # the tick when the last look at the kernel ended
     cdef uint64_t ended                 # the tick when a step ended, or the turn's first begins
-    # The step now running.
-    cdef readonly uint32_t subject
-    cdef uint64_t began
-    cdef uint64_t delay
-    cdef uint32_t waker
-    cdef uint8_t kind
-    cdef PyObject *task                 # borrowed from the callback, which the loop holds
-    cdef Task *task_slot
-    cdef Site *site
+    cdef readonly uint32_t subject      # of the step now running; 0: none
 
-    cdef int begin_run(self) except -1
+    cdef void begin_run(self) noexcept
     cdef void end_run(self) noexcept
     cdef void begin_wait(self, uint64_t now) noexcept
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept
     cdef void begin_steps(self, uint64_t now) noexcept
-    cdef int begin_step(self, Handle handle, PyObject *callback) except -1
-    cdef int end_step(self) except -1
+    cdef void begin_step(self, Step *step, Handle handle, PyObject *callback) noexcept
+    cdef void end_step(self, Step *step) noexcept
     cdef void end_steps(self) noexcept
-    cdef int created(self, object task, object coroutine) except -1
-    cdef int task_ended(self, PyObject *done, uint64_t now) except -1
-    cdef int name_task(self, Task *slot, object task) except -1
-    cdef int64_t born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2
+    cdef void created(self, object task, object coroutine) noexcept
+    cdef void task_ended(self, PyObject *task, uint64_t now) noexcept
+    cdef void name_task(self, Task *slot, object task) noexcept
+    cdef int64_t born(
+        self, object task, object coroutine, uint32_t parent, uint64_t now
+    ) noexcept
     cdef void close(self) noexcept
+
+
+cdef LoopRecord new_record(Ring ring)

@@ -1,9 +1,14 @@
-"""What the recorder does for each step of a loop: whose step it is, its event, its totals."""
+"""What the recorder does for each step of a loop: whose step it is, its event, its totals.
+
+Nothing here raises, nor runs code of the program: a step runs as it would unrecorded.
+"""
 
 import threading
-import types
 
+cimport cython
+from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -27,14 +32,23 @@ from fournil._native.layout cimport (
     Site,
     Task,
 )
+from fournil._native.names cimport own_value, plain
 from fournil._native.ring cimport NO_SLOT, Ring, pack_ticks
 from fournil._native.sys.atomics cimport publish
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.table cimport lookup
-from fournil._native.task_callbacks cimport is_cancelled, is_done, task_of
+from fournil._native.task_callbacks cimport (
+    coroutine_of,
+    has_raised,
+    is_cancelled,
+    is_done,
+    is_task,
+    name_of_task,
+    task_of,
+)
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *)
     void *PyThreadState_Get()
 
 cdef extern from "<unistd.h>" nogil:
@@ -43,16 +57,23 @@ cdef extern from "<unistd.h>" nogil:
 cdef extern from *:
     int __builtin_clzll(unsigned long long) noexcept nogil
 
-cdef object CoroutineType = types.CoroutineType
-
 ticks_choose()
 
 
+cdef LoopRecord new_record(Ring ring):
+    """Return the record of a loop that this thread runs; None: there is no memory for it."""
+    try:
+        return LoopRecord(ring)
+    except MemoryError:
+        return None
+
+
+# Its end writes into the ring, which a collection of garbage must not take from it before.
+@cython.no_gc_clear
 cdef class LoopRecord:
     """The recorder's side of one loop."""
 
-    def __cinit__(self, Ring ring):
-        cdef uint32_t tid = gettid()
+    def __cinit__(self, Ring ring not None):
         self.ring = ring
         self.script_slot = -1
         self.slot = ring.open_thread()
@@ -61,9 +82,7 @@ cdef class LoopRecord:
         self.thread = &ring.threads[self.slot]
         ring.last_loop += 1
         self.thread.number = ring.last_loop
-        for thread in threading.enumerate():
-            if thread.native_id == tid:
-                self.thread.name = ring.intern(thread.name)
+        self.thread.name = ring.intern(thread_name())
         self.thread.state = THREAD_LOOP
 
     def __dealloc__(self):
@@ -75,13 +94,13 @@ cdef class LoopRecord:
             self.ring.close_thread(self.slot)
             self.thread = NULL
 
-    cdef int begin_run(self) except -1:
+    cdef void begin_run(self) noexcept:
         """The loop begins to run turns, in the thread that calls."""
         cdef uint64_t now = ticks_now()
         self.polled = now
         self.ended = now
         if self.thread == NULL:
-            return 0
+            return
         self.thread.native_id = gettid()
         self.thread.running_since = now
         self.ring.states[self.slot] = PyThreadState_Get()
@@ -91,7 +110,6 @@ cdef class LoopRecord:
                 self.ring.threads[self.script_slot].begin = 0
             else:
                 self.script_slot = -1
-        return 0
 
     cdef void end_run(self) noexcept:
         """The loop stopped, or the recording did."""
@@ -151,126 +169,129 @@ cdef class LoopRecord:
         """The turn's steps begin."""
         self.ended = now
 
-    cdef int begin_step(self, Handle handle, PyObject *callback) except -1:
-        """A handle is about to run."""
+    cdef void begin_step(self, Step *step, Handle handle, PyObject *callback) noexcept:
+        """A handle is about to run; its loop keeps `callback` until the step has ended."""
         # Within a turn, one step begins when the one before it ended: one reading serves both.
         cdef uint64_t now = self.ended
-        cdef PyObject *task
         cdef int64_t place
         cdef uint32_t site
+        step.outer_subject = self.subject
         if self.thread == NULL:
-            return 0
-        self.began = now
-        self.delay = now - handle.ready_at if 0 < handle.ready_at < now else 0
-        self.waker = handle.waker
+            return
+        if step.outer_subject:
+            step.outer_begin = self.thread.begin
+            step.outer_kind = self.thread.kind
+        step.begin = now
+        step.delay = now - handle.ready_at if 0 < handle.ready_at < now else 0
+        step.waker = handle.waker
         handle.waker = 0
-        self.task_slot = NULL
-        self.site = NULL
-        task = task_of(callback)
-        self.task = task
-        if task != NULL:
-            self.kind = KIND_TASK
-            place = lookup(self.ring.tasks_by_address, task)
+        step.slot = NULL
+        step.task = task_of(callback)
+        if step.task != NULL:
+            step.kind = KIND_TASK
+            place = lookup(self.ring.tasks_by_address, step.task)
             if place < 0:
                 # Not made by `loop.create_task`, or before the recording began.
-                place = self.born(<object> task, None, self.waker, now)
+                place = self.born(<object> step.task, None, step.waker, now)
             if place < NO_SLOT:
-                self.task_slot = &self.ring.tasks[place]
-                self.subject = self.task_slot.id
-                if self.task_slot.steps == 0:
-                    self.name_task(self.task_slot, <object> task)
+                step.slot = &self.ring.tasks[place]
+                self.subject = step.slot.id
+                if step.slot.steps == 0:
+                    self.name_task(step.slot, <object> step.task)
             else:
                 site = <uint32_t> (place - NO_SLOT)
-                self.site = &self.ring.sites[site]
+                step.site = &self.ring.sites[site]
                 self.subject = SITE_BIT | site
         else:
-            self.kind = handle.kind
+            step.kind = handle.kind
             site = self.ring.site_of_callback(callback)
-            self.site = &self.ring.sites[site]
+            step.site = &self.ring.sites[site]
             self.subject = SITE_BIT | site
+        step.subject = self.subject
         self.thread.subject = self.subject
-        self.thread.kind = self.kind
+        self.thread.kind = step.kind
         publish(&self.thread.begin, now)
-        return 0
 
-    cdef int end_step(self) except -1:
+    cdef void end_step(self, Step *step) noexcept:
         """The step has ended."""
         cdef uint64_t now = ticks_now()
-        cdef uint64_t duration = now - self.began
-        cdef Ring ring = self.ring
+        cdef uint64_t duration = now - step.begin
         cdef Event *event
         cdef Sample *sample
-        cdef Task *task
         cdef Site *site
+        self.subject = step.outer_subject
         if self.thread == NULL:
-            return 0
+            return
         self.ended = now
-        event = &ring.events[ring.header.events_head & ring.events_mask]
-        event.begin = self.began
+        event = &self.ring.events[self.ring.header.events_head & self.ring.events_mask]
+        event.begin = step.begin
         event.duration = pack_ticks(duration)
-        event.delay = pack_ticks(self.delay)
-        event.subject = self.subject
-        event.waker = self.waker
+        event.delay = pack_ticks(step.delay)
+        event.subject = step.subject
+        event.waker = step.waker
         event.thread = self.slot
-        event.kind = self.kind
+        event.kind = step.kind
         event.flags = 0
         event.extra = 0
         self.thread.steps += 1
         self.thread.busy += duration
         if duration > self.thread.longest:
             self.thread.longest = duration
-        task = self.task_slot
-        if task != NULL:
-            if task.steps == 0:
+        if step.slot != NULL:
+            if step.slot.steps == 0:
                 event.flags = FLAG_FIRST
-            task.steps += 1
-            task.busy += duration
-            task.delay += self.delay
-            if duration > task.longest:
-                task.longest = duration
+            step.slot.steps += 1
+            step.slot.busy += duration
+            step.slot.delay += step.delay
+            if duration > step.slot.longest:
+                step.slot.longest = duration
         else:
-            site = self.site
+            site = step.site
             site.steps += 1
             site.busy += duration
-            site.delay += self.delay
+            site.delay += step.delay
             if duration > site.longest:
                 site.longest = duration
-        publish(&ring.header.events_head, ring.header.events_head + 1)
-        if duration >= ring.threshold_ticks:
+        publish(&self.ring.header.events_head, self.ring.header.events_head + 1)
+        if duration >= self.ring.threshold_ticks:
             self.thread.blocked += 1
-            sample = ring.next_sample()
+            sample = self.ring.next_sample()
             sample.at = now
-            sample.since = self.began
-            sample.begin = self.began
-            sample.subject = self.subject
+            sample.since = step.begin
+            sample.begin = step.begin
+            sample.subject = step.subject
             sample.thread = self.slot
-            sample.step_kind = self.kind
-            sample.delay = self.delay
+            sample.step_kind = step.kind
+            sample.delay = step.delay
             sample.kind = SAMPLE_BLOCKED
-        if self.task != NULL and is_done(self.task):
-            self.task_ended(self.task, now)
-        self.subject = 0
-        return 0
+        if step.task != NULL and is_done(step.task):
+            self.task_ended(step.task, now)
+        if step.outer_subject:
+            self.thread.subject = step.outer_subject
+            self.thread.kind = step.outer_kind
+            publish(&self.thread.begin, step.outer_begin)
 
     cdef void end_steps(self) noexcept:
         """The turn has no more steps."""
-        if self.thread != NULL:
+        # A turn inside a step, of a loop that is run from within, leaves that one running.
+        if self.thread != NULL and self.subject == 0:
             publish(&self.thread.begin, 0)
 
-    cdef int task_ended(self, PyObject *done, uint64_t now) except -1:
+    cdef void task_ended(self, PyObject *task, uint64_t now) noexcept:
         cdef Ring ring = self.ring
-        cdef int64_t place = lookup(ring.tasks_by_address, done)
+        cdef int64_t place = lookup(ring.tasks_by_address, task)
         cdef Task *slot
         cdef Event *event
-        task = <object> done
-        ring.tasks_by_address.remove(done)
+        if place < 0:
+            return  # in a step inside this one
+        ring.tasks_by_address.remove(task)
         if place >= NO_SLOT:
             ring.sites[place - NO_SLOT].ended += 1
-            return 0
+            return
         slot = &ring.tasks[place]
-        if is_cancelled(done):
+        if is_cancelled(task):
             slot.state = TASK_CANCELLED
-        elif task._exception is not None:
+        elif has_raised(<object> task):
             slot.state = TASK_RAISED
         else:
             slot.state = TASK_FINISHED
@@ -288,35 +309,35 @@ cdef class LoopRecord:
         publish(&ring.header.events_head, ring.header.events_head + 1)
         ring.file_under_site(slot)
         ring.release_task_slot(<uint32_t> (slot - ring.tasks))
-        return 0
 
-    cdef int name_task(self, Task *slot, object task) except -1:
+    cdef void name_task(self, Task *slot, object task) noexcept:
         # asyncio.create_task names a task after making it, so the first step is the time to look.
-        cdef Py_ssize_t length, i
-        cdef const char *name
-        cdef uint32_t number = 0
-        shown = task.get_name()
+        cdef Py_ssize_t length
+        cdef const char *utf8
+        slot.name = self.ring.unnamed
         try:
-            name = PyUnicode_AsUTF8AndSize(shown, &length)
-        except UnicodeEncodeError:  # a lone surrogate
-            return 0
-        if 6 <= length <= 14 and memcmp(name, b"Task-", 5) == 0:
-            for i in range(5, length):
-                if not c"0" <= name[i] <= c"9":
-                    break
-                number = number * 10 + (name[i] - c"0")
-            else:
-                slot.number = number
-                return 0
-        slot.name = self.ring.write_text(name, length)
-        return 0
+            name = name_of_task(task)
+        except MemoryError:
+            return
+        if name is None:
+            return
+        utf8 = PyUnicode_AsUTF8AndSize(name, &length)
+        if utf8 == NULL:
+            PyErr_Clear()  # of a lone surrogate
+        else:
+            slot.number = number_in(utf8, length)
+        if slot.number:
+            slot.name = 0
+        else:
+            slot.name = self.ring.write_string(name) or self.ring.unnamed
 
-    cdef int created(self, object task, object coroutine) except -1:
+    cdef void created(self, object task, object coroutine) noexcept:
         """The loop made a task, in the step that runs now."""
         cdef uint64_t now
         cdef int64_t place
-        if self.thread == NULL:
-            return 0
+        # A factory of the program's may make anything.
+        if self.thread == NULL or not is_task(<PyObject *> task):
+            return
         now = ticks_now()
         place = self.born(task, coroutine, self.subject, now)
         # An eager task may have ended already; its time is part of the step that made it.
@@ -324,12 +345,13 @@ cdef class LoopRecord:
             if place < NO_SLOT:
                 self.name_task(&self.ring.tasks[place], task)
             self.task_ended(<PyObject *> task, now)
-        return 0
 
-    cdef int64_t born(self, object task, object coroutine, uint32_t parent, uint64_t now) except -2:
+    cdef int64_t born(
+        self, object task, object coroutine, uint32_t parent, uint64_t now
+    ) noexcept:
         """Give a task its slot and return it; when there is none, NO_SLOT and its site."""
         cdef Ring ring = self.ring
-        cdef uint32_t site = ring.site_of(code_of(task, coroutine))
+        cdef uint32_t site = 0
         cdef int64_t stale = lookup(ring.tasks_by_address, <void *> task)
         cdef int place
         cdef Task *slot
@@ -337,11 +359,19 @@ cdef class LoopRecord:
         if stale >= 0:
             # Another task lived at this address and was collected before its end.
             ring.forget_task(<void *> task, now)
+        place = ring.take_task_slot()
+        try:
+            site = ring.site_of(coroutine_of(task) if coroutine is None else coroutine)
+            ring.tasks_by_address.put(
+                <void *> task, place if place >= 0 else NO_SLOT + <int64_t> site
+            )
+        except MemoryError:
+            if place >= 0:
+                ring.release_task_slot(place)
+            return NO_SLOT + <int64_t> site
         ring.header.tasks_born += 1
         ring.sites[site].tasks += 1
-        place = ring.take_task_slot()
         if place < 0:
-            ring.tasks_by_address.put(<void *> task, NO_SLOT + <int64_t> site)
             return NO_SLOT + <int64_t> site
         slot = &ring.tasks[place]
         ring.last_task_id = (ring.last_task_id + 1) & ~<uint32_t> SITE_BIT or 1
@@ -353,7 +383,6 @@ cdef class LoopRecord:
         slot.thread = self.slot
         slot.born = now
         slot.ended = slot.steps = slot.busy = slot.delay = slot.longest = 0
-        ring.tasks_by_address.put(<void *> task, place)
         event = &ring.events[ring.header.events_head & ring.events_mask]
         event.begin = now
         event.duration = event.delay = 0
@@ -367,14 +396,23 @@ cdef class LoopRecord:
         return place
 
 
-cdef object code_of(object task, object coroutine):
-    """Return the code object of a task's coroutine, or what else names it."""
-    if coroutine is None:
-        coroutine = task.get_coro()
-    if type(coroutine) is CoroutineType:
-        return coroutine.cr_code
-    for name in ("cr_code", "gi_code", "ag_code"):
-        code = getattr(coroutine, name, None)
-        if code is not None:
-            return code
-    return coroutine
+cdef str thread_name():
+    """Return the name of this thread as `threading` keeps it: a subclass may override `name`."""
+    threads = getattr(threading, "_active", None)
+    if type(threads) is not dict:
+        return ""
+    name = own_value(threads.get(PyThread_get_thread_ident()), "_name")
+    return plain(name) if isinstance(name, str) else ""
+
+
+cdef uint32_t number_in(const char *name, Py_ssize_t length) noexcept:
+    """Return the number of a name that asyncio gave, as `Task-7`; 0: it is another name."""
+    cdef Py_ssize_t i
+    cdef uint32_t number = 0
+    if not 6 <= length <= 14 or memcmp(name, b"Task-", 5) != 0:
+        return 0
+    for i in range(5, length):
+        if not c"0" <= name[i] <= c"9":
+            return 0
+        number = number * 10 + (name[i] - c"0")
+    return number

@@ -75,10 +75,13 @@ cdef class PointerTable:
     # For tests.
 
     def _put(self, size_t key, int64_t value):
+        if key == 0 or value < 0:
+            raise ValueError(f"a table maps pointers to numbers of zero or more: {key}, {value}")
         self.put(<void *> key, value)
 
     def _remove(self, size_t key):
-        self.remove(<void *> key)
+        if key:
+            self.remove(<void *> key)
 
     def _get(self, size_t key):
         return lookup(self, <void *> key)

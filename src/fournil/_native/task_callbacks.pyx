@@ -8,6 +8,17 @@ asked each time.
 """
 
 import asyncio
+import asyncio.tasks
+
+try:
+    import _asyncio
+except ImportError:  # a build without it
+    _asyncio = None
+
+from cpython.exc cimport PyErr_Clear
+
+from fournil._native.names cimport own_value, plain, taken
+from fournil._native.sys.attributes cimport attribute_by
 
 cdef extern from "Python.h":
     int PyCFunction_CheckExact(PyObject *)
@@ -35,11 +46,19 @@ cdef struct StepWrapper:
     PyObject *type
     PyObject *task
 
-cdef PyTypeObject *TaskType = <PyTypeObject *> <PyObject *> asyncio.Task
+# Not as `asyncio` has them by now: programs put others there, as nest_asyncio does.
+cdef object NativeTask = getattr(_asyncio, "Task", None)
+cdef object PythonTask = getattr(asyncio.tasks, "_PyTask", None)
+# NULL: there is none. Whatever is checked against it then, is none of it.
+cdef PyTypeObject *native_type = NULL if NativeTask is None else <PyTypeObject *> (
+    <PyObject *> NativeTask
+)
+cdef PyTypeObject *python_type = NULL if PythonTask is None else <PyTypeObject *> (
+    <PyObject *> PythonTask
+)
 cdef PyTypeObject *step_type = NULL
 cdef bint step_task_is_first_field = False
 cdef void *wakeup_function = NULL
-cdef object PythonTask = getattr(asyncio.tasks, "_PyTask", None)
 
 
 class _Catcher:
@@ -61,14 +80,14 @@ class _Catcher:
 def _catch_callbacks():
     global step_type, step_task_is_first_field, wakeup_function
     loop = _Catcher()
-    future = asyncio.Future(loop=loop)
+    future = _asyncio.Future(loop=loop)
 
     async def wait():
         await future
 
     coroutine = wait()
     # With a name of its own it takes none of the numbers that the program's tasks get.
-    task = asyncio.Task(coroutine, loop=loop, name="fournil")
+    task = NativeTask(coroutine, loop=loop, name="fournil")
     step = loop.caught[0]
     step_type = Py_TYPE(<PyObject *> step)
     step_task_is_first_field = (
@@ -77,24 +96,33 @@ def _catch_callbacks():
         and step.__self__ is task
     )
     # From CPython 3.14 on, a task runs in its own loop only.
-    running = asyncio._get_running_loop()
-    asyncio.events._set_running_loop(loop)
+    running = _asyncio._get_running_loop()
+    _asyncio._set_running_loop(loop)
     try:
         step()
     finally:
-        asyncio.events._set_running_loop(running)
+        _asyncio._set_running_loop(running)
     future.set_result(None)
     wakeup = loop.caught[1]
     if PyCFunction_CheckExact(<PyObject *> wakeup):
         wakeup_function = PyCFunction_GET_FUNCTION(<PyObject *> wakeup)
-    asyncio.events._set_running_loop(loop)
+    _asyncio._set_running_loop(loop)
     try:
         wakeup(future)
     finally:
-        asyncio.events._set_running_loop(running)
+        _asyncio._set_running_loop(running)
 
 
-_catch_callbacks()
+if NativeTask is not None:
+    _catch_callbacks()
+
+
+cdef inline bint is_native(PyObject *task) noexcept:
+    return PyObject_TypeCheck(task, native_type)
+
+
+cdef inline bint is_python(PyObject *task) noexcept:
+    return PyObject_TypeCheck(task, python_type)
 
 
 cdef PyObject *task_of(PyObject *callback) noexcept:
@@ -110,22 +138,23 @@ cdef PyObject *task_of(PyObject *callback) noexcept:
         if PyCFunction_GET_FUNCTION(callback) == wakeup_function:
             return PyCFunction_GET_SELF(callback)
         return NULL
-    if PythonTask is not None and PyMethod_Check(callback):
+    if PyMethod_Check(callback):
         owner = PyMethod_GET_SELF(callback)
-        if PyObject_TypeCheck(owner, <PyTypeObject *> <PyObject *> PythonTask):
+        if is_python(owner):
             return owner
     return NULL
 
 
-# Methods of tasks that are called once a step or once a task: their C functions, without
-# the machinery of a call.
+# How a task stands is asked of asyncio's own code alone, past all that a subclass overrides: of a
+# native one, by the C functions of its methods, without the machinery of a call; of one in Python,
+# by the values that it keeps. A subclass may also have left both unmade.
 ctypedef PyObject *(*Method)(PyObject *, PyObject *) noexcept
 
 
 cdef Method method_of_task(name) except *:
     """Return the C function of a method of tasks that takes no arguments, or NULL."""
     cdef PyMethodDescrObject *descriptor
-    method = asyncio.Task.__dict__.get(name)
+    method = getattr(NativeTask, name, None)
     if type(method) is type(list.clear):
         descriptor = <PyMethodDescrObject *> <PyObject *> method
         if descriptor.d_method.ml_flags == METH_NOARGS:
@@ -135,21 +164,64 @@ cdef Method method_of_task(name) except *:
 
 cdef Method done_function = method_of_task("done")
 cdef Method cancelled_function = method_of_task("cancelled")
+cdef Method name_function = method_of_task("get_name")
+cdef Method coroutine_function = method_of_task("get_coro")
+
+# From CPython 3.15 on, it is a field of futures, of which tasks are a kind.
+cdef object native_exception = getattr(NativeTask, "_exception", None)
 
 
-cdef bint is_done(PyObject *task) except -1:
+cdef object answer_of(Method method, PyObject *task):
+    cdef PyObject *answer = NULL if method == NULL else method(task, NULL)
+    if answer == NULL:
+        PyErr_Clear()
+    return taken(answer)
+
+
+cdef bint is_task(PyObject *object_) noexcept:
+    """Return whether an object is one of asyncio's tasks."""
+    return is_native(object_) or is_python(object_)
+
+
+cdef bint is_done(PyObject *task) noexcept:
     cdef PyObject *answer
-    if done_function == NULL or not PyObject_TypeCheck(task, TaskType):
-        return (<object> task).done()
+    if not is_native(task):
+        state = own_value(<object> task, "_state")
+        return type(state) is str and (state == "FINISHED" or state == "CANCELLED")
+    if done_function == NULL:
+        return False
     answer = done_function(task, NULL)
+    if answer == NULL:
+        PyErr_Clear()
     Py_XDECREF(answer)
     return answer == Py_True
 
 
-cdef bint is_cancelled(PyObject *task) except -1:
-    cdef PyObject *answer
-    if cancelled_function == NULL or not PyObject_TypeCheck(task, TaskType):
-        return (<object> task).cancelled()
-    answer = cancelled_function(task, NULL)
-    Py_XDECREF(answer)
-    return answer == Py_True
+cdef bint is_cancelled(PyObject *task) noexcept:
+    if not is_native(task):
+        state = own_value(<object> task, "_state")
+        return type(state) is str and state == "CANCELLED"
+    return answer_of(cancelled_function, task) is True
+
+
+cdef bint has_raised(object task) noexcept:
+    """Return whether a task that is done ended by an exception."""
+    if not is_native(<PyObject *> task):
+        return own_value(task, "_exception") is not None
+    return taken(attribute_by(native_exception, <PyObject *> task)) is not None
+
+
+cdef str name_of_task(object task):
+    """Return a task's name, or None."""
+    if is_native(<PyObject *> task):
+        name = answer_of(name_function, <PyObject *> task)
+    else:
+        name = own_value(task, "_name")
+    return plain(name) if isinstance(name, str) else None
+
+
+cdef object coroutine_of(object task):
+    """Return what a task runs, or None."""
+    if is_native(<PyObject *> task):
+        return answer_of(coroutine_function, <PyObject *> task)
+    return own_value(task, "_coro")
