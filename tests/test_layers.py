@@ -29,7 +29,9 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "recorder": frozenset({"_native", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "record", "recorder"}),
     # Of what is native, no loop: pools work on any.
-    "offload": frozenset({"errors", "record", "_worker", "_native.lookout"}),
+    "offload": frozenset(
+        {"errors", "record", "_worker", "_native.lookout", "_native.owned", "_native.wakers"}
+    ),
     "progress_bar": frozenset({"rich"}),
     "observe": frozenset({"record", "errors", "rich"}),
     "console": frozenset({"observe", "rich"}),

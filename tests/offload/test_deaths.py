@@ -294,28 +294,6 @@ def test_spawn(run: Run) -> None:
     run(main)
 
 
-def test_a_worker_that_leaves_a_child_behind(run: Run, tmp_path: Path) -> None:
-    """The child holds all that its parent had open, for as long as it lives."""
-    child = tmp_path / "child"
-
-    def fork_and_die() -> None:
-        pid = os.fork()
-        if pid == 0:
-            time.sleep(60)
-            os._exit(0)
-        child.write_text(str(pid))
-        os._exit(1)
-
-    async def main() -> None:
-        async with fournil.ProcessPool(1) as pool:
-            with pytest.raises(fournil.WorkerDied):
-                await pool.run(fork_and_die)
-            assert await pool.run(double, 4) == 8
-            os.kill(int(child.read_text()), signal.SIGKILL)
-
-    run(main)
-
-
 def test_a_template_that_is_killed(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(2) as pool:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from fournil._worker.ledger import JOURNAL, Ledger
+from fournil._worker.ledger import JOURNAL, Ledger, new_file
 from fournil._worker.outlet import Outlet
+from fournil._worker.own import own_pair
 from fournil._worker.wire import ANSWER, Answer
 
 
@@ -24,17 +25,14 @@ class Ends:
     """An outlet, and all that was read at the other end."""
 
     def __init__(self) -> None:
-        self.here, self.there = socket.socketpair()
-        self.ledger = Ledger()
-        self.ledger.close_descriptor()
-        self.lost = False
-        self.outlet = Outlet(self.here, self.ledger, self.note_lost)
+        self.here, self.there = own_pair()
+        file = new_file()
+        self.ledger = Ledger(file.descriptor)
+        file.close()
+        self.outlet = Outlet(self.here, self.ledger)
         self.read = bytearray()
         self.reader = threading.Thread(target=self.read_all)
         self.reader.start()
-
-    def note_lost(self) -> None:
-        self.lost = True
 
     def read_all(self) -> None:
         while data := self.there.recv(1 << 16):
@@ -192,7 +190,7 @@ def test_nobody_reads_any_more(ends: Ends) -> None:
     ends.there.shutdown(socket.SHUT_RDWR)
     ends.outlet.write(answer(1, 10))
     ends.outlet.flush()
-    assert ends.lost
+    assert ends.outlet.lost
     ends.outlet.end()
     assert not ends.outlet.log(b"to nobody")
     ends.here.close()

@@ -28,8 +28,8 @@ class Inlet:
             if self.patience.begin() and (count := self.look(room)):
                 return count
             return self.stream.recv_into(room)
-        except ConnectionError:
-            return 0
+        except OSError:
+            return 0  # the other side is gone, or code of this process has closed this one
         finally:
             self.patience.end()
 

@@ -9,14 +9,12 @@ import sys
 import threading
 
 from fournil._worker.ledger import INTERRUPT, Ledger
+from fournil._worker.own import OwnSocket
 from fournil._worker.worker import Worker, flush_all, keep_lines_whole
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
     from typing import Any
-
-LAST = 1 << 32
-"""What is added to `pokes` when there will be no interruption any more."""
 
 
 class InterpreterWorker(Worker):
@@ -27,12 +25,13 @@ class InterpreterWorker(Worker):
     keeps it from coming when the call has ended: who holds it sees whether the call runs still.
 
     Args:
-        pokes: an eventfd, on which the parent asks for a look at what is to be interrupted.
+        pokes: a socket, by which the parent asks for a look at what is to be interrupted, until no
+            more can come.
     """
 
     settles = True
 
-    def __init__(self, pokes: int, *args: Any) -> None:
+    def __init__(self, pokes: OwnSocket, *args: Any) -> None:
         super().__init__(*args)
         self.pokes = pokes
         self.lock = threading.Lock()
@@ -41,7 +40,7 @@ class InterpreterWorker(Worker):
         threading.Thread(target=self.wait_for_pokes).start()
 
     def wait_for_pokes(self) -> None:
-        while os.eventfd_read(self.pokes) < LAST:
+        while self.is_poked():
             # The first import takes long.
             from asyncio import CancelledError
 
@@ -50,16 +49,20 @@ class InterpreterWorker(Worker):
                 if current and self.interrupted != current and self.words[INTERRUPT] == current:
                     self.interrupted = current
                     raise_in(self.thread, CancelledError)
-        os.close(self.pokes)
+        self.pokes.close()
+
+    def is_poked(self) -> bool:
+        """Wait to be poked; return False when that will not be any more."""
+        try:
+            return self.pokes.is_there() and bool(self.pokes.recv(64))
+        except OSError:
+            return False
 
     def settle(self, number: int) -> None:
         with self.lock:
             if self.interrupted == number:
                 # If it is on its way still, it is taken back, or comes here.
                 raise_in(self.thread, None)
-
-    def lost(self) -> None:
-        """Go on: that calls come no more is seen where they are read."""
 
 
 def raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -69,16 +72,25 @@ def raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
-def work(name: str, stream: int, side: int, ledger: int, pokes: int, setup: dict[str, Any]) -> None:
-    """Be a worker, until the parent wants no more of it; the descriptors are this worker's own."""
-    sys.path[:] = setup["path"]
-    sys.argv[:] = setup["argv"]
+def work(number: int, descriptors: list[int], told: dict[str, Any]) -> None:
+    """Be a worker, until the parent wants no more of it.
+
+    Args:
+        number: the worker's.
+        descriptors: of its stream, its side, its ledger, and of what it is poked by; its own.
+        told: what all workers need to know.
+    """
+    sys.argv[:] = told["argv"]
     keep_lines_whole()
-    made = Ledger(ledger)
-    made.close_descriptor()
-    with socket.socket(fileno=stream) as calls, socket.socket(fileno=side) as beside:
+    stream, side, memory, poked = descriptors
+    ledger = Ledger(memory)
+    os.close(memory)
+    pokes = OwnSocket(poked)
+    with OwnSocket(stream) as calls, OwnSocket(side) as beside:
         try:
-            InterpreterWorker(pokes, name, calls, beside, made, setup).serve()
+            name = f"{told['name']} {number}"
+            InterpreterWorker(pokes, name, calls, beside, ledger, told).serve()
         finally:
-            os.eventfd_write(pokes, LAST)
+            if pokes.is_there():
+                pokes.shutdown(socket.SHUT_RD)
             flush_all()

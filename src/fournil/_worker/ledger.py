@@ -21,8 +21,10 @@ CPU is how many nanoseconds of the processor functions took while COUNTS was not
 
 from __future__ import annotations
 
-import mmap
 import os
+
+from fournil._worker.mapping import mapped
+from fournil._worker.own import OwnFile
 
 BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)
 
@@ -37,34 +39,43 @@ JOURNAL = 1 << 18
 LENGTH = JOURNAL_AT + JOURNAL
 
 
+def new_file() -> OwnFile:
+    """Return a file for the memory of one worker; raise OSError if there is no room for it."""
+    file = OwnFile("fournil-ledger")
+    try:
+        # Now and not when it is written to: there is no error then, but a signal that kills.
+        os.posix_fallocate(file.descriptor, 0, LENGTH)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 class Ledger:
     """The memory of one worker.
 
+    Args:
+        descriptor: of its file, which stays open.
+
     Attributes:
-        descriptor: of the memory; closed by `close_descriptor` when nobody needs to map it.
         words: the words above.
         revoked: by a call's number, modulo `SLOTS`: 1, it is not to be begun.
         tail: TAIL, where the worker writes it.
     """
 
-    def __init__(self, descriptor: int | None = None) -> None:
-        if descriptor is None:
-            descriptor = os.memfd_create("fournil-ledger", os.MFD_CLOEXEC)
-            try:
-                os.posix_fallocate(descriptor, 0, LENGTH)
-            except BaseException:
-                os.close(descriptor)
-                raise
-        self.descriptor = descriptor
-        self.memory = mmap.mmap(descriptor, LENGTH)
-        view = memoryview(self.memory)
-        self.words = view[:REVOKED_AT].cast("Q")
-        self.revoked = view[REVOKED_AT : REVOKED_AT + SLOTS]
-        self.journal = view[JOURNAL_AT:]
+    def __init__(self, descriptor: int) -> None:
+        self._memory = mapped(descriptor, LENGTH)
+        self._view = memoryview(self._memory)
+        self.words = self._view[:REVOKED_AT].cast("Q")
+        self.revoked = self._view[REVOKED_AT : REVOKED_AT + SLOTS]
+        self.journal = self._view[JOURNAL_AT:]
         self.tail = 0
 
-    def close_descriptor(self) -> None:
-        os.close(self.descriptor)
+    def close(self) -> None:
+        """Give the memory back: who looks there after this raises ValueError."""
+        for view in (self.words, self.revoked, self.journal, self._view):
+            view.release()
+        self._memory.close()
 
     def write(self, data: bytes) -> None:
         """Append to the journal; it is there when this has come to its last step, else nothing."""

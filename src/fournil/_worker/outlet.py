@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections import deque
 
@@ -12,6 +11,8 @@ from fournil._worker.wire import ANSWER, Answer
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fournil._worker.own import OwnSocket
 
 
 class Outlet:
@@ -32,17 +33,17 @@ class Outlet:
     Args:
         stream: the socket.
         ledger: the memory that outlives this process.
-        lost: called where there is no parent any more.
 
     Attributes:
         ended: nobody reads any more, or this process was forked from the worker's.
+        lost: nobody can: there is no parent any more, or a call closed the socket. The parent finds
+            in the ledger what was noted there.
     """
 
-    def __init__(self, stream: socket.socket, ledger: Ledger, lost: Callable[[], None]) -> None:
+    def __init__(self, stream: OwnSocket, ledger: Ledger) -> None:
         self.stream = stream
         self.ledger = ledger
         self.journal = ledger.journal
-        self.lost = lost
         self.thread = threading.get_ident()
         self.turn = threading.Lock()
         self.turn.acquire()
@@ -53,6 +54,7 @@ class Outlet:
         # Memory that is given back, and whether this process was forked meanwhile.
         self.returned: deque[tuple[int, bool]] = deque()
         self.ended = False
+        self.lost = False
 
     # In the main thread.
 
@@ -61,8 +63,13 @@ class Outlet:
 
         Args:
             receive: waits, puts what came into the room, and returns how much that is.
+
+        Returns:
+            as that did; 0, too, if nobody can be told anything.
         """
         self.flush()
+        if self.lost:
+            return 0
         self.waits = True
         self.turn.release()
         try:
@@ -83,12 +90,9 @@ class Outlet:
 
     def write(self, record: bytes) -> None:
         """Write a record where the parent sees it; it is sent with others."""
-        ledger = self.ledger
         self.writing = True
         try:
-            if ledger.tail - self.sent + len(record) > JOURNAL:
-                self.send()
-            ledger.write(record)
+            self.note(record)
         finally:
             self.writing = False
 
@@ -113,14 +117,24 @@ class Outlet:
         ]
         records += [self.logged.popleft() for _ in range(len(self.logged))]
         for record in records:
-            if self.ledger.tail - self.sent + len(record) > JOURNAL:
-                self.send()
-            self.ledger.write(record)
+            self.note(record)
+
+    def note(self, record: bytes) -> None:
+        """Have the parent see a record, unless it is lost and there is no room left."""
+        ledger = self.ledger
+        if ledger.tail - self.sent + len(record) > JOURNAL:
+            self.send()
+            if self.lost:
+                return
+        ledger.write(record)
 
     def send(self) -> None:
         """Send what was written."""
         tail = self.ledger.tail
-        while (begin := self.sent) < tail:
+        while (begin := self.sent) < tail and not self.lost:
+            if not self.stream.is_there():
+                self.lost = True
+                return
             at = begin % JOURNAL
             piece = self.journal[at : at + tail - begin]
             try:
@@ -128,9 +142,8 @@ class Outlet:
                 # and jumps back: not where it unpacks, and so not before this is counted.
                 (count,) = map(self.stream.send, (piece,))
                 self.sent += count
-            except ConnectionError:
-                self.lost()
-                self.sent = tail
+            except OSError:
+                self.lost = True
 
     # In any thread, and in the midst of all else.
 

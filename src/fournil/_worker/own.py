@@ -7,11 +7,9 @@ somebody else: it is not ours to write to, to read from or to close.
 
 from __future__ import annotations
 
-import mmap
 import os
 import socket
-import sys
-from errno import EACCES, EBADF, EINVAL, ENOSYS, EPERM
+from errno import EACCES, EINVAL, ENOSYS, EPERM
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -150,35 +148,3 @@ def _folders() -> Iterator[str]:
 
     yield "/dev/shm"
     yield tempfile.gettempdir()
-
-
-if sys.version_info >= (3, 13):
-
-    def mapped(descriptor: int, size: int) -> mmap.mmap:
-        """Return the memory of a file; it holds no descriptor."""
-        return mmap.mmap(descriptor, size, trackfd=False)
-
-    def unmap(memory: mmap.mmap) -> None:
-        """Give memory back that nobody looks at any more."""
-        memory.close()
-
-else:
-
-    def mapped(descriptor: int, size: int) -> mmap.mmap:
-        """Return the memory of a file; it holds a descriptor of its own."""
-        return mmap.mmap(descriptor, size)
-
-    def unmap(memory: mmap.mmap) -> None:
-        """Give memory back that nobody looks at any more."""
-        try:
-            # Its descriptor cannot be asked for, but for the size of what it names.
-            is_own = memory.size() == len(memory)
-        except OSError as error:
-            is_own = error.errno == EBADF
-        if is_own:
-            memory.close()
-        else:
-            # Its end would close the number, which is another's.
-            from ctypes import py_object, pythonapi
-
-            pythonapi.Py_IncRef(py_object(memory))

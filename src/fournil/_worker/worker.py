@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 from contextvars import copy_context
@@ -18,6 +17,7 @@ from fournil._worker.imports import after_import
 from fournil._worker.inlet import Inlet
 from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, SLOTS, Ledger
 from fournil._worker.outlet import Outlet
+from fournil._worker.own import OwnSocket
 from fournil._worker.packing import pack, unpack
 from fournil._worker.variables import set_values
 from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, Answer, Ask
@@ -48,31 +48,31 @@ class Worker:
         stream: the socket on which calls come and answers go.
         side: the socket on which descriptors come and go.
         ledger: the memory that outlives this process.
-        setup: what the pool said of all its workers.
+        told: what all workers need to know.
     """
 
     def __init__(
         self,
         name: str,
-        stream: socket.socket,
-        side: socket.socket,
+        stream: OwnSocket,
+        side: OwnSocket,
         ledger: Ledger,
-        setup: dict[str, Any],
+        told: dict[str, Any],
     ) -> None:
         self.name = name
         self.stream = stream
         self.side = side
         self.ledger = ledger
         self.words = ledger.words
-        self.outlet = Outlet(stream, ledger, self.lost)
+        self.outlet = Outlet(stream, ledger)
         self.functions: dict[int, Any] = {}
         self.flushed_ns = 0
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
         self.made_loads: Any = None  # when they are needed: ctypes takes milliseconds
         self.thread = threading.get_ident()
-        self.levels: dict[str, int] = setup["levels"]
-        self.most_memory: int | None = setup["most_memory"]
+        self.levels: dict[str, int] = told["levels"]
+        self.most_memory: int | None = told["most_memory"]
         self.retiring = False
         self.broken = False  # the initializer failed
 
@@ -107,10 +107,6 @@ class Worker:
 
     def settle(self, number: int) -> None:
         """Return when no interruption can come any more of a call that has ended."""
-
-    def lost(self) -> None:
-        """There is no parent any more, and nobody to tell."""
-        os._exit(1)
 
     def is_interruption(self, error: BaseException) -> bool:
         """Return whether an exception is what interrupts the call that runs."""
@@ -407,20 +403,25 @@ def ignore(number: int, frame: FrameType | None) -> None:
     """Handle a signal by doing nothing; unlike SIG_IGN it is not inherited by programs."""
 
 
-def work(
-    name: str, stream: socket.socket, side: socket.socket, ledger: int, setup: dict[str, Any]
-) -> NoReturn:
-    """Be a worker, until there is no parent any more."""
+def work(number: int, descriptors: list[int], told: dict[str, Any]) -> NoReturn:
+    """Be a worker, until there is no parent any more.
+
+    Args:
+        number: the worker's.
+        descriptors: of its stream, its side and its ledger.
+        told: what all workers need to know.
+    """
     # Ctrl-C reaches all processes of a terminal; the parent decides what becomes of its calls.
     signal.signal(signal.SIGINT, ignore)
-    made = Ledger(ledger)
-    made.close_descriptor()
+    stream, side, memory = descriptors
+    ledger = Ledger(memory)
+    os.close(memory)
     keep_lines_whole()
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         # Of numpy's own generator all children of a process would have the same numbers.
         numpy_random.seed()
-    Worker(name, stream, side, made, setup).serve()
+    Worker(f"{told['name']} {number}", OwnSocket(stream), OwnSocket(side), ledger, told).serve()
     leave()
 
 

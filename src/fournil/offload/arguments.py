@@ -13,10 +13,13 @@ def whole(what: str, number: object) -> int:
         raise TypeError(f"{what} is a whole number, got {number!r}") from None
 
 
-def at_least_one(what: str, number: int | None) -> None:
-    """Raise what is to be raised about a bound that somebody gave, if it is none."""
-    if number is not None and whole(what, number) < 1:
+def at_least_one(what: str, number: int | None) -> int | None:
+    """Return a bound that somebody gave; raise what says so if it is none."""
+    if number is None:
+        return None
+    if (found := whole(what, number)) < 1:
         raise ValueError(f"{what} is at least one, or None, got {number}")
+    return found
 
 
 def number_of_seconds(what: str, seconds: float) -> None:

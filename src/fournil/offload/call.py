@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Generator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fournil._worker.running import name_of
+
 if TYPE_CHECKING:
     from contextvars import Context
 
@@ -100,7 +102,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
             # Whoever awaits this goes on when the call has ended, unless its pool can do better.
             self.cancelling = True
             self.message = msg
-            self.pool._cancel(self)
+            self.pool._stop_call(self)
         return True
 
     def let_go(self) -> None:
@@ -156,3 +158,13 @@ def new_call(
     call.sent_ns = call.began_ns = call.ended_ns = call.received_ns = 0
     call.bytes_out = call.bytes_back = call.subject = 0
     return call
+
+
+def as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:
+    """Return what a call is to raise; a future takes no StopIteration."""
+    if not issubclass(type(error), StopIteration):
+        return error
+    # It would end the coroutine that awaits.
+    raised = RuntimeError(f"{name_of(call.function)}() raised StopIteration")
+    raised.__cause__ = error
+    return raised

@@ -26,11 +26,26 @@ def kills_by_the_kernel() -> int | None:
     return None
 
 
+ZOMBIE = "Z"
+"""The state of a process that has ended, and whose parent has not asked how."""
+
+
+def state_of(process: int) -> tuple[str, int]:
+    """Return the state of a process, as proc(5) has it, and its parent; "?" where nobody tells."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The name, in brackets, may hold spaces and brackets of its own.
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+    except OSError:
+        return "?", 0
+    return state.decode(), int(parent)
+
+
 def death_of(worker: RemoteWorker, call: Call[Any] | None, status: int | None) -> WorkerDied:
     """Return what to raise about a worker that died.
 
     Args:
-        worker: it.
+        worker: the worker.
         call: the call that it ran; None: it was not ready for calls.
         status: as `os.wait` returns it; None: nobody knows.
     """
@@ -40,6 +55,14 @@ def death_of(worker: RemoteWorker, call: Call[Any] | None, status: int | None) -
         else f"while it ran {name_of(call.function)}"
     )
     who = f"{worker.name} (process {worker.pid})"
+    if worker.fault is not None:
+        error = WorkerDied(f"{who} {worker.fault} (it was killed {while_what})")
+        error.__cause__ = worker.cause
+        return error
+    if worker.pid is None:
+        return WorkerDied(
+            f"{worker.name} was not started: the process that was to start it has ended"
+        )
     if status is None:
         return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
     code = os.waitstatus_to_exitcode(status)

@@ -73,10 +73,12 @@ class Death(Generic[C]):
     Attributes:
         lost: the call that it ran, if it ran one.
         unwanted: calls that it had not begun and nobody wants any more.
+        unread: calls that it began before, whose answers cannot be read.
     """
 
     lost: C | None
     unwanted: list[C]
+    unread: list[C]
 
 
 class Dispatch(Generic[C]):
@@ -237,7 +239,7 @@ class Dispatch(Generic[C]):
     # Workers go.
 
     def died(self, desk: Desk[C], began: int) -> Death[C]:
-        """Take a worker away, all of whose answers were read; what it had not begun goes on.
+        """Take a worker away, whose answers were read; what it had not begun goes on.
 
         Args:
             desk: the worker's.
@@ -248,16 +250,19 @@ class Dispatch(Generic[C]):
         lost = None
         again: list[C] = []
         unwanted: list[C] = []
+        unread: list[C] = []
         for number, call in desk.sent.items():
             # Revoked or not: perhaps it was begun just before. No call may run twice.
             if number == began:
                 lost = call
             elif number in desk.unwanted:
                 unwanted.append(call)
+            elif number < began:
+                unread.append(call)
             else:
                 again.append(call)
         desk.sent.clear()
         desk.revoked.clear()
         desk.unwanted.clear()
         self.queue.extendleft(reversed(again))
-        return Death(lost, unwanted)
+        return Death(lost, unwanted, unread)

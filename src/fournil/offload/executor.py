@@ -45,7 +45,10 @@ class PoolExecutor(concurrent.futures.Executor):
         Raises:
             RuntimeError: the executor was shut down, or the pool's loop is closed.
             PoolClosedError: the pool is closed.
+            PoolError: it belongs to the process that this one was forked from.
         """
+        if self._pool._is_elsewhere:
+            self._pool._check_place()
         future: concurrent.futures.Future[R] = concurrent.futures.Future()
         with self._lock:
             if self._shut:
@@ -119,6 +122,12 @@ class PoolExecutor(concurrent.futures.Executor):
             self._forget(future)
             if future.set_running_or_notify_cancel():
                 future.set_exception(closed(self._pool))
+
+    def _leave(self) -> None:
+        """Wait for nothing, in a forked child, where nothing of the parent's comes to an end."""
+        self._lock = threading.Lock()
+        self._futures.clear()
+        self._unsent.clear()
 
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:

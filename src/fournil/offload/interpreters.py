@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import marshal
 import math
 import os
-import pickle
+import socket
 import sys
 import threading
 import time
@@ -14,15 +15,18 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from errno import EAGAIN, EBADF
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fournil._worker.interpreter import LAST
+from fournil._worker.command import FIND
 from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
+from fournil._worker.own import own_pair
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import PoolError
-from fournil.offload.remote import RemotePool, Starter
+from fournil.offload.remote import RemotePool
 from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.supervising import Starter
 from fournil.offload.template import HOME
 
 if TYPE_CHECKING:
@@ -97,18 +101,44 @@ class InterpreterPool(RemotePool):
 
     def _make_starter(self) -> Starter:
         assert self._loop is not None
-        return Interpreters(self._loop, self, self._setup())
+        return Interpreters(self._loop, self, {**self._setup(), "home": HOME})
 
     def _make_worker(self, number: int) -> RemoteWorker:
         return Interpreter(self, number)
 
 
 class Interpreter(RemoteWorker):
-    """One worker interpreter; its handle is what it is poked by."""
+    """One worker interpreter."""
+
+    def __init__(self, pool: RemotePool, number: int) -> None:
+        self._pokes, self._their_pokes = own_pair()
+        try:
+            self._pokes.setblocking(False)
+            super().__init__(pool, number)
+        except BaseException:
+            self._close_pokes()
+            raise
+        self.pid = os.getpid()
+
+    def their_descriptors(self) -> list[int]:
+        if not self._their_pokes.is_there():
+            raise OSError(EBADF, os.strerror(EBADF))
+        return [*super().their_descriptors(), self._their_pokes.fileno()]
+
+    def handed_over(self) -> None:
+        super().handed_over()
+        self._their_pokes.close()
 
     def signal(self, number: int) -> None:
-        if self.handle is not None and number == INTERRUPTS:
-            os.eventfd_write(self.handle, 1)
+        if number == INTERRUPTS and self._pokes.is_there():
+            try:
+                self._pokes.send(b"i")
+            except OSError:
+                pass  # it has ended; or it has been poked, and did not look yet
+
+    def kill(self) -> None:
+        self.quit()
+        self.lose()
 
     def quit(self) -> None:
         """Have it end as soon as it can, whoever waits for its calls; the loop may be closed."""
@@ -118,9 +148,23 @@ class Interpreter(RemoteWorker):
         self.signal(INTERRUPTS)
         self.channel.end()
 
+    def poke_no_more(self) -> None:
+        """Let the thread end that waits to be poked."""
+        if self._pokes.is_there():
+            self._pokes.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         _running.pop(self, None)
+        self._close_pokes()
         super().close()
+
+    def leave(self) -> None:
+        self._close_pokes()
+        super().leave()
+
+    def _close_pokes(self) -> None:
+        self._pokes.close()
+        self._their_pokes.close()
 
 
 class Interpreters:
@@ -142,73 +186,84 @@ class Interpreters:
 
     def request(self, worker: RemoteWorker) -> None:
         """Start a worker, in a thread."""
-        pool = self._pool()
-        assert pool is not None
         assert isinstance(worker, Interpreter)
-        opened: list[int] = []
+        descriptors: list[int] = []
         try:
-            opened += map(os.dup, worker.channel.their_descriptors())
-            opened.append(os.eventfd(0, os.EFD_CLOEXEC))
-            opened.append(os.dup(opened[-1]))
-            *theirs, handle = opened
+            descriptors += map(os.dup, worker.their_descriptors())
             thread = threading.Thread(
                 # One that runs for ever must not keep the process from ending.
                 target=self.run,
-                args=(worker.number, worker.name, theirs),
+                args=(worker.number, descriptors),
                 name=worker.name,
                 daemon=True,
             )
             thread.start()
         except (OSError, RuntimeError) as error:
-            for descriptor in opened:
+            for descriptor in descriptors:
                 os.close(descriptor)
-            self._loop.call_soon(self._not_started, worker.number, str(error))
-            return
-        pool.started(worker.number, os.getpid(), handle)
+            if isinstance(error, RuntimeError):
+                raise OSError(EAGAIN, str(error)) from error
+            raise
+        worker.handed_over()
         _running[worker] = thread
 
-    def _not_started(self, number: int, reason: str) -> None:
-        pool = self._pool()
-        if pool is not None:
-            pool.not_started(number, OSError(reason))
-
-    def run(self, number: int, name: str, descriptors: list[int]) -> None:
+    def run(self, number: int, descriptors: list[int]) -> None:
         """Be a worker, in a thread of its own."""
         interpreters: Any = import_module("concurrent.interpreters")  # since 3.14
-        status = 1
+        tell: Callable[..., None] = self._ended
+        outcome: object = 1 << 8
         left = descriptors
         try:
-            with _changes:
-                interpreter = interpreters.create()
             try:
-                interpreter.exec(
-                    f"import sys; sys.path.insert(0, {HOME!r}); import pickle;"
-                    " from fournil._worker.interpreter import work"
-                )
-                given = pickle.dumps((name, *descriptors, self._setup))
-                left = []  # they are its own from here on
-                interpreter.exec(f"work(*pickle.loads({given!r}))")
-                status = 0
-            finally:
                 with _changes:
-                    interpreter.close()
+                    interpreter = interpreters.create()
+            except BaseException as error:
+                tell, outcome = self._not_started, OSError(EAGAIN, str(error.__cause__ or error))
+            else:
+                try:
+                    told = marshal.dumps(self._setup)
+                    interpreter.exec(
+                        f"import sys, marshal\ntold = marshal.loads({told!r})\n{FIND}"
+                        "from fournil._worker.interpreter import work"
+                    )
+                    left = []  # they are its own from here on
+                    interpreter.exec(f"work({number}, {descriptors}, told)")
+                    outcome = 0
+                finally:
+                    with _changes:
+                        interpreter.close()
         except BaseException:
             traceback.print_exc()
         for descriptor in left:
             os.close(descriptor)
         try:
-            self._loop.call_soon_threadsafe(self._ended, number, status, threading.current_thread())
+            self._loop.call_soon_threadsafe(tell, number, outcome, threading.current_thread())
         except RuntimeError:
             pass  # the loop is closed
+
+    def _not_started(self, number: int, error: OSError, thread: threading.Thread) -> None:
+        thread.join()  # it has nothing left to do
+        pool = self._pool()
+        if pool is not None:
+            pool.not_started(number, error)
 
     def _ended(self, number: int, status: int, thread: threading.Thread) -> None:
         thread.join()  # it has nothing left to do
         pool = self._pool()
         if pool is not None:
-            pool.ended(number, status << 8)
+            pool.ended(number, status)
+
+    def is_there(self) -> bool:
+        return True
+
+    def see_to(self) -> None:
+        """Do nothing: a thread is not stopped."""
 
     def close(self) -> None:
         """Do nothing: an interpreter ends when its channel does."""
+
+    def leave(self) -> None:
+        """Do nothing: in a forked child there are no threads."""
 
 
 _running: weakref.WeakKeyDictionary[Interpreter, threading.Thread] = weakref.WeakKeyDictionary()
@@ -232,5 +287,13 @@ def _end_all() -> None:
     # of it, and before waits for the threads that wait to be poked.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
     for worker in left:
-        if worker.handle is not None:
-            os.eventfd_write(worker.handle, LAST)
+        worker.poke_no_more()
+
+
+def _forked() -> None:
+    global _changes
+    _running.clear()
+    _changes = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)

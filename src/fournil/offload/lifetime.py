@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
@@ -35,6 +36,8 @@ class OwnPools:
         self._lives: weakref.WeakKeyDictionary[Pool, AsyncGenerator[None, None]] = (
             weakref.WeakKeyDictionary()
         )
+        # Those of a parent are of no use to a child.
+        os.register_at_fork(after_in_child=self._pools.clear)
 
     def run(
         self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]

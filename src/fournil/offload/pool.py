@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import os
 import threading
 import warnings
 import weakref
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from fournil._worker.running import name_of
 from fournil.errors import PoolClosedError, PoolError, WorkerDied
+from fournil.offload import forking
 from fournil.offload.arguments import whole
-from fournil.offload.call import NO_KWARGS, Call, new_call
+from fournil.offload.call import NO_KWARGS, Call, as_a_future_takes_it, new_call
 from fournil.offload.statistics import PoolStatistics, WorkerStatistics
 from fournil.record import hook, kinds
 
@@ -34,17 +34,6 @@ Items = Iterable[A] | AsyncIterable[A]
 LOOK_AT_CPU_NS = 10_000_000
 """So often at most it is looked at what the workers of a pool that is recorded use of the CPU."""
 
-_process = os.getpid()
-
-
-def _forked() -> None:
-    global _process
-    _process = os.getpid()
-
-
-# To ask the kernel for it would cost a tenth of a call.
-os.register_at_fork(after_in_child=_forked)
-
 
 class Pool(abc.ABC):
     """Workers that run functions for one event loop.
@@ -54,11 +43,11 @@ class Pool(abc.ABC):
     exception, by cancelling them.
 
     A kind of pool provides `_kind`, what reports call it; `name`, what its workers' names begin
-    with; `_start`, `_submit`, `_cancel`, `_stop`, `_workers` and `_cpu_ns`; and, where what is here
-    does not do, `_join` and `_waiting`. It may count on these:
+    with; `_start`, `_submit`, `_cancel`, `_stop`, `_leave`, `_workers` and `_cpu_ns`; and, where
+    need be, `_join` and `_waiting`. It may count on these:
 
     - All are called in the thread of `self._loop`, while it runs, but for the `_stop` of a pool
-      that was thrown away open: then nothing else uses the pool any more.
+      that was thrown away open, and `_leave` in a forked child: nothing else follows there.
     - `_start` comes first and once, `_submit` never after `_stop`, and `_cancel` at most once a
       call, of a call that was taken.
 
@@ -255,8 +244,12 @@ class Pool(abc.ABC):
         """Take no more calls, and return when all have ended and the workers are told to end.
 
         Calls that were abandoned are not waited for. To close again does nothing. Cancelled, as
-        by a timeout, it cancels the calls that are left and does not wait for them.
+        by a timeout, it cancels the calls that are left and does not wait for them. In a forked
+        child it only lets go of whoever awaits calls there.
         """
+        if self._is_elsewhere:
+            self.cancel()
+            return
         if self._loop is not None and not self._closed:
             self._check_place()
         self._closed = True
@@ -280,7 +273,7 @@ class Pool(abc.ABC):
 
     def __del__(self) -> None:
         # Not all is there after an error in `__init__`.
-        if getattr(self, "_loop", None) is None or self._closed or self._process != _process:
+        if getattr(self, "_loop", None) is None or self._closed or self._is_elsewhere:
             return
         warnings.warn(
             f"{self!r} was never closed: use 'async with', or await its close()",
@@ -298,23 +291,30 @@ class Pool(abc.ABC):
         if self._loop is None and not self._closed:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.get_ident()
-            self._process = _process
+            self._process = forking.process
             try:
                 self._start()
+                forking.begun.add(self)
             except BaseException:
                 self._loop = None
+                self._process = 0
                 raise
         self._check_place()
         if self._closed:
             raise PoolClosedError(f"{self!r} is closed: it takes no more calls")
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the pool is that of the process of which this one was forked."""
+        return self._process not in (0, forking.process)
+
     def _check_place(self) -> None:
         if self._loop is None:
             return
-        if self._process != _process:
+        if self._is_elsewhere:
             raise PoolError(
-                f"{self!r} belongs to process {self._process}, of which this one, {_process},"
-                " was forked: its workers stayed there; make a new pool here"
+                f"{self!r} belongs to process {self._process}, of which this one,"
+                f" {forking.process}, was forked: its workers stayed there; make a new pool here"
             )
         if asyncio.get_running_loop() is not self._loop:
             raise PoolError(
@@ -335,7 +335,7 @@ class Pool(abc.ABC):
         if (
             loop is None
             or self._closed
-            or self._process != _process
+            or self._process != forking.process
             or asyncio.get_running_loop() is not loop
         ):
             self._open()
@@ -379,6 +379,11 @@ class Pool(abc.ABC):
             before, self._cpu_noted_ns = self._cpu_noted_ns, self._cpu_ns()
             self._record.used(max(0, self._cpu_noted_ns - before))
 
+    def _stop_call(self, call: Call[Any]) -> None:
+        """Cancel a call that was taken, as far as that can be done."""
+        # One of the parent's may run, but its outcome does not come here.
+        (self._drop if self._is_elsewhere else self._cancel)(call)
+
     def _drop(self, call: Call[Any]) -> None:
         """Cancel a call that will never run."""
         # It may stand in a queue until a worker comes to it.
@@ -418,7 +423,7 @@ class Pool(abc.ABC):
             self._failed += 1
             died = issubclass(type(error), WorkerDied) and not call.ended_ns
             state = kinds.CALL_DIED if died else kinds.CALL_RAISED
-            call.set_exception(_as_a_future_takes_it(call, error))
+            call.set_exception(as_a_future_takes_it(call, error))
         if self._record is not None:
             self._note(call, state)
         self._left(call)
@@ -471,6 +476,10 @@ class Pool(abc.ABC):
     def _stop(self) -> None:
         """End the workers, as soon as each has ended its call; may be called again."""
 
+    @abc.abstractmethod
+    def _leave(self) -> None:
+        """Let go, in a forked child, of what is the parent's: its workers, and descriptors here."""
+
     async def _join(self) -> None:  # noqa: B027
         """Wait until what `_stop` ends has ended, where that must be waited for."""
 
@@ -488,12 +497,3 @@ class Pool(abc.ABC):
 
         Asked while the pool is recorded: workers need not count else.
         """
-
-
-def _as_a_future_takes_it(call: Call[Any], error: BaseException) -> BaseException:
-    if not issubclass(type(error), StopIteration):
-        return error
-    # It would end the coroutine that awaits.
-    raised = RuntimeError(f"{name_of(call.function)}() raised StopIteration")
-    raised.__cause__ = error
-    return raised

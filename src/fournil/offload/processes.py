@@ -9,8 +9,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.remote import RemotePool, Starter
+from fournil.offload.remote import RemotePool
+from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.supervising import Starter
 from fournil.offload.template import Template
+from fournil.offload.worker_process import WorkerProcess
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,20 +92,22 @@ class ProcessPool(RemotePool):
             raise ValueError(f"start_method is 'forkserver' or 'spawn', got {start_method!r}")
         if isinstance(preload, str):
             raise TypeError(f"preload is a list of names of modules, got the text {preload!r}")
-        at_least_one("max_memory_per_child", max_memory_per_child)
         self.start_method = start_method
         self.preload = list(preload)
-        self.max_memory_per_child = max_memory_per_child
+        self.max_memory_per_child = at_least_one("max_memory_per_child", max_memory_per_child)
 
     def _make_starter(self) -> Starter:
         assert self._loop is not None
         setup = {
             **self._setup(),
             "spawn": self.start_method == "spawn",
-            "preload": self.preload,
+            "preload": [str(name) for name in self.preload],
             "most_memory": self.max_memory_per_child,
         }
         return Template(self._loop, self, setup)
+
+    def _make_worker(self, number: int) -> RemoteWorker:
+        return WorkerProcess(self, number)
 
 
 _own = OwnPools(lambda: ProcessPool(name="fournil.to_process", idle_timeout=IDLE_S))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+import asyncio
 import math
-import os
-import signal
 import weakref
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fournil._worker import modules
 from fournil._worker.failure import described, unpack_error
 from fournil._worker.handlers import is_of_a_handler, pass_on
-from fournil._worker.ledger import BEGAN, COUNTS, INTERRUPT, SLOTS
+from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, SETTLED_S, SLOTS
 from fournil._worker.packing import pack, pack_args, unpack
 from fournil._worker.refusing import cannot_travel, refusal
 from fournil._worker.running import name_of
@@ -20,7 +20,7 @@ from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import CannotTravelError, PoolError
 from fournil.offload.call import Call
-from fournil.offload.channel import Channel
+from fournil.offload.channel import Channel, Garbage
 from fournil.offload.deaths import kills_by_the_kernel
 from fournil.offload.dispatch import Desk
 from fournil.offload.functions import Sent
@@ -35,10 +35,13 @@ VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
 
 
-class RemoteWorker:
+class RemoteWorker(abc.ABC):
     """One worker of a pool, seen from the loop's thread, to which all of it belongs.
 
     It holds its pool by the pool's calls alone, so that one that is thrown away open ends.
+
+    Raises:
+        OSError: there is no descriptor or no memory left.
     """
 
     def __init__(self, pool: RemotePool, number: int) -> None:
@@ -48,7 +51,7 @@ class RemoteWorker:
         self.number = number
         self.loop = pool._loop
         self.name = f"{pool.name} {number}"
-        self.channel = Channel(self.loop, self.answered, self.read)
+        self.channel = Channel(self.loop, self.answered, self.read, self.fail)
         self.dispatch = pool._dispatch
         self.functions = pool._functions
         self.desk: Desk[Call[Any]] = self.dispatch.add_worker(number)
@@ -59,11 +62,12 @@ class RemoteWorker:
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.loads = Loads(self)
         self.pid: int | None = None
-        self.handle: int | None = None  # a descriptor of the process
         self.ready = False
-        self.is_watched = False  # its template is gone, and nobody else tells when it ends
+        self.fault: str | None = None  # why it was given up, and killed
+        self.cause: Exception | None = None  # of that
         self.kernel_kills = kills_by_the_kernel()
         self.revoked: list[int] = []  # to be settled at the next look
+        self.kills: dict[int, asyncio.TimerHandle] = {}  # by the call that was interrupted
         self.calls = 0
         self.busy_ns = 0
         self.idle_since = perf_counter_ns()
@@ -73,6 +77,44 @@ class RemoteWorker:
         pool = self._pool()
         assert pool is not None, "the pool is gone, and its workers with it"
         return pool
+
+    @property
+    def began(self) -> int:
+        """The number of the call that it began last; of the first one that may run, if it lies."""
+        began = self.words[BEGAN]
+        if self.desk.began <= began <= self.desk.last:
+            return began
+        return next(iter(self.desk.sent), self.desk.last)
+
+    @property
+    def cpu_ns(self) -> int:
+        return self.words[CPU]
+
+    # What a kind of worker provides.
+
+    @abc.abstractmethod
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it is one that a signal reaches; do nothing if it has ended."""
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """End it, whatever it does, or do all that can be done for that."""
+
+    def end_with_starter(self) -> None:
+        """End it, as what had started it has ended."""
+        self.kill()
+
+    def their_descriptors(self) -> list[int]:
+        """Return what it is to be started with; raise OSError if somebody else closed it."""
+        return self.channel.their_descriptors()
+
+    def handed_over(self) -> None:
+        """Let go of what it has now."""
+        self.channel.handed_over()
+
+    def see_to(self) -> None:
+        """See whether it can be reached; called once a second while somebody waits."""
+        self.channel.see_to()
 
     # To the worker.
 
@@ -166,9 +208,10 @@ class RemoteWorker:
 
     def stop_call(self, number: int) -> None:
         """Keep a call from beginning, or interrupt it."""
-        if self.words[BEGAN] == number:
+        began = self.began
+        if began == number:
             self.interrupt(number)
-        elif self.words[BEGAN] < number:
+        elif began < number:
             self.dispatch.revoke(self.desk, number)
             self.revoke([number])
 
@@ -180,36 +223,39 @@ class RemoteWorker:
     def interrupt(self, number: int) -> None:
         self.words[INTERRUPT] = number
         self.signal(INTERRUPTS)
-        if self.grace < math.inf:
-            self.loop.call_later(self.grace, self.kill_if_at, number)
+        if self.grace < math.inf and number not in self.kills:
+            self.kills[number] = self.loop.call_later(self.grace, self.kill_if_at, number)
 
     def kill_if_at(self, number: int) -> None:
+        del self.kills[number]
         if number in self.desk.sent:
             self.kill()
 
-    def watch(self) -> None:
-        """Have the pool take it away when it has ended."""
-        if self.handle is None:
-            self.pool._take_away(self.number, None)  # it never began
-        else:
-            self.is_watched = True
-            self.loop.add_reader(self.handle, self.has_ended)
+    def fail(self, fault: str, cause: Exception | None) -> None:
+        """Give it up, since it cannot be reached or believed: it is killed, and taken away.
 
-    def has_ended(self) -> None:
+        Args:
+            fault: what happened, as a sentence goes on that begins with the worker.
+            cause: what was raised.
+        """
+        if self.fault is None:
+            self.fault = fault
+            self.cause = cause
+            self.desk.open = False
+            self.kill()
+
+    def lose(self) -> None:
+        """Take it away, though nobody tells that it has ended, and it begins no more calls."""
+        self.desk.open = False
+        for number in self.desk.sent:
+            self.channel.ledger.revoked[number % SLOTS] = 1
+        self.loop.call_later(SETTLED_S, self.has_ended, None)
+
+    def has_ended(self, status: int | None) -> None:
+        """Have the pool take it away."""
         pool = self._pool()
         if pool is not None:
-            pool._take_away(self.number, None)
-
-    def kill(self) -> None:
-        self.signal(signal.SIGKILL)
-
-    def signal(self, number: int) -> None:
-        if self.handle is None:
-            return
-        try:
-            signal.pidfd_send_signal(self.handle, number)
-        except ProcessLookupError:
-            pass  # it is dead, as will be told
+            pool.ended(self.number, status)
 
     def let_end(self) -> None:
         """Give it no more calls; it ends after those that it has."""
@@ -236,7 +282,7 @@ class RemoteWorker:
             if self.desk.heavy:
                 self.loads.answered(number)
             if call is None:
-                return
+                raise Garbage(f"the value of a call that it does not have, number {number}")
             value: Any = None
             error: BaseException | None = None
             raised: BaseException | None = None
@@ -259,11 +305,12 @@ class RemoteWorker:
             case Answer.ERROR:
                 call = self.dispatch.ended(self.desk, number, ended - began)
                 self.loads.answered(number)
-                if call is not None:
-                    error, raised = self.error_of(flags, buffers, body)
-                    self.hand_on(call, None, error, began, ended)
-                    if raised is not None:
-                        pass_on(raised)
+                if call is None:
+                    raise Garbage(f"the error of a call that it does not have, number {number}")
+                error, raised = self.error_of(flags, buffers, body)
+                self.hand_on(call, None, error, began, ended)
+                if raised is not None:
+                    pass_on(raised)
             case Answer.SKIPPED:
                 self.loads.skipped(number)
                 call = self.dispatch.skipped(self.desk, number)
@@ -273,18 +320,22 @@ class RemoteWorker:
                 self.ready = True
                 pool._failed_starts = 0
             case Answer.BROKEN:
+                if self.ready:
+                    raise Garbage("that its initializer failed, which had returned")
                 self.desk.open = False
                 self.ready = True  # as far as it will be: not to be tried again
                 if buffers:
                     body, _ = self.loads.views(flags, buffers, body)
                 packed = bytes(body)
-                pool._break(lambda: unpack_error(packed))
+                pool._break(lambda: _raised(packed)[0])
             case Answer.RETIRING:
                 self.desk.open = False
             case Answer.LOG:
                 handle(self.loop, self.name, body)
-            case _:
+            case Answer.SEGMENT | Answer.RETURNED | Answer.WITHDRAWN:
                 self.loads.told(kind, flags, number, body)
+            case _:
+                raise Garbage(f"a record of kind {kind}")
 
     def error_of(
         self, flags: int, buffers: int, body: memoryview
@@ -293,9 +344,9 @@ class RemoteWorker:
         try:
             if buffers:
                 body, _ = self.loads.views(flags, buffers, body)
-            return unpack_error(body), None
         except BaseException as why:
-            return PoolError(f"what a call raised cannot be unpickled here ({described(why)})"), why
+            return _lost_on_the_way(why), why
+        return _raised(body)
 
     def hand_on(
         self, call: Call[Any], value: Any, error: BaseException | None, began: int, ended: int
@@ -318,7 +369,7 @@ class RemoteWorker:
         self.channel.look()
         if self.revoked:
             numbers, self.revoked = self.revoked, []
-            began = self.words[BEGAN]
+            began = self.began
             taken_back = [n for n in numbers if n > began and n in self.desk.revoked]
             dropped, begun = self.dispatch.settle(self.desk, numbers, began)
             for number in taken_back:
@@ -328,13 +379,13 @@ class RemoteWorker:
             for number, _ in begun:
                 if number == began:
                     self.interrupt(number)
-        self.revoke(self.dispatch.held_up(self.desk, self.words[BEGAN]))
+        self.revoke(self.dispatch.held_up(self.desk, self.began))
         return bool(self.revoked) or len(self.desk.sent) > 1
 
-    # As a process.
+    # As a part of the pool.
 
     def statistics(self) -> WorkerStatistics:
-        running = self.desk.sent.get(self.words[BEGAN])
+        running = self.desk.sent.get(self.began)
         return WorkerStatistics(
             name=self.name,
             calls=self.calls,
@@ -343,13 +394,23 @@ class RemoteWorker:
         )
 
     def close(self) -> None:
-        self.loads.close()
+        """Let go of all that it has here, also in another thread, when the loop is closed."""
         self.channel.close()
-        if self.handle is not None:
-            if self.is_watched and not self.loop.is_closed():
-                self.loop.remove_reader(self.handle)
-            os.close(self.handle)
-            self.handle = None
+        self._close()
+
+    def leave(self) -> None:
+        """Let go of what a forked child has of it: it is its parent's."""
+        self.channel.leave()
+        self._close()
+
+    def _close(self) -> None:
+        self.dispatch.desks.pop(self.number, None)
+        for timer in self.kills.values():
+            timer.cancel()
+        self.kills.clear()
+        self.loads.close()
+        # They know it: a cycle, which only a collection of garbage would end.
+        del self.loads
 
 
 def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
@@ -367,6 +428,18 @@ def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
             own = name if module else name.rpartition(" ")[0]
             return refusal(f"the context variable {own} of {function}", value, why)
     return refusal(f"the context of {function}", call.values, why)
+
+
+def _raised(packed: bytes | memoryview) -> tuple[BaseException, BaseException | None]:
+    """Return what was raised in a worker; and what was raised here instead, if it was."""
+    try:
+        return unpack_error(packed), None
+    except BaseException as why:
+        return _lost_on_the_way(why), why
+
+
+def _lost_on_the_way(why: BaseException) -> PoolError:
+    return PoolError(f"what a call raised cannot be unpickled here ({described(why)})")
 
 
 def _cannot_come_back(call: Call[Any], why: BaseException) -> CannotTravelError:

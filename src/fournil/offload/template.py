@@ -1,26 +1,25 @@
-"""The template process as its parent sees it: it is asked for workers, and says how they ended."""
+"""The template process as its parent sees it: it is asked for workers."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-import pickle
+import signal
 import socket
 import subprocess
 import sys
 import weakref
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fournil._worker.template import (
-    ENDED,
-    FAILED,
-    NOT_STARTED,
-    REPORT,
-    REQUEST,
-    STARTED,
-    code,
-)
+from fournil._worker.command import command, told
+from fournil._worker.own import OwnSocket, own_pair
+from fournil._worker.template import NOT_STARTED, REFUSAL, REQUEST
+from fournil.offload.watching import Watched
 
 if TYPE_CHECKING:
     from fournil.offload.remote import RemotePool
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
 
 HOME = str(Path(__file__).parents[2])
 """The folder that the package is in."""
+
+ROOM = 1 << 16
+"""So many bytes of an environment that has no room on a command line are given there; the rest is
+told."""
 
 
 class Template:
@@ -48,74 +51,150 @@ class Template:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
         self._pool = weakref.ref(pool)
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            command = [sys.executable, *interpreter_options(), "-c"]
-            setup = {**setup, "home": HOME, "command": command}
-            self._process = subprocess.Popen(
-                [*command, code(HOME, f"main({theirs.fileno()})")],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
-            self._control.send(pickle.dumps(setup))
-        except BaseException:
-            self._control.close()
-            raise
-        finally:
-            theirs.close()
-        self._control.setblocking(False)
-        self._descriptor = self._control.fileno()
-        loop.add_reader(self._descriptor, self._readable)
+        self._waiting: deque[RemoteWorker] = deque()  # to be asked for, when there is room
+        with ExitStack() as opened:
+            self._control, theirs = own_pair(socket.SOCK_SEQPACKET)
+            opened.callback(self._control.close)
+            with theirs:
+                self._process = _started(setup, theirs)
+            opened.callback(self._end_process)
+            self._control.setblocking(False)
+            self._watched = Watched(loop, self._control.fileno(), self._readable)
+            opened.pop_all()
+
+    # To the template.
 
     def request(self, worker: RemoteWorker) -> None:
-        """Ask for a worker."""
-        descriptors = worker.channel.their_descriptors()
-        # It does nothing but read, so this waits for nothing but its imports.
-        self._control.setblocking(True)
-        try:
-            socket.send_fds(self._control, [REQUEST.pack(worker.number)], descriptors)
-        except ConnectionError:
-            pass  # it is gone, as will be told
-        finally:
-            self._control.setblocking(False)
+        """Ask for a worker; it is told what it is handed over, or that it is not started."""
+        self._waiting.append(worker)
+        self._ask()
+
+    def _ask(self) -> None:
+        """Ask for those that wait, as far as there is room."""
+        while self._waiting:
+            worker = self._waiting[0]
+            if not self.is_there():
+                self._loop.call_soon(self._gone)
+                return
+            try:
+                descriptors = worker.their_descriptors()
+                socket.send_fds(self._control, [REQUEST.pack(worker.number)], descriptors)
+            except BlockingIOError:
+                # It is importing, or was stopped.
+                self._watched.when_writable(self._ask)
+                return
+            except ConnectionError:
+                pass  # it is gone, as will be told
+            except OSError as error:
+                self._loop.call_soon(self._not_started, worker.number, error)
+            self._waiting.popleft()
+            worker.handed_over()
+
+    def is_there(self) -> bool:
+        """Return whether it can be reached: nobody else has closed what leads there."""
+        return self._control.is_there()
+
+    def see_to(self) -> None:
+        """See whether it can be reached, and let it go on if it was stopped."""
+        if self.is_there():
+            self._process.send_signal(signal.SIGCONT)
+        else:
+            self._gone()
+
+    # From the template.
 
     def _readable(self) -> None:
         try:
-            message, handles, _, _ = socket.recv_fds(self._control, 1 << 15, 1)
+            message = self._control.recv(1 << 15)
         except BlockingIOError:
             return
         except OSError:
-            message, handles = b"", []
+            message = b""
+        if len(message) < REFUSAL.size:
+            self._gone()
+            return
+        kind, number, code = REFUSAL.unpack_from(message)
+        if kind == NOT_STARTED:
+            self._not_started(number, OSError(code, os.strerror(code)))
+        elif (pool := self._pool()) is not None:
+            pool.starter_failed(message[REFUSAL.size :].decode())
+
+    def _not_started(self, number: int, error: OSError) -> None:
         pool = self._pool()
-        if pool is None:
-            for handle in handles:
-                os.close(handle)
-            return
-        if not message:
-            self.close()
-            pool.starter_ended()
-            return
-        kind, number, process, status = REPORT.unpack_from(message)
-        match kind:
-            case _ if kind == STARTED:
-                pool.started(number, process, handles[0])
-            case _ if kind == NOT_STARTED:
-                pool.not_started(number, OSError(status, "fork"))
-            case _ if kind == ENDED:
-                pool.ended(number, status)
-            case _ if kind == FAILED:
-                pool.starter_failed(message[REPORT.size :].decode())
+        if pool is not None:
+            pool.not_started(number, error)
+
+    def _gone(self) -> None:
+        self.close()
+        pool = self._pool()
+        if pool is not None:
+            pool.starter_ended(self)
 
     def close(self) -> None:
         """Have it end, and its workers with it."""
-        if self._control.fileno() < 0:
-            return
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._descriptor)
+        self._watched.end()
         self._control.close()
+        while self._waiting:
+            # What is told is that nobody has what the other sides of its sockets are.
+            self._waiting.popleft().handed_over()
+        self._end_process()
+
+    def _end_process(self) -> None:
         # It may be in the midst of an import.
         self._process.kill()
         self._process.wait()
+
+    def leave(self) -> None:
+        """Let go of what a forked child has of it: it is its parent's."""
+        self._control.close()
+        self._watched.end_in_child()
+        self._process.returncode = 0
+
+
+def _started(setup: dict[str, Any], control: OwnSocket) -> subprocess.Popen[bytes]:
+    """Return a process that was started."""
+    setup = {
+        **setup,
+        "home": HOME,
+        "options": interpreter_options(),
+        "environment": None,
+        "started with": None,
+    }
+    try:
+        return _run(setup, control)
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+    # A process sets more in its own environment than it can give to another on its start.
+    return _run(
+        {**setup, "environment": dict(os.environb), "started with": _smallest(os.environb)}, control
+    )
+
+
+def _run(setup: dict[str, Any], control: OwnSocket) -> subprocess.Popen[bytes]:
+    file = told(setup)
+    try:
+        given = [file.descriptor, control.fileno()]
+        return subprocess.Popen(
+            command(setup["options"], given[0], "template", given[1]),
+            stdin=subprocess.DEVNULL,
+            pass_fds=given,
+            env=setup["started with"],
+        )
+    finally:
+        file.close()
+
+
+def _smallest(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the short ones of variables, as what Python itself needs is, as many as have room."""
+    room = ROOM
+    found = {}
+    for name, value in sorted(environment.items(), key=lambda item: len(item[1])):
+        room -= len(name) + len(value)
+        if room < 0:
+            break
+        found[name] = value
+    return found
 
 
 def interpreter_options() -> list[str]:
@@ -123,7 +202,13 @@ def interpreter_options() -> list[str]:
     flags = sys.flags
     options = ["-O"] * flags.optimize
     options += ["-B"] * flags.dont_write_bytecode
-    options += ["-I"] if flags.isolated else ["-E"] * flags.ignore_environment
+    options += ["-b"] * flags.bytes_warning
+    if flags.isolated:
+        options += ["-I"]
+    else:
+        options += ["-E"] * flags.ignore_environment
+        options += ["-s"] * flags.no_user_site
+        options += ["-P"] * flags.safe_path
     options += ["-S"] * flags.no_site
     for name, value in sys._xoptions.items():
         options += ["-X", name if value is True else f"{name}={value}"]

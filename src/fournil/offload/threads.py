@@ -17,12 +17,12 @@ from fournil._worker.failure import traceback_of
 from fournil._worker.patience import Patience
 from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
-from fournil.offload.bell import bell_for
 from fournil.offload.call import Call
 from fournil.offload.lifetime import OwnPools
 from fournil.offload.lookout import new_lookout
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
+from fournil.offload.wakers import new_sleep, waker_of
 from fournil.record import hook
 
 P = ParamSpec("P")
@@ -37,8 +37,8 @@ LOOKING_NS = 60_000
 SOON_NS = 2 * LOOKING_NS
 """It looks if it waited less the last time: part of that was the time it took to wake it."""
 
-LAST = 1 << 32
-"""What a worker is woken with to end: nobody writes to its descriptor after that."""
+RETRY_NS = 100_000_000
+"""When a thread could not be started beside others, it is tried again so much later."""
 
 
 class ThreadPool(Pool):
@@ -90,6 +90,7 @@ class ThreadPool(Pool):
         # calls wakes each worker once, and then again at the end of the turn.
         self._wakes = self.workers
         self._waking = False
+        self._retry_ns = 0  # until then no thread is started, if there are others
         self._stopped = False
 
     def _start(self) -> None:
@@ -124,12 +125,17 @@ class ThreadPool(Pool):
             shared.wake_worker()
 
     def _start_thread(self) -> None:
+        if self._retry_ns and self._threads and perf_counter_ns() < self._retry_ns:
+            return
         try:
             worker = Worker(f"{self.name} {len(self._threads) + 1}", self._shared)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, MemoryError) as error:
             if not self._threads:
-                raise PoolError(f"no thread could be started for {self!r}: {error}") from error
+                reason = str(error) or type(error).__name__
+                raise PoolError(f"no thread could be started for {self!r}: {reason}") from error
+            self._retry_ns = perf_counter_ns() + RETRY_NS
         else:
+            self._retry_ns = 0
             self._threads.append(worker)
 
     def _collect(self) -> None:
@@ -159,14 +165,21 @@ class ThreadPool(Pool):
     def _stop(self) -> None:
         self._stopped = True
         for worker in self._threads:
-            worker.wake(LAST)
+            worker.wake_to_end()
         self._threads.clear()
         self._leave_the_loop()
 
     def _leave_the_loop(self) -> None:
         # Calls that were abandoned, or left when `close` was cancelled, may still end.
         if not self._in_flight and not self._lost:
-            self._shared.bell.close()
+            self._shared.waker.close()
+
+    def _leave(self) -> None:
+        # What is to be called soon is called in the child too, if the loop goes on there.
+        self._stopped = True
+        self._shared.calls.clear()
+        self._threads.clear()
+        self._shared.waker.leave()
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)
@@ -195,7 +208,7 @@ class Shared:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPool) -> None:
         self.pool = weakref.ref(pool)
-        self.bell = bell_for(loop, self.collect)
+        self.waker = waker_of(loop, self.collect)
         self.calls: deque[Call[Any]] = deque()
         self.lookout = new_lookout()
         self.ended: deque[tuple[Call[Any], Any, BaseException | None]] = deque()
@@ -213,7 +226,7 @@ class Shared:
     def wake_loop(self) -> None:
         """Have the loop look at what has ended."""
         self.woken = True
-        if not self.bell.ring():
+        if not self.waker.wake():
             # The loop is closed: nobody waits for anything any more.
             self.ended.clear()
             self.woken = False
@@ -221,7 +234,7 @@ class Shared:
     def collect(self) -> None:
         pool = self.pool()
         if pool is None:
-            self.bell.close()
+            self.waker.close()
         else:
             pool._collect()
 
@@ -229,10 +242,9 @@ class Shared:
 class Worker:
     """A thread of a pool; its fields are written by the thread, and read by the loop's.
 
-    It looks for calls for a moment, and then waits by reading from a descriptor of its own. Python
-    lets go of the GIL to write to one: who is woken, if on the same core, finds it free. A lock is
-    released with the GIL held; the kernel then switches to the woken thread, which waits for the
-    GIL, and back.
+    It looks for calls for a moment, and then sleeps until it is woken, by somebody who lets go of
+    the GIL for that: who is woken, if on the same core, finds it free. A lock is released with the
+    GIL held; the kernel then switches to the woken thread, which waits for the GIL, and back.
     """
 
     def __init__(self, name: str, shared: Shared) -> None:
@@ -242,19 +254,23 @@ class Worker:
         self.cpu_ns = 0  # of calls that ran while a recorder was on
         self.patience = Patience(SOON_NS)  # the thread's own
         self.name = name
-        self.wakes = os.eventfd(0, os.EFD_CLOEXEC)
-        shared.bell.hold()
+        self.ends = False  # written by the loop's thread, before it wakes this one
+        self.wakes = new_sleep()
+        shared.waker.hold()
         try:
             # One that runs for ever must not keep the process from ending.
             self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
             self.thread.start()
         except BaseException:
-            os.close(self.wakes)
-            shared.bell.let_go()
+            shared.waker.let_go()
             raise
 
-    def wake(self, value: int = 1) -> None:
-        os.eventfd_write(self.wakes, value)
+    def wake(self) -> None:
+        self.wakes.post()
+
+    def wake_to_end(self) -> None:
+        self.ends = True
+        self.wakes.post()
 
     def work(self, shared: Shared) -> None:
         here = threading.get_ident()
@@ -273,8 +289,7 @@ class Worker:
                 del call
         finally:
             del runs[here]
-            os.close(self.wakes)
-            shared.bell.let_go()
+            shared.waker.let_go()
 
     def wait(self, shared: Shared) -> bool:
         """Wait until there may be a call; return False when there will be none."""
@@ -301,8 +316,8 @@ class Worker:
                 pass  # somebody took it, and wakes it
             else:
                 return True
-        # What came since the last look, in one sum.
-        return os.eventfd_read(self.wakes) < LAST
+        self.wakes.wait()
+        return not self.ends
 
     def run(self, call: Call[Any], shared: Shared) -> None:
         value = error = None

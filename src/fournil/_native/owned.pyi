@@ -1,0 +1,6 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Owned:
+    def __init__(self, descriptor: int) -> None: ...
+    def send(self, data: bytes) -> int: ...

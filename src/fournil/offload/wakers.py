@@ -1,0 +1,154 @@
+"""How a pool's threads are woken, and how they wake the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from fournil.offload.watching import Watched
+
+if TYPE_CHECKING:
+    from fournil._native import wakers
+
+
+class Sleep(Protocol):
+    """What one thread sleeps on."""
+
+    def wait(self) -> None:
+        """Sleep until it was posted once more than it was waited for."""
+
+    def post(self) -> None:
+        """Wake who sleeps here, or will."""
+
+
+class PythonSleep:
+    """One where there are no native modules."""
+
+    def __init__(self) -> None:
+        self._semaphore = threading.Semaphore(0)
+
+    def wait(self) -> None:
+        self._semaphore.acquire()
+
+    def post(self) -> None:
+        self._semaphore.release()
+
+
+def new_sleep() -> Sleep:
+    """Return what a thread can sleep on."""
+    try:
+        from fournil._native import wakers
+    except ImportError:
+        return PythonSleep()  # Cython's modules do not load in interpreters beside the main one
+    return wakers.Semaphore()
+
+
+class LoopWaker:
+    """Has a loop call a function soon, when any thread asks for it.
+
+    Who asks says so before, by `hold`, and says when it will not any more, by `let_go`.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+        self.loop = loop
+        self.function = function
+
+    def wake(self) -> bool:
+        """Have the function called; return False if the loop is closed."""
+        try:
+            self.loop.call_soon_threadsafe(self.function)
+        except RuntimeError:
+            return False
+        return True
+
+    def hold(self) -> None:
+        """Be going to ask."""
+
+    def let_go(self) -> None:
+        """Ask no more."""
+
+    def close(self) -> None:
+        """Have the loop listen no more: in its thread, or when nobody uses this there."""
+
+    def leave(self) -> None:
+        """Let go of what a forked child has of it: it is its parent's."""
+
+
+class PipeWaker(LoopWaker):
+    """One that asyncio's own loop hears in half the time.
+
+    Its `call_soon_threadsafe` sends a byte through a socket, which it then reads until there is
+    none, and calls the function in the turn after that. A reader is called as soon as it is read.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, function: Callable[[], None], pipe: wakers.Pipe
+    ) -> None:
+        super().__init__(loop, function)
+        self.thread = threading.get_ident()
+        self.pipe = pipe
+        self.lock = threading.Lock()
+        self.holders = 1  # the loop; under the lock
+        self.closed = False
+        self.watched = Watched(loop, pipe.fileno(), self.answer)
+
+    def wake(self) -> bool:
+        if self.loop.is_closed():
+            return False
+        return self.pipe.wake() or super().wake()
+
+    def answer(self) -> None:
+        self.pipe.clear()
+        self.function()
+
+    def hold(self) -> None:
+        with self.lock:
+            self.holders += 1
+
+    def let_go(self) -> None:
+        with self.lock:
+            self.holders -= 1
+            if self.holders:
+                return
+        # Only now: another thread may be about to write to it.
+        self.pipe.close()
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        if threading.get_ident() == self.thread:
+            self.end()
+            return
+        # Of a pool that was thrown away, by the collector in another thread.
+        try:
+            self.loop.call_soon_threadsafe(self.end)
+        except RuntimeError:
+            self.let_go()  # a closed loop has no readers
+
+    def end(self) -> None:
+        self.watched.end()
+        self.let_go()
+
+    def leave(self) -> None:
+        self.closed = True
+        self.pipe.close()
+        self.watched.end_in_child()
+
+
+def waker_of(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> LoopWaker:
+    """Return what has the loop call a function soonest."""
+    is_asyncio_own = (
+        isinstance(loop, asyncio.SelectorEventLoop)
+        and type(loop).call_soon_threadsafe is asyncio.BaseEventLoop.call_soon_threadsafe
+    )
+    if is_asyncio_own:
+        try:
+            from fournil._native import wakers
+
+            return PipeWaker(loop, function, wakers.Pipe())
+        except (ImportError, OSError):
+            pass  # in an interpreter beside the main one; or there is no descriptor left
+    return LoopWaker(loop, function)
