@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 PRELUDE = """
-import asyncio, functools, gc, os, signal, subprocess, sys, threading, time
+import asyncio, errno, functools, gc, os, signal, subprocess, sys, threading, time
 import fournil
 path = sys.argv[1]
 """

@@ -66,7 +66,11 @@ PROGRAMS = {
     "a file put over all numbers": """
         mine = os.open("all.mine", os.O_RDWR | os.O_CREAT)
         for number in range(mine + 1, 1024):
-            os.dup2(mine, number)
+            while True:
+                try: os.dup2(mine, number)
+                except OSError as error:
+                    assert error.errno == errno.EBUSY  # another thread is opening that number
+                else: break
         os.closerange(mine + 50, 1024)
         fournil.run(block())
         assert os.fstat(mine).st_size == 0
@@ -124,10 +128,11 @@ def test_descriptors_are_the_programs(program: str, sandbox: str, tmp_path: Path
     before = without(*REFUSED[sandbox]) if sandbox else ()
     check(recorded(PROGRAMS[program]), path, before=before)
     assert all(late.read_text() == "mine" for late in tmp_path.glob("*.late"))
-    # The watch saw all the same.
-    seen = {step.culprit.function: step.blocker for step in decode(read_file(str(path))).blocked}
-    assert seen["wait"] is Blocker.WAITING
-    assert seen["compute"] in {Blocker.PYTHON, Blocker.NATIVE_GIL}
+    # The watch saw all the same: one of three steps each time, where the machine is busy.
+    blocked = decode(read_file(str(path))).blocked
+    seen = {(step.culprit.function, step.blocker) for step in blocked}
+    assert ("wait", Blocker.WAITING) in seen
+    assert seen & {("compute", Blocker.PYTHON), ("compute", Blocker.NATIVE_GIL)}
 
 
 def test_the_lowest_free_number_is_the_programs(tmp_path: Path) -> None:
