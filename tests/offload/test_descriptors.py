@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,7 +84,11 @@ def test_none_left_for_the_first_worker(run: Run, make_isolated: Make, left: int
                 assert opened() == before
             else:
                 reason = ""
-            assert "Too many open files" in reason or (not reason and left > 3)
+            if reason and make_isolated is ISOLATED.get("interpreters"):
+                # CPython opens modules for a new one, and tells not what kept it from that.
+                assert re.search("Too many open files|interpreter creation failed", reason)
+            else:
+                assert "Too many open files" in reason or (not reason and left > 3)
             assert await pool.run(double, 2) == 4
 
     run(main)

@@ -141,6 +141,10 @@ def test_a_worker_that_leaves_a_child_behind(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14),
+    reason="asyncio forgets in a forked child which loop runs, and no task ends there any more",
+)
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("kind", ["ThreadPool", "ProcessPool"])
 def test_a_forked_child_that_leaves_the_block(kind: str, waits: bool) -> None:
