@@ -28,20 +28,45 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "loop": frozenset({"_loop", "_native", "errors"}),
     "recorder": frozenset({"_native", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "record", "recorder"}),
+    "evidence": frozenset({"record"}),
     # Of what is native, no loop: pools work on any.
     "offload": frozenset(
-        {"errors", "record", "_worker", "_native.lookout", "_native.owned", "_native.wakers"}
+        {
+            "evidence",
+            "errors",
+            "record",
+            "_worker",
+            "_native.lookout",
+            "_native.owned",
+            "_native.wakers",
+        }
     ),
     "progress_bar": frozenset({"rich"}),
-    "observe": frozenset({"record", "errors", "rich"}),
+    "observe": frozenset({"evidence", "record", "errors", "rich"}),
+    "recording": frozenset({"observe", "record", "errors"}),
     "console": frozenset({"observe", "rich"}),
     "cli": ANY,
     "__main__": ANY,
     "pytest_plugin": ANY,
 }
 
-# These use the public names alone: `import fournil`, `from fournil import run`.
+# The rooms of a folder, each with those whose parts it may import besides its own.
+ROOMS: dict[str, dict[str, frozenset[str]]] = {
+    "observe": {
+        "words": NOTHING,
+        "recording": NOTHING,
+        "replay": frozenset({"recording"}),
+        "advice": frozenset({"words", "recording", "replay"}),
+        "report": frozenset({"words", "recording", "replay", "advice"}),
+    },
+}
+
+# In these, no file imports one that imports it, by whatever way round.
+WITHOUT_CIRCLES = ("errors", "record", "evidence", "observe")
+
+# These use the public names alone: `import fournil`, `from fournil import run`, and these modules.
 OUTSIDE = ("lab", "benchmarks", "examples")
+PUBLIC = frozenset({"fournil.recording"})
 
 # What Cython itself gives to cimport.
 CYTHON = frozenset({"cpython", "cython", "libc", "libcpp", "posix"})
@@ -139,11 +164,57 @@ def layer_violations(package: Path) -> list[str]:
     return wrong
 
 
+def room_violations(package: Path) -> list[str]:
+    wrong = []
+    for folder, rooms in ROOMS.items():
+        for found in imports(package / folder):
+            relative = found.path.relative_to(package / folder)
+            room = relative.parts[0].removesuffix(found.path.suffix)
+            _, _, inside = f"{found.module}.{found.name or ''}".partition(f"fournil.{folder}.")
+            to = inside.split(".")[0]
+            if room == "__init__" or to in {"", room, *rooms.get(room, NOTHING)}:
+                continue
+            may = ", ".join(sorted(rooms.get(room, NOTHING))) or "nothing else there"
+            wrong.append(
+                f"{folder}/{relative}:{found.line}: {room} imports {to}, and may import {may}"
+            )
+    return wrong
+
+
+def circles(package: Path, layers: tuple[str, ...]) -> list[str]:
+    """Return the files that import themselves by way of others."""
+    modules = {
+        ".".join(("fournil", *path.relative_to(package).with_suffix("").parts)): path
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0].removesuffix(".py") in layers
+    }
+    imported = {
+        module: {
+            to
+            for found in python_imports(path)
+            for to in (found.module, f"{found.module}.{found.name}")
+            if to in modules
+        }
+        for module, path in modules.items()
+    }
+    in_circles = []
+    for module in sorted(modules):
+        reached: set[str] = set()
+        ahead = [module]
+        while ahead:
+            new = imported[ahead.pop()] - reached
+            reached |= new
+            ahead += new
+        if module in reached:
+            in_circles.append(module)
+    return in_circles
+
+
 def outside_violations(root: Path, public: frozenset[str]) -> list[str]:
     wrong = []
     for folder in OUTSIDE:
         for found in imports(root / folder):
-            if found.module.split(".")[0] != "fournil":
+            if found.module.split(".")[0] != "fournil" or found.module in PUBLIC:
                 continue
             if found.module != "fournil" or (found.name is not None and found.name not in public):
                 what = ".".join(filter(None, [found.module, found.name]))
@@ -154,6 +225,14 @@ def outside_violations(root: Path, public: frozenset[str]) -> list[str]:
 
 def test_layers() -> None:
     assert layer_violations(ROOT / "src" / "fournil") == []
+
+
+def test_rooms() -> None:
+    assert room_violations(ROOT / "src" / "fournil") == []
+
+
+def test_no_circles() -> None:
+    assert circles(ROOT / "src" / "fournil", WITHOUT_CIRCLES) == []
 
 
 def test_outside_uses_public_names() -> None:
@@ -184,7 +263,7 @@ def test_finds_violations(tmp_path: Path) -> None:
             "from fournil._native.ready cimport (\n    Ready,\n    push,\n)\n"
             "cimport fournil.record.ring as ring  # from fournil.cli import in_a_comment\n"
             'cdef extern from "x.h":\n    pass\n'
-            "cdef f():\n    from fournil.observe.model import (\n        Model\n    )\n"
+            "cdef f():\n    from fournil.observe.recording.model import (\n        Model\n    )\n"
         ),
     )
     assert layer_violations(tmp_path) == [
@@ -193,9 +272,40 @@ def test_finds_violations(tmp_path: Path) -> None:
         "loop.py:1: loop imports fournil, and may import _loop, _native, errors",
         "novelty.py:1: novelty imports errors, and may import nothing, since LAYERS does not know"
         " it",
-        "observe/model.py:2: observe imports _native, and may import errors, record, rich",
+        "observe/model.py:2: observe imports _native, and may import errors, evidence, record,"
+        " rich",
         "record/layout.py:1: record imports errors, and may import nothing but the standard"
         " library",
+    ]
+
+
+def test_finds_violations_of_rooms(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        observe__words="from fournil.observe.report import sections\n",
+        observe__recording__model="import fournil.observe.recording.lag\nimport fournil.record\n",
+        observe__report__page="from fournil.observe.advice.rules import RULES\n",
+        observe__attic="from fournil.observe import words\n",
+    )
+    assert room_violations(tmp_path) == [
+        "observe/attic.py:1: attic imports words, and may import nothing else there",
+        "observe/words.py:1: words imports report, and may import nothing else there",
+    ]
+
+
+def test_finds_circles(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        observe__a="from fournil.observe import b\n",
+        observe__b="def late():\n    from fournil.record.c import name\n",
+        record__c="import fournil.observe.a\n",
+        record__d="from fournil.observe.a import name\n",
+        offload__e="import fournil.offload.e\n",
+    )
+    assert circles(tmp_path, ("observe", "record")) == [
+        "fournil.observe.a",
+        "fournil.observe.b",
+        "fournil.record.c",
     ]
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 import fournil
-from fournil.observe.decode import decode
-from fournil.observe.model import BlockedStep, Blocker, Recording
-from fournil.observe.reading import read_file
+from fournil.evidence.classify import Blocker
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedStep, Recording
+from fournil.observe.recording.reading import read_file
 
 Step = Callable[[], object]
 
@@ -61,7 +62,7 @@ class Watched:
 
     @property
     def recording(self) -> Recording:
-        return decode(read_file(self.path))
+        return snapshot(read_file(self.path))
 
     def blocked_in(self, function: str) -> BlockedStep:
         """Return the longest step that blocked in a function; a busy machine may add others."""
@@ -459,7 +460,7 @@ def test_python_code_that_c_code_calls_can_be_looked_at_at_any_moment(watched: W
 EXEC_WITH_THE_SIGNAL_PENDING = """
 import os, signal, sys, threading
 import fournil
-from fournil.observe.reading import read_file
+from fournil.observe.recording.reading import read_file
 
 with fournil.Recorder(sys.argv[1], size=2 << 20):
     number = read_file(sys.argv[1]).header["watch_signal"]

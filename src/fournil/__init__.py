@@ -5,16 +5,18 @@ The layers, each of which may import those named with it, and nothing of what is
 ```
 cli            the `fournil` command                              any
 launch         runs a program so that all its loops are ours      loop, recorder, record, errors
-observe        reads a recording; says what to do about it        record, errors
+recording      recordings for scripts (`import fournil.recording`)  observe, record
+observe        reads a recording; says what to do about it        evidence, record, errors
 recorder       records what runs while it is entered              _native, record, errors
 offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
-                                                                  record
+                                                                  evidence, record
 loop           EventLoop, run, Runner                             _loop, _native, errors
 _loop          what EventLoop is put together from, besides       _native
                its native core
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors
+evidence       why a thread kept others waiting, from looks at it record
 _worker        the worker's side of pools that share no objects   errors
 record         the recording's format, and which file it goes to  -
 errors         what can go wrong                                  -

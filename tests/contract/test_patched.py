@@ -19,7 +19,7 @@ from unittest import mock
 import pytest
 
 import fournil
-from fournil.observe.report import load
+from fournil.observe.report.publish import load
 from tests.contract.loops import LOOPS, Loop, run_turns_until
 
 BaseLoop: Any = asyncio.BaseEventLoop

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from fournil.observe.decode import decode
-from fournil.observe.model import BlockedStep
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedStep
+from fournil.observe.recording.reading import read_file
 from tests.corpus.blocker import Blocker
 from tests.corpus.blockers import BLOCKERS
 from tests.corpus.ways import WAYS
@@ -108,7 +108,7 @@ def run(
 
 
 def judge(cases: Sequence[Case], path: str) -> list[Outcome]:
-    recording = decode(read_file(path))
+    recording = snapshot(read_file(path))
     by_loop: dict[int, list[BlockedStep]] = {}
     for step in recording.blocked:
         by_loop.setdefault(recording.threads[step.thread].number, []).append(step)

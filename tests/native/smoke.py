@@ -16,7 +16,7 @@ from pathlib import Path
 
 import fournil
 from fournil._native.lookout import Lookout
-from fournil.observe.report import load
+from fournil.observe.report.publish import load
 
 THRESHOLD = 0.05
 

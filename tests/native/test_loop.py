@@ -21,7 +21,7 @@ import fournil
 from fournil._native.handles import Handle, TimerHandle
 from fournil._native.poller import Poller
 from fournil._native.ready import ReadyQueue
-from fournil.observe.report import load
+from fournil.observe.report.publish import load
 
 
 @pytest.fixture

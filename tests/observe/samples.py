@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from fournil.observe.advice import Advice
-from fournil.observe.decode import decode
-from fournil.observe.findings import Report, find
-from fournil.observe.lag import Lag
-from fournil.observe.model import Blocker
-from fournil.observe.reading import read_buffer
-from fournil.observe.whatif import Outcome
+from collections.abc import Mapping, Sequence
+
+from fournil.evidence.classify import Blocker
+from fournil.observe.advice.advisor import Advice
+from fournil.observe.recording.lag import Lag
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedGroup
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.replay.whatif import Outcome
+from fournil.observe.report.findings import Report, find
 from fournil.record import kinds
 from fournil.record.kinds import Kind
 from tests.observe.builder import (
@@ -169,9 +172,18 @@ SOURCE = {
 }
 
 
+class Adviser:
+    """Gives the same advice on all blocked steps of a class, and one estimate."""
+
+    def __init__(self, advice: Mapping[Blocker, Advice]) -> None:
+        self._advice = advice
+
+    def advise(self, group: BlockedGroup) -> Advice | None:
+        return self._advice.get(group.blocker) if group.blocker else None
+
+    def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
+        return Outcome(6.1, 0.5, Lag(0.0, 0.01, 0.3))
+
+
 def report_of(builder: Builder) -> Report:
-    return find(
-        decode(read_buffer(builder.build())),
-        advise=lambda group, _: ADVICE.get(group.blocker) if group.blocker else None,
-        estimate=lambda advised, _: Outcome(6.1, 0.5, Lag(0.0, 0.01, 0.3)),
-    )
+    return find(snapshot(read_buffer(builder.build())), Adviser(ADVICE))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 import pickle
 import re
 import string
-import weakref
 from collections.abc import Mapping, Sequence
 
 import pytest
 
-from fournil.observe import advice as advice_module, rules
-from fournil.observe.advice import Advice, advise, estimate
-from fournil.observe.blocked import group as group_blocked
-from fournil.observe.decode import decode
-from fournil.observe.model import BlockedGroup, BlockedStep, Blocker, Frame, Recording
-from fournil.observe.reading import read_buffer
-from fournil.observe.rules import RULES, rule_for, sentence
-from fournil.observe.scene import Scene, look_at
+from fournil.evidence.classify import Blocker
+from fournil.evidence.stacks import Frame
+from fournil.observe.advice import advisor as advice_module, rules
+from fournil.observe.advice.advisor import Advice, Advisor
+from fournil.observe.advice.rules import RULES, rule_for, sentence
+from fournil.observe.advice.scene import Scene, look_at
+from fournil.observe.recording.blocked import group as group_blocked
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
+from fournil.observe.recording.reading import read_buffer
 from fournil.record.kinds import Kind
 from tests.observe.builder import (
     APP,
@@ -70,7 +70,7 @@ LIBRARY = {
 
 
 def empty() -> Recording:
-    return decode(read_buffer(Builder().build()))
+    return snapshot(read_buffer(Builder().build()))
 
 
 def group_of(
@@ -217,7 +217,7 @@ class TestRules:
     def test_a_function_around_a_regex_is_told_what_to_return(self) -> None:
         frames = [(f"{STDLIB}/re/__init__.py", 166, "match"), (APP, 2, "find"), (APP, 5, "handle")]
         source = Sources({APP: "def find(text):\n    return P.match(text)\n\n\n    m = find(t)\n"})
-        advice = advise(group_of(NATIVE_GIL, frames, own=1), empty(), source)
+        advice = Advisor(empty(), source).advise(group_of(NATIVE_GIL, frames, own=1))
         assert advice is not None
         assert "to_process(find, ...)" in advice.text
         assert "have `find` return what is needed of it" in advice.text
@@ -240,7 +240,7 @@ class TestRules:
         assert text.endswith("`asyncio.create_task(...)`.")
 
     def test_nothing_seen_nothing_said(self) -> None:
-        assert advise(group_of(None, [(APP, 2, "handle")]), empty()) is None
+        assert Advisor(empty()).advise(group_of(None, [(APP, 2, "handle")])) is None
 
 
 PROGRAM = """\
@@ -331,16 +331,16 @@ class TestGil:
         builder.answer(1, 0.001, thread=0)
         builder.blocked(1.0, 1.5, second, thread=1)
         builder.look(1.0, 1.45, 1.0, 4, [(APP, 7, "handle")], thread=1)
-        recording = decode(read_buffer(builder.build()))
+        recording = snapshot(read_buffer(builder.build()))
         waited = next(g for g in group_blocked(recording.blocked) if g.waited_for_gil)
-        got = advise(waited, recording)
+        got = Advisor(recording).advise(waited)
         assert got
         assert got.to == "process"
         assert "thread 'worker-1' (grind, line 30)" in got.text
 
     def test_a_thread_without_a_loop_has_no_name(self) -> None:
         group = group_of(WAITING, [(APP, 7, "handle")], gil_wait_s=0.3)
-        got = advise(group, empty())
+        got = Advisor(empty()).advise(group)
         assert got
         assert "which another thread held" in got.text
 
@@ -366,18 +366,28 @@ def three_blocks(*, events: int = 256, chatter: int = 0) -> Builder:
     return builder
 
 
+def four_lines() -> Builder:
+    """The same, and three more lines that block for 0.1 s each."""
+    builder = three_blocks()
+    for number in range(3):
+        begin = 3.0 + number
+        builder.blocked(begin, begin + 0.1, 2)
+        builder.look(begin, begin + 0.09, begin, OFF, [(APP, 20 + number, "other")])
+    return builder.end(8.0)
+
+
 SLEEPS = Sources({APP: "async def handle():\n    time.sleep(0.3)"})
 
 
 def advice_on(recording: Recording) -> list[tuple[BlockedGroup, Advice]]:
-    groups = group_blocked(recording.blocked)
-    pairs = [(group, advise(group, recording, SLEEPS)) for group in groups]
+    groups, advisor = group_blocked(recording.blocked), Advisor(recording, SLEEPS)
+    pairs = [(group, advisor.advise(group)) for group in groups]
     return [(group, found) for group, found in pairs if found]
 
 
 class TestEstimates:
     def test_three_blocks(self) -> None:
-        recording = decode(read_buffer(three_blocks().build()))
+        recording = snapshot(read_buffer(three_blocks().build()))
         (group, found), *rest = advice_on(recording)
         assert not rest
         assert group.count == 3
@@ -387,7 +397,7 @@ class TestEstimates:
         assert found.busy_s == pytest.approx(0.05, abs=0.01)
         assert found.lag_s
         assert found.lag_s["max"] < 0.01
-        outcome = estimate([(group, found)], recording)
+        outcome = Advisor(recording).estimate([(group, found)])
         assert outcome
         assert outcome.run_s == pytest.approx(1.4, rel=0.02)
         assert outcome.coarse is False
@@ -400,18 +410,18 @@ class TestEstimates:
         builder.event(Kind.TASK, 1.0, 0.3, subject=task)
         builder.blocked(1.0, 1.3, task)
         builder.look(1.0, 1.28, 1.0, OFF, [(APP, 2, "handle")])
-        ((_, found),) = advice_on(decode(read_buffer(builder.build())))
+        ((_, found),) = advice_on(snapshot(read_buffer(builder.build())))
         assert found.gain_s == pytest.approx(0.0, abs=1e-3)
         assert found.text.endswith(rules.ONLY_LAG)
 
     def test_nothing_advised_nothing_estimated(self) -> None:
-        assert estimate([], empty()) is None
+        assert Advisor(empty()).estimate([]) is None
 
     def test_events_that_were_overwritten_make_it_coarse(self) -> None:
-        recording = decode(read_buffer(three_blocks(events=16, chatter=64).build()))
+        recording = snapshot(read_buffer(three_blocks(events=16, chatter=64).build()))
         assert recording.unseen.events
         advised = advice_on(recording)
-        outcome = estimate(advised, recording)
+        outcome = Advisor(recording).estimate(advised)
         assert outcome
         assert outcome.coarse is True
         assert outcome.run_s == pytest.approx(1.4, rel=0.05)
@@ -419,17 +429,12 @@ class TestEstimates:
     def test_a_program_that_was_killed_while_it_was_blocked(self) -> None:
         builder = three_blocks()
         builder.end(4.0, closed=False)
-        recording = decode(read_buffer(builder.build()))
-        assert estimate(advice_on(recording), recording)
+        recording = snapshot(read_buffer(builder.build()))
+        assert Advisor(recording).estimate(advice_on(recording))
 
     def test_more_groups_than_can_be_replayed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(advice_module, "MOST_REPLAYED", 1)
-        builder = three_blocks()
-        for number in range(3):
-            begin = 3.0 + number
-            builder.blocked(begin, begin + 0.1, 2)
-            builder.look(begin, begin + 0.09, begin, OFF, [(APP, 20 + number, "other")])
-        recording = decode(read_buffer(builder.end(8.0).build()))
+        recording = snapshot(read_buffer(four_lines().build()))
         first, *rest = [found for _, found in advice_on(recording)]
         assert first.lag_s is not None
         assert len(rest) == 3
@@ -439,8 +444,8 @@ class TestEstimates:
 
     def test_only_the_newest_steps_are_replayed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(advice_module, "MOST_STEPS", 40)
-        recording = decode(read_buffer(three_blocks(chatter=60).build()))
-        outcome = estimate(advice_on(recording), recording)
+        recording = snapshot(read_buffer(three_blocks(chatter=60).build()))
+        outcome = Advisor(recording).estimate(advice_on(recording))
         assert outcome
         assert outcome.coarse is True
 
@@ -449,17 +454,22 @@ class TestEstimates:
         builder.loop(ran=1.0)
         builder.blocked(1.0, 1.3, 1)
         builder.look(1.0, 1.28, 1.0, OFF, [(APP, 2, "handle")])
-        recording = decode(read_buffer(builder.build()))
-        assert estimate(advice_on(recording), recording)
+        recording = snapshot(read_buffer(builder.build()))
+        assert Advisor(recording).estimate(advice_on(recording))
 
-    def test_a_recording_can_be_forgotten(self) -> None:
-        recording = decode(read_buffer(three_blocks().build()))
-        advice_on(recording)
-        gone = weakref.ref(recording)
-        del recording
-        gc.collect()
-        assert gone() is None
-        assert advice_module._latest is None
+    def test_asked_again_in_another_order_it_says_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(advice_module, "MOST_REPLAYED", 9)
+        recording = snapshot(read_buffer(four_lines().build()))
+        groups = group_blocked(recording.blocked)
+        forwards, backwards = Advisor(recording, SLEEPS), Advisor(recording, SLEEPS)
+        said = [forwards.advise(group) for group in groups]
+        again = [backwards.advise(group) for group in reversed(groups)]
+        assert [found is not None and found.lag_s is not None for found in said] == (
+            [True, True, False, False]
+        )
+        assert said == again[::-1] == [forwards.advise(group) for group in groups]
 
 
 def test_modules_are_named_as_they_are_imported() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fournil.observe.blocked import group
-from fournil.observe.decode import decode
-from fournil.observe.model import BlockedGroup, Blocker, Frame, Recording
-from fournil.observe.reading import read_buffer
+from fournil.evidence.classify import Blocker
+from fournil.evidence.stacks import Frame
+from fournil.observe.recording.blocked import group
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedGroup, Recording
+from fournil.observe.recording.reading import read_buffer
 from fournil.record import kinds
 from fournil.record.kinds import Kind
 from tests.observe.builder import (
@@ -26,7 +28,7 @@ FETCH = [(f"{STDLIB}/socket.py", 706, "readinto"), (APP, 42, "fetch"), (APP, 50,
 
 
 def read(builder: Builder) -> Recording:
-    return decode(read_buffer(builder.build()))
+    return snapshot(read_buffer(builder.build()))
 
 
 def groups(builder: Builder) -> list[BlockedGroup]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fournil.observe.classify import Limits, judge, label, until
-from fournil.observe.model import Answer, Blocker, Frame, Look
+from fournil.evidence.classify import Blocker, Limits, judge, label, until
+from fournil.evidence.looks import Answer, Look
+from fournil.evidence.stacks import Frame
 from tests.observe.builder import GIL_WAIT, HELD, OFF, ON_CPU
 
 MS = 2_500_000  # ticks

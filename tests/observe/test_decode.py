@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from fournil.observe.decode import decode
-from fournil.observe.lag import Lag
-from fournil.observe.model import Frame, Meta, Recording, TaskState
-from fournil.observe.reading import read_buffer
+from fournil.observe.recording.lag import Lag
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Meta, Recording
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.recording.tasks import TaskState
 from fournil.record import kinds
 from fournil.record.kinds import Kind
 from tests.observe.builder import (
     APP,
     FOURNIL,
-    HELD,
     OFF,
     PACKAGES,
     STDLIB,
@@ -25,7 +25,7 @@ from tests.observe.builder import (
 
 
 def read(builder: Builder) -> Recording:
-    return decode(read_buffer(builder.build()))
+    return snapshot(read_buffer(builder.build()))
 
 
 def test_times_are_seconds_since_the_start() -> None:
@@ -186,22 +186,22 @@ def test_events_are_made_from_packed_entries() -> None:
     builder.event(Kind.WAIT, 0.5, 0.25, extra=3)
     builder.event(Kind.TIMER, 0.75, 0.125, delay=0.0625, subject=site_subject(1), waker=4, thread=2)
     recording = read(builder)
-    wait, timer = recording.events()
+    wait, timer = recording.events
     assert (wait.kind, wait.extra) == (Kind.WAIT, 3)
     assert timer.begin == pytest.approx(0.75)
     assert timer.duration == pytest.approx(0.125)
     assert timer.delay == pytest.approx(0.0625)
     assert (timer.subject, timer.waker, timer.thread) == (site_subject(1), 4, 2)
-    assert list(recording.steps()) == [timer]
-    assert recording.waker_of(2, timer.begin_ticks) == 4
-    assert recording.waker_of(1, timer.begin_ticks) == 0
-    assert recording.waker_of(2, timer.begin_ticks + 1) == 0
+    assert list(recording.events.steps()) == [timer]
+    assert recording.events.waker_of(2, timer.begin_ticks) == 4
+    assert recording.events.waker_of(1, timer.begin_ticks) == 0
+    assert recording.events.waker_of(2, timer.begin_ticks + 1) == 0
 
 
 def test_a_step_longer_than_32_bits_of_ticks_keeps_its_length() -> None:
     builder = Builder()
     builder.event(Kind.TASK, 1.0, 300.0)
-    (step,) = read(builder).steps()
+    (step,) = read(builder).events.steps()
     assert step.duration == pytest.approx(300.0, rel=1e-5)
 
 
@@ -250,13 +250,3 @@ def test_what_was_dropped_is_counted() -> None:
     assert (unseen.closed_loops, unseen.forks) == (5, 6)
     assert (unseen.signal_lost, unseen.unanswered, unseen.watch_error) == (40, 8, 24)
     assert (unseen.events, unseen.blocked) == (5, 3)
-
-
-def test_names_written_on_a_signal_are_unescaped() -> None:
-    builder = Builder()
-    loop = builder.loop(blocked=1)
-    frames = [("/tmp/cr\\xe8me.py", 3, "g\\xe2teau")]
-    builder.look(1.0, 2.0, 1.0, HELD | kinds.SAW_SIGNAL, frames, thread=loop)
-    builder.blocked(1.0, 2.0, 1, thread=loop)
-    (step,) = read(builder).blocked
-    assert step.culprit == Frame("/tmp/crème.py", 3, "gâteau")

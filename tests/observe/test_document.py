@@ -9,9 +9,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from fournil.observe import document as documents
-from fournil.observe.document import as_dict
-from fournil.observe.model import Blocker
+from fournil.evidence.classify import Blocker
+from fournil.observe.report import document as documents
+from fournil.observe.report.document import as_dict
 from tests.observe import samples
 from tests.observe.builder import APP, Builder
 from tests.observe.samples import ADVICE, SOURCE, report_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fournil.observe.decode import decode
-from fournil.observe.endings import Ending, unfinished
-from fournil.observe.reading import read_buffer
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.report.endings import Ending, unfinished
 from fournil.record.kinds import (
     TASK_CANCELLED,
     TASK_DESTROYED,
@@ -22,7 +22,7 @@ def found(builder: Builder) -> list[tuple[str | None, Ending, list[str]]]:
             group.ending,
             [task.name for task in group.tasks],
         )
-        for group in unfinished(decode(read_buffer(builder.build())))
+        for group in unfinished(snapshot(read_buffer(builder.build())))
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil.observe.report import load
+from fournil.observe.report.publish import load
 
 TOLERANCE = 0.25
 TRIES = 3

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the folder."""
+"""The examples in the docstrings of the folder, and of what it judges by."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import pkgutil
 
 import pytest
 
+import fournil.evidence
 import fournil.observe
 
-MODULES = [module.name for module in pkgutil.iter_modules(fournil.observe.__path__)]
+MODULES = [
+    module.name
+    for package in (fournil.evidence, fournil.observe)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_are_true(name: str) -> None:
-    module = importlib.import_module(f"fournil.observe.{name}")
+    module = importlib.import_module(name)
     assert doctest.testmod(module).failed == 0

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from fournil.errors import RecordingError
-from fournil.observe import render
-from fournil.observe.advice import advise, estimate
-from fournil.observe.decode import decode
-from fournil.observe.document import as_dict
-from fournil.observe.findings import find
-from fournil.observe.reading import read_buffer
-from fournil.observe.sections import View, lines_of
+from fournil.observe.advice.advisor import Advisor
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.report import render
+from fournil.observe.report.document import as_dict
+from fournil.observe.report.findings import find
+from fournil.observe.report.sections import View, lines_of
 from fournil.record import layout
 from tests.observe import samples
 
@@ -38,7 +38,8 @@ def recording(number: int) -> bytes:
 def report(data: bytes) -> None:
     """Read, judge and show a recording in each form."""
     with contextlib.suppress(RecordingError):
-        found = find(decode(read_buffer(data)), advise, estimate)
+        recording = snapshot(read_buffer(data))
+        found = find(recording, Advisor(recording))
         text = render.plain(lines_of(found, View()))
         assert all(line.isprintable() for line in text.splitlines())
         json.dumps(as_dict(found), allow_nan=False)

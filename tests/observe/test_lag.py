@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from fournil.observe.lag import Lag, lag_of_turns, turns_of_buckets
+from fournil.observe.recording.lag import Lag, lag_of_turns, turns_of_buckets
 from fournil.record import units
 from fournil.record.layout import TURN_BUCKETS
 

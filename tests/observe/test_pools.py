@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from fournil.observe import render
-from fournil.observe.decode import decode
-from fournil.observe.document import as_dict
-from fournil.observe.model import Recording
-from fournil.observe.pools import PoolFinding, find_pools
-from fournil.observe.reading import read_buffer
-from fournil.observe.sections import View, lines_of
+from fournil.observe.advice.pools import PoolFinding, find_pools
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Recording
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.report import render
+from fournil.observe.report.document import as_dict
+from fournil.observe.report.sections import View, lines_of
 from fournil.record import kinds
 from tests.observe import samples
 from tests.observe.builder import META, PROJECT, Builder
@@ -20,7 +20,7 @@ from tests.observe.samples import report_of
 
 
 def recording_of(builder: Builder) -> Recording:
-    return decode(read_buffer(builder.build()))
+    return snapshot(read_buffer(builder.build()))
 
 
 REPORT = """\

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from fournil.cli.refusal import Refusal
 from fournil.cli.report import report as command
-from fournil.observe.model import Frame
-from fournil.observe.report import publish, source_line
+from fournil.evidence.stacks import Frame
+from fournil.observe.report.publish import publish, source_line
 from tests.observe import samples
 
 

@@ -16,8 +16,14 @@ from fournil.errors import (
     RecordingFormatError,
     RecordingVersionError,
 )
-from fournil.observe import reading
-from fournil.observe.reading import UNSAFE_ENTRIES, RawRecording, read_buffer, read_file
+from fournil.observe.recording import reading
+from fournil.observe.recording.reading import (
+    UNSAFE_ENTRIES,
+    Delta,
+    Sections,
+    read_buffer,
+    read_file,
+)
 from fournil.record import layout
 from fournil.record.kinds import Kind
 from tests.observe.builder import Builder, tick
@@ -34,7 +40,7 @@ def with_field(data: bytes, **values: int) -> bytes:
     return bytes(changed)
 
 
-def begins(raw: RawRecording) -> list[int]:
+def begins(raw: Delta) -> list[int]:
     return [entry[0] for entry in layout.EVENT.iter_unpack(raw.events)]
 
 
@@ -129,7 +135,7 @@ def test_a_file_of_another_user_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
     path = tmp_path / "run.rec"
     path.write_bytes(recording())
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(reading, "FileIO", refuse)
     with pytest.raises(RecordingError, match="no permission to read it"):
         read_file(str(path))
 
@@ -191,7 +197,7 @@ def test_entries_overwritten_while_they_are_read_are_dropped() -> None:
         # The writer is 100 events further as soon as the ring itself was read.
         return (after if seen_ring else before)[offset : offset + size]
 
-    raw = reading._read_sections("live", read, len(before))
+    raw = Sections("live", read).poll(len(before))
     margin = 256 // 8
     assert raw.events_dropped == 400 - 256 + margin
     assert begins(raw) == [tick(number / 1000) for number in range(144 + margin, 300)]
@@ -208,7 +214,7 @@ def test_a_writer_that_laps_the_reader_leaves_nothing() -> None:
             seen_ring.append(offset)
         return (after if seen_ring else before)[offset : offset + size]
 
-    raw = reading._read_sections("live", read, len(before))
+    raw = Sections("live", read).poll(len(before))
     assert raw.events == b""
     assert raw.events_dropped == 300
 
@@ -218,7 +224,7 @@ def test_a_pair_of_clocks_is_never_read_half_written() -> None:
     half = with_field(whole, clock_sequence=1, clock_ns=12345)
     done = with_field(whole, clock_sequence=2, clock_ns=99_000_000_000)
     live = Live(half, lambda reads: done if reads > 3 else b"")
-    raw = reading._read_sections("live", live.read, len(whole))
+    raw = Sections("live", live.read).poll(len(whole))
     assert raw.header["clock_ns"] == 99_000_000_000
 
 
@@ -234,7 +240,7 @@ def test_a_file_cut_while_it_is_read_gives_whole_entries() -> None:
     def read(offset: int, size: int) -> bytes:
         return data[offset : min(offset + size, cut)]
 
-    raw = reading._read_sections("live", read, len(data))
+    raw = Sections("live", read).poll(len(data))
     assert len(raw.events) == 96
 
 

@@ -13,14 +13,14 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from fournil.observe import render
-from fournil.observe.decode import decode
-from fournil.observe.document import as_dict
-from fournil.observe.findings import find
-from fournil.observe.page import Role, Span, paragraph
-from fournil.observe.reading import read_buffer
-from fournil.observe.report import print_report
-from fournil.observe.sections import View, lines_of
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.report import render
+from fournil.observe.report.document import as_dict
+from fournil.observe.report.findings import find
+from fournil.observe.report.page import Role, Span, paragraph
+from fournil.observe.report.publish import print_report
+from fournil.observe.report.sections import View, lines_of
 from fournil.record import kinds
 from tests.observe import samples
 from tests.observe.builder import APP, PROJECT, Builder
@@ -250,7 +250,7 @@ def test_a_script_without_slow_lines_says_so() -> None:
 def test_a_running_program_is_shown_as_running() -> None:
     raw = read_buffer(samples.killed().build())
     alive = replace(raw, alive=True)
-    report = find(decode(alive), lambda *_: None, lambda *_: None)
+    report = find(snapshot(alive), samples.Adviser({}))
     text = render.plain(lines_of(report, View()))
     assert "it still runs" in text
     assert "pending now" in text
@@ -360,8 +360,8 @@ def test_a_terminal_gets_colours_and_another_file_none(monkeypatch: pytest.Monke
 def test_rich_is_not_needed_without_a_terminal() -> None:
     code = (
         "import io, sys\n"
-        "from fournil.observe import report\n"
-        "from fournil.observe.sections import lines_of\n"
+        "from fournil.observe.report import publish\n"
+        "from fournil.observe.report.sections import lines_of\n"
         "assert not any(name.startswith('rich') for name in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,15 +1,12 @@
-"""Stacks: parsing, unescaping, cutting at the loop, and whose code a file is."""
+"""Stacks: parsing, cutting at the loop, and whose code a file is."""
 
 from __future__ import annotations
 
-import faulthandler
-import tempfile
-
 import pytest
-from hypothesis import given, strategies as st
 
-from fournil.observe.model import Frame, Meta
-from fournil.observe.stacks import Ownership, parse, unescape
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import Frame, parse
+from fournil.observe.recording.model import Meta
 from tests.observe.builder import APP, FOURNIL, PACKAGES, STDLIB
 
 OWNERSHIP = Ownership(
@@ -23,46 +20,16 @@ SOCKET = Frame(f"{STDLIB}/socket.py", 706, "readinto")
 
 def test_a_stack_is_lines_of_file_line_and_function() -> None:
     text = "a.py\x1f7\x1fmain\nb c.py\x1f12\x1f<module>\n"
-    assert parse(text, escaped=False) == (Frame("a.py", 7, "main"), Frame("b c.py", 12, "<module>"))
+    assert parse(text) == (Frame("a.py", 7, "main"), Frame("b c.py", 12, "<module>"))
 
 
 @pytest.mark.parametrize("line", ["", "-1", "x", "9" * 5_000, "\u0663", " 1"])
 def test_a_line_that_is_no_number_is_line_zero(line: str) -> None:
-    assert parse(f"a.py\x1f{line}\x1ff\n", escaped=False) == (Frame("a.py", 0, "f"),)
+    assert parse(f"a.py\x1f{line}\x1ff\n") == (Frame("a.py", 0, "f"),)
 
 
 def test_lines_that_are_no_frames_are_left_out() -> None:
-    assert parse("half a li\na.py\x1f1\x1ff\n\x1f\x1f\x1f\n", escaped=False) == (
-        Frame("a.py", 1, "f"),
-    )
-
-
-@given(st.text(st.characters(blacklist_categories=["Cc"], blacklist_characters="\\"), max_size=99))
-def test_unescaping_undoes_what_faulthandler_does(name: str) -> None:
-    escaped = "".join(c if " " <= c <= "~" else _escape(ord(c)) for c in name)
-    assert unescape(escaped) == name
-
-
-def _escape(code: int) -> str:
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def test_the_escapes_are_those_of_this_pythons_faulthandler() -> None:
-    space: dict[str, object] = {"dump": faulthandler.dump_traceback}
-    exec(compile("def gâteau(file): dump(file)", "/tmp/crème 🥐.py", "exec"), space)
-    with tempfile.TemporaryFile() as file:
-        space["gâteau"](file)  # type: ignore[operator]
-        file.seek(0)
-        written = file.read().decode("ascii")
-    assert "cr\\xe8me \\U0001f950.py" in written
-    assert "/tmp/crème 🥐.py" in unescape(written)
-    assert "gâteau" in unescape(written)
-
-
-def test_a_code_beyond_unicode_stays_as_it_is() -> None:
-    assert unescape("\\Uffffffff") == "\\Uffffffff"
+    assert parse("half a li\na.py\x1f1\x1ff\n\x1f\x1f\x1f\n") == (Frame("a.py", 1, "f"),)
 
 
 def test_a_stack_is_cut_where_the_loop_called_the_step() -> None:

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from fournil.observe.causes import find_causes
-from fournil.observe.steps import NONE, Columns
-from fournil.observe.whatif import Replay, Step, replay
+from fournil.observe.replay.causes import find_causes
+from fournil.observe.replay.steps import NONE, Columns
+from fournil.observe.replay.whatif import Replay, Step, replay
 from fournil.record.kinds import SITE_BIT, Kind
 from tests.observe.toyloop import (
     Ask,

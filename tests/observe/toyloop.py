@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, NamedTuple
 
-from fournil.observe.steps import Step
+from fournil.observe.replay.steps import Step
 from fournil.record.kinds import SITE_BIT, Kind
 
 STEP_S = 1e-5  # what each step takes besides its blocks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fournil.observe.steps import Columns
-from fournil.observe.whatif import Move, Outcome, Replay
+from fournil.observe.replay.steps import Columns
+from fournil.observe.replay.whatif import Move, Outcome, Replay
 from tests.observe.toyloop import Action, Join, Program, Spawn, ToyLoop
 
 AWAIT = Move("await", uses_cpu=False)

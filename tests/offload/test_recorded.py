@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil.observe.decode import decode
-from fournil.observe.model import Pool, PoolCall, Recording
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Pool, PoolCall, Recording
+from fournil.observe.recording.reading import read_file
 from fournil.record import kinds
 from tests.offload.functions import Gate, Run, double, fail, use_cpu
 
@@ -33,7 +33,7 @@ def record(run: Run, tmp_path: Path) -> Record:
     def record(main: Callable[[], Awaitable[Any]]) -> Recording:
         with fournil.Recorder(path):
             run(main)
-        return decode(read_file(str(path)))
+        return snapshot(read_file(str(path)))
 
     return record
 
@@ -137,9 +137,9 @@ def test_a_recorder_that_begins_and_ends_while_a_pool_is_used(
                 await asyncio.gather(*(pool.run(double, n) for n in range(5)))
 
     run(main)
-    first, calls = only(decode(read_file(str(tmp_path / "first"))))
+    first, calls = only(snapshot(read_file(str(tmp_path / "first"))))
     assert (first.calls, first.done, first.in_flight, len(calls)) == (2, 1, 1, 1)
-    second, calls = only(decode(read_file(str(tmp_path / "second"))))
+    second, calls = only(snapshot(read_file(str(tmp_path / "second"))))
     assert (second.calls, second.done, second.in_flight, len(calls)) == (5, 5, 0, 5)
 
 
@@ -156,7 +156,7 @@ def test_more_pools_than_there_is_room_for(tmp_path: Path) -> None:
 
     with fournil.Recorder(tmp_path / "many"):
         fournil.run(main())
-    recording = decode(read_file(str(tmp_path / "many")))
+    recording = snapshot(read_file(str(tmp_path / "many")))
     assert (recording.unseen.pools, recording.unseen.closed_pools) == (6, 10)
     assert len(recording.pools) == 64
     assert len(recording.calls) == 74
@@ -172,7 +172,7 @@ def test_the_death_of_a_worker(tmp_path: Path) -> None:
 
     with fournil.Recorder(tmp_path / "died"):
         fournil.run(main())
-    pool, calls = only(decode(read_file(str(tmp_path / "died"))))
+    pool, calls = only(snapshot(read_file(str(tmp_path / "died"))))
     assert (pool.calls, pool.died, pool.done, pool.raised) == (2, 1, 1, 0)
     assert [call.state for call in calls] == [kinds.CALL_DIED, kinds.CALL_DONE]
     assert calls[0].worker == "fournil process 1"
@@ -190,7 +190,7 @@ def test_bytes(tmp_path: Path) -> None:
 
     with fournil.Recorder(tmp_path / "bytes"):
         fournil.run(main())
-    pool, calls = only(decode(read_file(str(tmp_path / "bytes"))))
+    pool, calls = only(snapshot(read_file(str(tmp_path / "bytes"))))
     there, small, shared = calls
     assert 3_000_000 <= there.bytes_out < 3_010_000
     assert 3_000_000 <= there.bytes_back < 3_010_000
@@ -213,7 +213,7 @@ def test_an_abandoned_call(tmp_path: Path, gates: Gates) -> None:
 
     with fournil.Recorder(tmp_path / "abandoned"):
         fournil.run(main())
-    pool, calls = only(decode(read_file(str(tmp_path / "abandoned"))))
+    pool, calls = only(snapshot(read_file(str(tmp_path / "abandoned"))))
     assert (pool.abandoned, pool.done, pool.in_flight) == (1, 1, 0)
     assert [call.state for call in calls] == [kinds.CALL_ABANDONED, kinds.CALL_DONE]
 
@@ -233,5 +233,5 @@ def test_a_forked_child_records_no_pools(tmp_path: Path) -> None:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
         assert fournil.run(use()) == 4
-    pool, calls = only(decode(read_file(str(tmp_path / "forked"))))
+    pool, calls = only(snapshot(read_file(str(tmp_path / "forked"))))
     assert (pool.calls, len(calls)) == (1, 1)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import fournil
-from fournil.observe.decode import decode
-from fournil.observe.model import Recording
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Recording
+from fournil.observe.recording.reading import read_file
 
 asked: list[str] = []
 """What was asked of an object: nothing may be."""
@@ -25,7 +25,7 @@ class Recorded:
     def run(self, main: Coroutine[Any, Any, Any]) -> Recording:
         with fournil.Recorder(self.path, size=2 << 20):
             fournil.run(main)
-        return decode(read_file(str(self.path)))
+        return snapshot(read_file(str(self.path)))
 
 
 def names(recording: Recording) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fournil.errors import RecordingError
-from fournil.observe.reading import read_file
+from fournil.observe.recording.reading import read_file
 from tests.recorder.programs import check, run
 
 SIZE = 32 << 20

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fournil.observe.decode import decode
-from fournil.observe.model import Blocker
-from fournil.observe.notes import notes
-from fournil.observe.reading import read_file
+from fournil.evidence.classify import Blocker
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_file
+from fournil.observe.report.notes import notes
 from tests.mounts import WITHOUT_PROC, mounts
 from tests.recorder.programs import check, without
 
@@ -129,7 +129,7 @@ def test_descriptors_are_the_programs(program: str, sandbox: str, tmp_path: Path
     check(recorded(PROGRAMS[program]), path, before=before)
     assert all(late.read_text() == "mine" for late in tmp_path.glob("*.late"))
     # The watch saw all the same: one of three steps each time, where the machine is busy.
-    blocked = decode(read_file(str(path))).blocked
+    blocked = snapshot(read_file(str(path))).blocked
     seen = {(step.culprit.function, step.blocker) for step in blocked}
     assert ("wait", Blocker.WAITING) in seen
     assert seen & {("compute", Blocker.PYTHON), ("compute", Blocker.NATIVE_GIL)}
@@ -151,7 +151,7 @@ def test_the_lowest_free_number_is_the_programs(tmp_path: Path) -> None:
         fournil.run(main())
         """
     check(recorded(lines), tmp_path / "recording")
-    assert decode(read_file(str(tmp_path / "recording"))).looks > 0
+    assert snapshot(read_file(str(tmp_path / "recording"))).looks > 0
 
 
 def test_no_number_of_the_programs_is_taken(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_small_alternate_stack_for_signals(handler: str, tmp_path: Path) -> No
         fournil.run(main())
         """
     check(handler + ALTERNATE_STACK + recorded(lines), path)
-    seen = {step.culprit.function: step.blocker for step in decode(read_file(str(path))).blocked}
+    seen = {step.culprit.function: step.blocker for step in snapshot(read_file(str(path))).blocked}
     assert seen["compute"] in {Blocker.PYTHON, Blocker.NATIVE_GIL}
 
 
@@ -206,7 +206,7 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
         fournil.run(block())
         """
     check(recorded(lines), path)
-    assert decode(read_file(str(path))).looks > 0
+    assert snapshot(read_file(str(path))).looks > 0
 
 
 @mounts
@@ -214,7 +214,7 @@ def test_no_proc_at_all(tmp_path: Path) -> None:
     path = tmp_path / "recording"
     lines = "fournil.run(block())"
     check(recorded(lines), path, before=WITHOUT_PROC)
-    recording = decode(read_file(str(path)))
+    recording = snapshot(read_file(str(path)))
     assert {step.blocker for step in recording.blocked} == {None}
     assert recording.unseen.watch_error == errno.ENOENT
     assert (
@@ -226,7 +226,7 @@ def test_no_proc_at_all(tmp_path: Path) -> None:
 def test_no_threads_for_the_watch(tmp_path: Path) -> None:
     path = tmp_path / "recording"
     check(recorded("fournil.run(block())"), path, before=without("clone", "clone3"))
-    recording = decode(read_file(str(path)))
+    recording = snapshot(read_file(str(path)))
     assert len(recording.blocked) == 6
     assert any("it got no thread of its own (" in note for note in notes(recording))
 
@@ -249,10 +249,10 @@ NONE_LEFT = """
 def test_no_number_is_left(tmp_path: Path) -> None:
     path = tmp_path / "recording"
     check(recorded(NONE_LEFT), path)
-    assert decode(read_file(str(path))).looks > 0
+    assert snapshot(read_file(str(path))).looks > 0
 
 
 def test_no_number_is_left_for_a_watch_without_a_table_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "recording"
     check(recorded(NONE_LEFT), path, before=without("close_range", "unshare"))
-    assert any("(Too many open files)" in note for note in notes(decode(read_file(str(path)))))
+    assert any("(Too many open files)" in note for note in notes(snapshot(read_file(str(path)))))

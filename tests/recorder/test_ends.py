@@ -20,8 +20,8 @@ from fournil._native.stacks import StackStore
 from fournil._native.steps import LoopRecord
 from fournil._native.table import PointerTable
 from fournil._native.watch import Watch
-from fournil.observe.decode import decode
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_file
 from tests.recorder.programs import check
 
 SIZE = 2 << 20
@@ -203,7 +203,7 @@ def test_a_loop_that_a_step_runs_from_within(tmp_path: Path) -> None:
         """,
         path,
     )
-    recording = decode(read_file(str(path)))
+    recording = snapshot(read_file(str(path)))
     (step,) = recording.blocked
     site = recording.site_of(step.subject)
     assert site is not None

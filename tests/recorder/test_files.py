@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import fournil
-from fournil.observe.decode import decode
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.reading import read_file
 from fournil.record import files
 from fournil.record.layout import MAGIC
 from tests.mounts import APART, mounts
@@ -46,7 +46,7 @@ def everything(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def ended(path: Path) -> bool:
-    return decode(read_file(str(path))).ended
+    return snapshot(read_file(str(path))).ended
 
 
 # What is left as it is.

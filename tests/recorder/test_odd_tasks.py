@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fournil.observe.model import TaskState
+from fournil.observe.recording.tasks import TaskState
 from tests.recorder.odd import HasNoIdentity, OddString, Recorded, asked, names, ran
 
 PythonTask: type[asyncio.Task[Any]] = asyncio.tasks._PyTask  # type: ignore[attr-defined]

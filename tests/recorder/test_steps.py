@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil.observe.decode import decode
-from fournil.observe.model import Recording, TaskState
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Recording
+from fournil.observe.recording.reading import read_file
+from fournil.observe.recording.tasks import TaskState
 from fournil.record.kinds import Kind
 
 Main = Callable[[], Awaitable[Any]]
@@ -29,7 +30,7 @@ def record(tmp_path: Path) -> Callable[[Main], Recording]:
         path = tmp_path / "steps.fournil"
         with fournil.Recorder(path):
             fournil.run(main())  # type: ignore[arg-type]
-        return decode(read_file(str(path)))
+        return snapshot(read_file(str(path)))
 
     return record
 
@@ -37,7 +38,7 @@ def record(tmp_path: Path) -> Callable[[Main], Recording]:
 def functions(recording: Recording, kind: Kind) -> Counter[str]:
     """Return how many steps of a kind each function ran."""
     found: Counter[str] = Counter()
-    for step in recording.steps():
+    for step in recording.events.steps():
         if step.kind == kind:
             site = recording.site_of(step.subject)
             found[site.function.rpartition(".")[2] if site else "?"] += 1
@@ -184,7 +185,7 @@ def test_wakers(record: Callable[[Main], Recording]) -> None:
 
     recording = record(main)
     ids = {task.name: task.id for task in recording.tasks.values()}
-    wakers = [step.waker for step in recording.steps() if step.subject == ids["eater"]]
+    wakers = [step.waker for step in recording.events.steps() if step.subject == ids["eater"]]
     assert ids["maker"] in wakers[1:]
     assert 0 not in wakers
 
@@ -199,7 +200,7 @@ def test_totals_agree_with_events(record: Callable[[Main], Recording]) -> None:
 
     recording = record(main)
     (loop,) = recording.loops
-    steps = list(recording.steps())
+    steps = list(recording.events.steps())
     assert loop.steps == len(steps)
     assert loop.in_steps_s == pytest.approx(sum(step.duration for step in steps), rel=1e-6)
     for task in recording.tasks.values():
@@ -221,7 +222,7 @@ def test_recording_begins_and_ends_inside_a_running_loop(tmp_path: Path) -> None
         await asyncio.create_task(asyncio.sleep(0), name="after")
 
     fournil.run(main())
-    recording = decode(read_file(str(path)))
+    recording = snapshot(read_file(str(path)))
     names = {task.name for task in recording.tasks.values()}
     assert "inner" in names
     assert "after" not in names

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fournil.observe.decode import decode
-from fournil.observe.model import Recording, TaskState
-from fournil.observe.reading import read_file
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import Recording
+from fournil.observe.recording.reading import read_file
+from fournil.observe.recording.tasks import TaskState
 
 PRELUDE = """
 import asyncio, os, sys, threading, time
@@ -30,7 +31,7 @@ def record(path: Path, program: str, *, status: int = 0) -> Recording:
         timeout=120,
     )
     assert done.returncode == status, done.stderr
-    return decode(read_file(str(path)))
+    return snapshot(read_file(str(path)))
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_a_full_ring_counts_what_it_dropped(path: Path) -> None:
             fournil.run(main())
         """,
     )
-    kept = sum(1 for _ in recording.events())
+    kept = sum(1 for _ in recording.events)
     assert recording.unseen.events > 10 * kept > 0
     (loop,) = recording.loops
     # The totals are not in the ring.
@@ -150,7 +151,7 @@ def test_a_forked_child_does_not_write_into_the_recording(path: Path) -> None:
     # main, and the two that close generators and the executor
     assert recording.tasks_born == 3
     assert all(site.function != "child" for site in recording.sites.values())
-    own = decode(read_file(f"{path}.child"))
+    own = snapshot(read_file(f"{path}.child"))
     assert own.tasks_born == 3
     assert own.pid != recording.pid
 
@@ -235,7 +236,7 @@ def test_four_loops_in_four_threads(path: Path) -> None:
     assert sorted(loop.name for loop in recording.loops) == [f"loop-{n}" for n in range(4)]
     assert all(loop.steps >= 2_000 for loop in recording.loops)
     steps = [0] * 64
-    for step in recording.steps():
+    for step in recording.events.steps():
         steps[step.thread] += 1
     assert {loop.index: loop.steps for loop in recording.loops} == {
         loop.index: steps[loop.index] for loop in recording.loops
@@ -282,14 +283,14 @@ def test_a_live_recording_can_be_read(path: Path) -> None:
         process.stdout.readline()
         before = 0
         for _ in range(20):
-            recording = decode(read_file(str(path)))
+            recording = snapshot(read_file(str(path)))
             assert recording.alive
             assert not recording.ended
             (loop,) = recording.loops
             assert loop.steps >= before
             before = loop.steps
-            begins = [step.begin for step in recording.steps()]
+            begins = [step.begin for step in recording.events.steps()]
             assert begins == sorted(begins)
         Path(f"{path}.stop").touch()
     assert process.returncode == 0
-    assert decode(read_file(str(path))).ended
+    assert snapshot(read_file(str(path))).ended

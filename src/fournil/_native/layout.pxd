@@ -10,7 +10,6 @@ cdef enum:
     COARSE_SHIFT = 12
     SITE_BIT = 2147483648
     FLAG_FIRST = 1
-    FLAG_RAISED = 2
     TASK_PENDING = 0
     TASK_FINISHED = 1
     TASK_RAISED = 2
@@ -33,7 +32,6 @@ cdef enum:
     SAW_ON_CPU = 1
     SAW_GIL_HELD = 2
     SAW_GIL_WAIT = 4
-    SAW_SIGNAL = 8
     SAW_CUT = 16
     SAW_OVER = 32
     WATCH_NO_THREADS = 65536

@@ -25,19 +25,19 @@ def report(file: str, json_to: str | None) -> None:
 
     The program may have ended, been killed, or still be running.
     """
-    from fournil.observe import report as reports
+    from fournil.observe.report import publish
 
     try:
-        found = reports.load(file)
+        found = publish.load(file)
     except RecordingError as error:
         from fournil.cli import hints
 
         raise Refusal("; ".join(filter(None, [str(error), hints.for_report(file)]))) from None
-    reports.print_report(found, sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout)
+    publish.print_report(found, sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout)
     if json_to is None:
         return
     try:
-        reports.write_json(found, json_to)
+        publish.write_json(found, json_to)
     except BrokenPipeError:
         raise  # whoever read it has enough; click ends quietly
     except (OSError, ValueError) as error:

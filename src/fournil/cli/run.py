@@ -60,7 +60,7 @@ def run(options: Options) -> NoReturn:
 
 def _say_how_it_ended_before(status: int) -> None:
     """Say why there was no program, where its process could not."""
-    from fournil.observe.notes import signal_name
+    from fournil.observe.words import signal_name
 
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
@@ -89,7 +89,7 @@ def _say_what_went_to_the_program(arguments: tuple[str, ...]) -> None:
 
 def _report(path: str, json_to: str | None, *, show: bool) -> None:
     try:
-        from fournil.observe.report import publish
+        from fournil.observe.report.publish import publish
 
         publish(path, json_to=json_to, show=show)
         if json_to == STANDARD_OUTPUT:

@@ -1,16 +1,14 @@
 """What a recording says: facts, judgements, and how they are shown.
 
+The rooms, each of which may import those above it, and `words`, the numbers and names as people
+read them:
+
 ```
-reading                            a file becomes raw sections, checked
-decode → model                     raw sections become tasks, loops, steps: seconds and names
-stacks classify blocked            why and where steps blocked, from what the watch saw
-lag endings                        how late loops were; tasks that did not end by themselves
-scene rules causes whatif advice   what would help, and what the run would have been
-findings notes                     what is worth telling, and what could not be seen
-sections page words → render       as text
-document                           as JSON
-report                             all of it: load, print, publish
+recording   a file becomes tasks, loops, steps, blocked steps: seconds and names
+replay      the recorded run again, with some of its steps elsewhere
+advice      what would help, and what it would gain
+report      what is worth telling, and what could not be seen; as text and as JSON
 ```
 
-Only `reading`, `render` and `report` do I/O.
+Only `recording.reading`, `report.render` and `report.publish` do I/O.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 
 def seconds(value: float) -> str:
@@ -92,3 +93,17 @@ def shorten(text: str, width: int) -> str:
     ('response', 'resp…')
     """
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name; real-time signals but two have none of their own.
+
+    >>> signal_name(15), signal_name(int(signal.SIGRTMIN) + 3)
+    ('SIGTERM', 'SIGRTMIN+3')
+    """
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        if signal.SIGRTMIN < number < signal.SIGRTMAX:
+            return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+        return f"signal {number}"

@@ -25,7 +25,6 @@ class Kind(IntEnum):
 STEP_KINDS = frozenset({Kind.TASK, Kind.CALLBACK, Kind.TIMER, Kind.READER, Kind.WRITER})
 
 FLAG_FIRST = 1  # the first step of a task
-FLAG_RAISED = 2  # the step raised
 
 END_EXITED = 1  # the process ended by itself
 END_KILLED = 2  # by a signal
@@ -67,7 +66,6 @@ class SampleKind(IntEnum):
 SAW_ON_CPU = 1  # the thread was running or wanted to
 SAW_GIL_HELD = 2  # and it held the GIL
 SAW_GIL_WAIT = 4  # the thread waited for the GIL, which another thread held
-SAW_SIGNAL = 8  # the stack was written by the thread itself, on a signal (names are escaped)
 SAW_CUT = 16  # the stack was longer than what could be kept
 SAW_OVER = 32  # on an ASK: the thread was not seen without the GIL until the step had ended
 

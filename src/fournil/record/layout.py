@@ -65,6 +65,18 @@ class Layout:
             values = (*values[:last], values[last:])
         return dict(zip(self.names, values, strict=True))
 
+    def column(self, buffer: Any, name: str) -> memoryview[int]:
+        """Return a view of one field of all entries in `buffer`, which is not copied.
+
+        >>> pair = Layout("Pair", first="I", second="Q")
+        >>> pair.column(pair.struct.pack(1, 2) + pair.struct.pack(3, 4), "second").tolist()
+        [2, 4]
+        """
+        field = self.fields[self.names.index(name)]
+        width = struct.calcsize(field.format)
+        numbers: memoryview[int] = memoryview(buffer).cast(field.format)  # type: ignore[call-overload]
+        return numbers[field.offset // width :: self.size // width]
+
     def iter_unpack(self, buffer: Any) -> Iterator[tuple[Any, ...]]:
         """Yield each entry of `buffer`, whose length is a multiple of the entry's size."""
         return self.struct.iter_unpack(buffer)

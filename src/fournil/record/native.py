@@ -12,13 +12,13 @@ from fournil.record import kinds, layout, units
 
 C_TYPES = {"Q": "uint64_t", "I": "uint32_t", "H": "uint16_t", "B": "uint8_t", "s": "char"}
 CONSTANTS = (
-    "SITE_BIT", "FLAG_FIRST", "FLAG_RAISED",
+    "SITE_BIT", "FLAG_FIRST",
     "TASK_PENDING", "TASK_FINISHED", "TASK_RAISED", "TASK_CANCELLED", "TASK_DESTROYED",
     "THREAD_FREE", "THREAD_LOOP", "THREAD_SCRIPT", "THREAD_CLOSED",
     "SITE_COROUTINE", "SITE_CALLBACK",
     "POOL_FREE", "POOL_OPEN", "POOL_CLOSED",
     "CALL_DONE", "CALL_RAISED", "CALL_CANCELLED", "CALL_ABANDONED", "CALL_DIED",
-    "SAW_ON_CPU", "SAW_GIL_HELD", "SAW_GIL_WAIT", "SAW_SIGNAL", "SAW_CUT", "SAW_OVER",
+    "SAW_ON_CPU", "SAW_GIL_HELD", "SAW_GIL_WAIT", "SAW_CUT", "SAW_OVER",
     "WATCH_NO_THREADS",
 )  # fmt: skip
 

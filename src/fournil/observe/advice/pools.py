@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from fournil.observe.model import Pool, PoolCall, Recording
+from fournil.observe.recording.model import Pool, PoolCall, Recording
 from fournil.observe.words import count, seconds, share, size
 
 THREADS = "ThreadPool"

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
-from fournil.observe import stacks
-from fournil.observe.model import Answer, Blocker, Frame, Look
+from fournil.evidence import stacks
+from fournil.evidence.looks import Answer, Look, weight
+from fournil.evidence.stacks import Frame
 from fournil.record.kinds import SAW_GIL_HELD, SAW_GIL_WAIT, SAW_ON_CPU
 
 PATIENCE = 3
@@ -24,6 +26,15 @@ PATIENCE_TO_THE_END = 2
 up within the step, about one interval after the request."""
 
 DEFAULT_SWITCH_INTERVAL_NS = 5_000_000
+
+
+class Blocker(StrEnum):
+    """Why a blocked step took so long."""
+
+    WAITING = "waiting"  # off the CPU: it slept, or waited for a socket, a lock, a file
+    PYTHON = "python"  # on the CPU, in Python code
+    NATIVE = "native"  # on the CPU, in C code that lets the GIL go
+    NATIVE_GIL = "native-gil"  # on the CPU, in C code that keeps the GIL
 
 
 class Limits(NamedTuple):
@@ -45,11 +56,6 @@ class Verdict(NamedTuple):
     lines: dict[Frame, int]  # the time of the looks that speak for the class
     frames: tuple[Frame, ...]  # of the heaviest look at the culprit
     gil_wait: int
-
-
-def weight(look: Look) -> int:
-    """Return for how many ticks a look stands."""
-    return max(0, look.at - look.since)
 
 
 def until(end: int, answer: Answer, limits: Limits) -> Answer:

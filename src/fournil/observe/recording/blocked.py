@@ -1,84 +1,59 @@
-"""Blocked steps: what the watch saw of each, joined, judged and grouped. Pure.
-
-The loop's own thread writes a record when a step ends that ran for the threshold or longer:
-these are complete. The watch's looks and the answers to its requests for the GIL are written
-by others at other moments, and belong to a step by its thread and begin.
-"""
+"""Blocked steps: what the watch saw of each, judged and grouped. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
-from fournil.observe import classify, stacks
-from fournil.observe.model import (
-    Answer,
+from fournil.evidence import classify, stacks
+from fournil.evidence.classify import Blocker
+from fournil.evidence.looks import Answer, Look, weight
+from fournil.evidence.stacks import Frame
+from fournil.observe.recording.decode import SampleOfEnd
+from fournil.observe.recording.model import (
     BlockedGroup,
     BlockedStep,
-    Blocker,
-    Frame,
-    Look,
+    Code,
     RunningStep,
     Script,
     ScriptLine,
-    Site,
 )
+from fournil.observe.recording.samples import Samples
 from fournil.record.units import Clock
 
-Key = tuple[int, int]
-"""A step: its thread's index and its begin in ticks."""
+CodeOf = Callable[[int], Code | None]
+"""Returns the code that a subject runs."""
 
 UNKNOWN = Frame("?", 0, "?")
 
 
-class Ended(NamedTuple):
-    """The record of a blocked step that ended; times in ticks."""
-
-    thread: int
-    begin: int
-    end: int
-    delay: int
-    subject: int
-    kind: int
-
-
-class Evidence(NamedTuple):
-    """The samples of a recording, sorted by what they are."""
-
-    ended: Sequence[Ended]
-    looks: Mapping[Key, Sequence[Look]]  # at steps, in the order in which they were taken
-    script_looks: Sequence[Look]
-    answers: Mapping[int, Mapping[int, Answer]]  # by thread and request
-
-
 class Judge:
-    """Joins the evidence of one recording into blocked steps and slow lines."""
+    """Makes of one recording's samples blocked steps and slow lines."""
 
     def __init__(
-        self, evidence: Evidence, clock: Clock, limits: classify.Limits, threshold_s: float
+        self, samples: Samples, clock: Clock, limits: classify.Limits, threshold_s: float
     ) -> None:
-        self._evidence = evidence
+        self._samples = samples
         self._clock = clock
         self._limits = limits
         self._threshold_s = threshold_s
 
-    def ended(self, step: Ended, site: Site | None) -> BlockedStep:
+    def ended(self, step: SampleOfEnd, code_of: CodeOf) -> BlockedStep:
         """Return a blocked step that ended."""
-        return self._step(step, site, is_over=True)
+        return self._step(step, code_of, is_over=True)
 
-    def running(self, thread: int, step: RunningStep, site: Site | None) -> BlockedStep | None:
+    def running(self, thread: int, step: RunningStep, code_of: CodeOf) -> BlockedStep | None:
         """Return a step that did not end, if the watch had begun to look at it."""
-        looks = self._evidence.looks.get((thread, step.begin_ticks))
+        looks = self._samples.looks.get((thread, step.begin_ticks))
         if not looks:
             return None
         end = max(look.at for look in looks)
-        so_far = Ended(thread, step.begin_ticks, end, 0, step.subject, step.kind)
-        return self._step(so_far, site, is_over=False)
+        so_far = SampleOfEnd(thread, step.begin_ticks, end, 0, step.subject, step.kind)
+        return self._step(so_far, code_of, is_over=False)
 
-    def _step(self, step: Ended, site: Site | None, *, is_over: bool) -> BlockedStep:
+    def _step(self, step: SampleOfEnd, code_of: CodeOf, *, is_over: bool) -> BlockedStep:
         thread, begin = step.thread, step.begin
-        looks = self._evidence.looks.get((thread, begin), ())
+        looks = self._samples.looks.get((thread, begin), ())
         answers = {
             ask: classify.until(step.end, answer, self._limits)
             for ask, answer in self._answers_to(thread, looks)
@@ -87,7 +62,8 @@ class Judge:
         duration = self._clock.duration
         culprit = verdict.culprit if verdict else None
         if culprit is None:
-            culprit = Frame(site.file, site.line, site.function) if site else UNKNOWN
+            code = code_of(step.subject)
+            culprit = Frame(code.file, code.line, code.function) if code else UNKNOWN
         return BlockedStep(
             thread=thread,
             begin_ticks=begin,
@@ -107,7 +83,7 @@ class Judge:
         )
 
     def _answers_to(self, thread: int, looks: Iterable[Look]) -> Iterator[tuple[int, Answer]]:
-        answers = self._evidence.answers.get(thread, {})
+        answers = self._samples.answers.get(thread, {})
         return ((ask, answers[ask]) for ask in {look.ask for look in looks} if ask in answers)
 
     def script(self, thread: int) -> Script:
@@ -117,10 +93,10 @@ class Judge:
         the program.
         """
         by_line: defaultdict[tuple[str, int], list[Look]] = defaultdict(list)
-        for look in self._evidence.script_looks:
+        for look in self._samples.script_looks:
             if look.own:
                 by_line[look.own.file, look.own.line].append(look)
-        answers = self._evidence.answers.get(thread, {})
+        answers = self._samples.answers.get(thread, {})
         lines = []
         for looks in by_line.values():
             labels = classify.label(looks, answers, self._limits)
@@ -134,7 +110,7 @@ class Judge:
                     frames = classify.heaviest_stack(same, own)
                     lines.append(ScriptLine(own, blocker, total_s, frames))
         lines.sort(key=lambda line: -line.total_s)
-        watched = sum(map(classify.weight, self._evidence.script_looks))
+        watched = sum(map(weight, self._samples.script_looks))
         return Script(tuple(lines), self._clock.duration(watched))
 
 

@@ -7,88 +7,29 @@ All times are seconds since the recording's start, unless a name says ticks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
-from functools import cached_property
 from typing import NamedTuple
 
-from fournil.observe.lag import Lag
-from fournil.record import kinds, layout, units
-from fournil.record.kinds import Kind
+from fournil.evidence.classify import Blocker
+from fournil.evidence.stacks import Frame
+from fournil.observe.recording.events import Events
+from fournil.observe.recording.lag import Lag
+from fournil.observe.recording.tasks import Task, Tasks
+from fournil.record import kinds, units
 
 GIL_WAIT_SHARE = 0.8
 
 
-class Blocker(StrEnum):
-    """Why a blocked step took so long."""
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of code that ran as a step."""
 
-    WAITING = "waiting"  # off the CPU: it slept, or waited for a socket, a lock, a file
-    PYTHON = "python"  # on the CPU, in Python code
-    NATIVE = "native"  # on the CPU, in C code that lets the GIL go
-    NATIVE_GIL = "native-gil"  # on the CPU, in C code that keeps the GIL
-
-
-class TaskState(IntEnum):
-    """How a task ended, or that it did not."""
-
-    PENDING = kinds.TASK_PENDING
-    FINISHED = kinds.TASK_FINISHED
-    RAISED = kinds.TASK_RAISED
-    CANCELLED = kinds.TASK_CANCELLED
-    DESTROYED = kinds.TASK_DESTROYED
-
-
-class Frame(NamedTuple):
-    """One frame of a stack."""
-
+    index: int
+    function: str
     file: str
     line: int
-    function: str
-
-
-class Event(NamedTuple):
-    """One entry of the events' ring: a step, a wait, or the birth or end of a task."""
-
-    begin: float
-    duration: float
-    delay: float  # from runnable to running
-    subject: int  # what ran
-    waker: int  # the subject of the step that made it runnable; 0: the kernel or a clock
-    thread: int  # index into Recording.threads
-    kind: int  # kinds.Kind
-    flags: int  # kinds.FLAG_*
-    extra: int  # by kind
-    begin_ticks: int  # with `thread`, the step's key
-
-
-class Birth(NamedTuple):
-    """Who made a task, and what it runs."""
-
-    maker: int  # subject
-    site: int  # index into Recording.sites
-
-
-class Look(NamedTuple):
-    """The watch looked at a blocked step; the look stands for the time since the last one."""
-
-    at: int  # tick
-    since: int  # tick
-    evidence: int  # kinds.SAW_*
-    ask: int  # the number of the request for the GIL that was open, 0: none
-    frames: tuple[Frame, ...]  # the frames inside the step, innermost first
-    own: Frame | None  # the innermost frame of the user's own code, or just the innermost
-
-
-class Answer(NamedTuple):
-    """How a thread gave up the GIL that it had been asked for."""
-
-    used_ns: int  # the CPU time that it used from the request until then
-    told_ns: int = 0  # of that, what it used after it was told, as far as is known
-    waited_ns: int = 0  # how long the one who asked had to wait for a CPU meanwhile
-    over: bool = False  # it kept the GIL until its step had ended
-    since: int = 0  # tick of the request
-    took_ns: int = 0  # how long the request was open, by the wall clock
+    is_coroutine: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +51,16 @@ class Site:
     never_retrieved: int
 
 
-class Task(NamedTuple):
-    """A task with its totals."""
-
-    id: int
-    name: str
-    parent: int  # subject: who made it
-    site: int  # index into Recording.sites
-    state: TaskState
-    thread: int  # index into Recording.threads
-    born_s: float
-    ended_s: float | None
-    steps: int
-    busy_s: float
-    delay_s: float
-    longest_s: float
+def code_of(
+    subject: int, codes: Mapping[int, Code], tasks: Mapping[int, Task], events: Events
+) -> Code | None:
+    """Return the code that a subject runs."""
+    if subject & kinds.SITE_BIT:
+        return codes.get(subject & ~kinds.SITE_BIT)
+    if task := tasks.get(subject):
+        return codes.get(task.site)
+    birth = events.births.get(subject)
+    return codes.get(birth.site) if birth else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,13 +323,14 @@ class Recording:
     alive: bool  # the program runs still
     threshold_s: float
     meta: Meta
+    codes: Mapping[int, Code]
     sites: Mapping[int, Site]
-    tasks: Mapping[int, Task]
+    tasks: Tasks
     """The tasks that have a slot: all that are pending, and the latest that ended."""
     tasks_born: int
     threads: Mapping[int, Thread]
-    pools: tuple[Pool, ...]  # in the order in which they were opened
-    calls: tuple[PoolCall, ...]
+    pools: Sequence[Pool]  # in the order in which they were opened
+    calls: Sequence[PoolCall]
     """The calls of pools that are left, in the order in which they came to their ends."""
     blocked: tuple[BlockedStep, ...]  # in the order in which they began
     script: Script | None  # only for a program that ran no loop
@@ -402,90 +339,36 @@ class Recording:
     end: End | None  # how the program's process ended, where that is known
     unseen: Unseen
     clock: units.Clock = field(repr=False)
-    event_ring: bytes = field(repr=False)
-    """The events that are left, oldest first, as the recording has them."""
+    events: Events = field(repr=False)
+    """The events that are left."""
 
     @property
     def loops(self) -> list[Thread]:
         return [thread for thread in self.threads.values() if thread.is_loop]
 
-    def events(self) -> Iterator[Event]:
-        """Yield each event that is left, in the order in which they were written.
-
-        Events are made on the way and not kept, since there may be a million of them.
-        A step is written when it ends, so steps of different threads overlap.
-        """
-        seconds, duration, unpack = self.clock.seconds, self.clock.duration, units.unpack_ticks
-        for begin, ran, late, *rest, thread, kind, flags, extra in layout.EVENT.iter_unpack(
-            self.event_ring
-        ):
-            subject, waker = rest
-            yield Event(
-                seconds(begin),
-                duration(unpack(ran)),
-                duration(unpack(late)),
-                subject,
-                waker,
-                thread,
-                kind,
-                flags,
-                extra,
-                begin,
-            )
-
-    def steps(self) -> Iterator[Event]:
-        """Yield each event that is a step of a loop."""
-        return (event for event in self.events() if event.kind in kinds.STEP_KINDS)
-
-    def waker_of(self, thread: int, begin_ticks: int) -> int:
-        """Return the subject that made a step runnable; 0: the kernel, a clock, not known."""
-        ring, size = self.event_ring, layout.EVENT.size
-        begin = begin_ticks.to_bytes(8, "little")
-        at = ring.find(begin)
-        while at >= 0:
-            if at % size == 0:
-                entry = layout.EVENT.unpack(ring, at)
-                if entry["thread"] == thread and entry["kind"] in kinds.STEP_KINDS:
-                    return int(entry["waker"])
-            at = ring.find(begin, at - at % size + size)
-        return 0
-
     def site_of(self, subject: int) -> Site | None:
         """Return the code that a subject runs."""
-        if subject & kinds.SITE_BIT:
-            return self.sites.get(subject & ~kinds.SITE_BIT)
-        if task := self.tasks.get(subject):
-            return self.sites.get(task.site)
-        birth = self._births.get(subject)
-        return self.sites.get(birth.site) if birth else None
+        code = self.code_of(subject)
+        return self.sites.get(code.index) if code else None
+
+    def code_of(self, subject: int) -> Code | None:
+        """Return the same without its totals, which take longer to find."""
+        return code_of(subject, self.codes, self.tasks, self.events)
 
     def maker_of(self, subject: int) -> int:
         """Return the subject that made a task; 0: the program outside any step, not known."""
         if task := self.tasks.get(subject):
             return task.parent
-        birth = self._births.get(subject)
+        birth = self.events.births.get(subject)
         return birth.maker if birth else 0
-
-    @cached_property
-    def _births(self) -> dict[int, Birth]:
-        """The births that are left in the ring, for tasks that have lost their slot."""
-        ring, size = self.event_ring, layout.EVENT.size
-        kind_of_each = ring[layout.EVENT.offset("kind") :: size]
-        births = {}
-        index = kind_of_each.find(Kind.BORN)
-        while index >= 0:
-            entry = layout.EVENT.unpack(ring, index * size)
-            births[entry["subject"]] = Birth(entry["waker"], entry["extra"])
-            index = kind_of_each.find(Kind.BORN, index + 1)
-        return births
 
     def describe(self, subject: int) -> str | None:
         """Return a subject in words: `Task-7 (handle)`, or `on_data()` for a callback."""
         if subject == 0:
             return None
-        site = self.site_of(subject)
+        code = self.code_of(subject)
         if subject & kinds.SITE_BIT:
-            return f"{site.function}()" if site else None
+            return f"{code.function}()" if code else None
         task = self.tasks.get(subject)
         name = task.name if task else "an ended task"
-        return f"{name} ({site.function})" if site else name
+        return f"{name} ({code.function})" if code else name

@@ -22,8 +22,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
-from fournil.observe.arrivals import Arrivals
-from fournil.observe.steps import NONE, POLLED, Causes, Columns, is_task
+from fournil.observe.replay.arrivals import Arrivals
+from fournil.observe.replay.steps import NONE, POLLED, Causes, Columns, is_task
 from fournil.record.kinds import SITE_BIT, Kind
 
 ROUNDING_S = 1e-7
@@ -49,7 +49,7 @@ def find_causes(
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
         was_cut: the program was killed or runs still, so no step tells how the run ended.
 
-    >>> from fournil.observe.steps import Step
+    >>> from fournil.observe.replay.steps import Step
     >>> first, second = Step(0.0, 1.0, 0.0, 1, 0, 1, 0), Step(1.0, 2.0, 0.5, 2, 1, 1, 0)
     >>> causes = find_causes(Columns.of([first, second]))
     >>> causes.base, causes.offset

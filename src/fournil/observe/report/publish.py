@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import linecache
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from fournil.observe import render
-from fournil.observe.advice import advise, estimate
-from fournil.observe.decode import decode
-from fournil.observe.document import as_dict
-from fournil.observe.findings import Report, find
-from fournil.observe.model import Frame
-from fournil.observe.reading import read_file
-from fournil.observe.sections import View, lines_of
+from fournil.evidence.stacks import Frame
+from fournil.observe.advice.advisor import Advisor
+from fournil.observe.recording.live import load as recording_at
+from fournil.observe.report import render
+from fournil.observe.report.document import as_dict
+from fournil.observe.report.findings import Report, find
+from fournil.observe.report.sections import View, lines_of
 
 __all__ = ["as_dict", "load", "print_report", "publish", "write_json"]
 
@@ -35,7 +33,8 @@ def load(path: str) -> Report:
     Raises:
         RecordingError: there is none, or it cannot be read.
     """
-    return find(decode(read_file(path)), partial(advise, source=source_line), estimate)
+    recording = recording_at(path)
+    return find(recording, Advisor(recording, source_line))
 
 
 def publish(path: str, *, json_to: str | None, show: bool) -> None:

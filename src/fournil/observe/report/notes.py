@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 
-from fournil.observe.model import End, Recording
-from fournil.observe.words import count, seconds, share
+from fournil.observe.recording.model import End, Recording
+from fournil.observe.words import count, seconds, share, signal_name
 from fournil.record import kinds
 
 
@@ -110,17 +109,3 @@ def _about_room(recording: Recording) -> Iterator[str]:
     if unseen.forks:
         children = count(unseen.forks, "forked child", "forked children")
         yield f"{children} of the program {'was' if unseen.forks == 1 else 'were'} not recorded."
-
-
-def signal_name(number: int) -> str:
-    """Return a signal's name; real-time signals but two have none of their own.
-
-    >>> signal_name(15), signal_name(int(signal.SIGRTMIN) + 3)
-    ('SIGTERM', 'SIGRTMIN+3')
-    """
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        if signal.SIGRTMIN < number < signal.SIGRTMAX:
-            return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-        return f"signal {number}"

@@ -21,9 +21,9 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple
 
-from fournil.observe.causes import find_causes
-from fournil.observe.lag import Lag, lag_of_turns
-from fournil.observe.steps import NONE, POLLED, Columns, Step
+from fournil.observe.recording.lag import Lag, lag_of_turns
+from fournil.observe.replay.causes import find_causes
+from fournil.observe.replay.steps import NONE, POLLED, Columns, Step
 from fournil.record.kinds import Kind
 
 __all__ = ["Move", "Outcome", "Replay", "Step", "replay"]

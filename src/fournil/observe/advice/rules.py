@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fournil.observe.model import Blocker
-from fournil.observe.scene import Scene
+from fournil.evidence.classify import Blocker
+from fournil.observe.advice.scene import Scene
 
 WAITING, PYTHON = Blocker.WAITING, Blocker.PYTHON
 NATIVE, NATIVE_GIL = Blocker.NATIVE, Blocker.NATIVE_GIL

@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from fournil.observe.steps import NONE, Causes
+from fournil.observe.replay.steps import NONE, Causes
 from fournil.record.kinds import SITE_BIT
 
 AT_ONCE_S = 2e-4

@@ -55,12 +55,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from fournil.observe.endings import Unfinished
-from fournil.observe.findings import TASK, Finding, Report, Taker
-from fournil.observe.model import End, Frame, Recording, Script, Site, Thread
-from fournil.observe.notes import signal_name
-from fournil.observe.pools import PoolFinding
-from fournil.observe.stacks import Ownership
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import Frame
+from fournil.observe.advice.pools import PoolFinding
+from fournil.observe.recording.model import End, Recording, Script, Site, Thread
+from fournil.observe.report.endings import Unfinished
+from fournil.observe.report.findings import TASK, Finding, Report, Taker
+from fournil.observe.words import signal_name
 
 Document = dict[str, Any]
 

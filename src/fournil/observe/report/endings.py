@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fournil.observe.model import Recording, Site, Task, TaskState
-from fournil.observe.stacks import Ownership
+from fournil.evidence.ownership import Ownership
+from fournil.observe.recording.model import Recording, Site
+from fournil.observe.recording.tasks import Task, TaskState
 
 
 class Ending(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from fournil.observe.page import WIDTH, Line, Role
+from fournil.observe.report.page import WIDTH, Line, Role
 
 if TYPE_CHECKING:
     from rich.console import Console

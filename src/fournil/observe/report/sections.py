@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import NamedTuple
 
-from fournil.observe.advice import Advice
-from fournil.observe.endings import Ending, Unfinished
-from fournil.observe.findings import TASK, Finding, Report, Taker
-from fournil.observe.model import Blocker, Frame, Meta, Site
-from fournil.observe.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
-from fournil.observe.pools import PoolFinding, title as pool_title
-from fournil.observe.stacks import Ownership
+from fournil.evidence.classify import Blocker
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import Frame
+from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.pools import PoolFinding, title as pool_title
+from fournil.observe.recording.model import Meta, Site
+from fournil.observe.report.endings import Ending, Unfinished
+from fournil.observe.report.findings import TASK, Finding, Report, Taker
+from fournil.observe.report.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
 from fournil.observe.words import clean, count, seconds, share
 
 INDENT = 2

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from fournil.observe.model import BlockedGroup, Blocker, Frame, Recording
-from fournil.observe.stacks import Ownership, plain_name
+from fournil.evidence.classify import Blocker
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.recording.model import BlockedGroup, Recording
 from fournil.record.kinds import Kind
 
 Source = Callable[[Frame], str]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from fournil.observe import blocked, endings
-from fournil.observe.advice import Advice
-from fournil.observe.model import BlockedGroup, Recording, Site, Task
-from fournil.observe.notes import notes
-from fournil.observe.pools import PoolFinding, find_pools
-from fournil.observe.whatif import Outcome
+from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.pools import PoolFinding, find_pools
+from fournil.observe.recording import blocked
+from fournil.observe.recording.model import BlockedGroup, Recording, Site
+from fournil.observe.recording.tasks import Task
+from fournil.observe.replay.whatif import Outcome
+from fournil.observe.report import endings
+from fournil.observe.report.notes import notes
 from fournil.record.kinds import Kind
 
 MOST = 5
@@ -65,20 +68,20 @@ class Report:
     notes: tuple[str, ...]
 
 
-Advise = Callable[[BlockedGroup, Recording], Advice | None]
-Estimate = Callable[[Sequence[tuple[BlockedGroup, Advice]], Recording], Outcome | None]
+class Adviser(Protocol):
+    """Says what would help in a recording."""
+
+    def advise(self, group: BlockedGroup) -> Advice | None:
+        """Return what would help against a group of blocked steps."""
+
+    def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
+        """Return what the run would have been with all advice followed."""
 
 
-def find(recording: Recording, advise: Advise, estimate: Estimate) -> Report:
-    """Return what is worth telling about a recording.
-
-    Args:
-        recording: what was recorded.
-        advise: what would help against a group of blocked steps.
-        estimate: what the run would have been with all advice followed.
-    """
+def find(recording: Recording, adviser: Adviser) -> Report:
+    """Return what is worth telling about a recording."""
     groups = blocked.group(recording.blocked)
-    findings = [_finding(group, recording, advise) for group in groups]
+    findings = [_finding(group, recording, adviser) for group in groups]
     advised = [(finding.group, finding.advice) for finding in findings if finding.advice]
     sites = recording.sites.values()
     never_awaited = [site for site in sites if site.never_awaited]
@@ -91,24 +94,24 @@ def find(recording: Recording, advise: Advise, estimate: Estimate) -> Report:
         never_retrieved=tuple(sorted(never_retrieved, key=lambda site: -site.never_retrieved)),
         unfinished=tuple(endings.unfinished(recording)),
         pools=tuple(find_pools(recording)),
-        estimate=estimate(advised, recording) if advised else None,
+        estimate=adviser.estimate(advised) if advised else None,
         notes=tuple(notes(recording)),
     )
 
 
-def _finding(group: BlockedGroup, recording: Recording, advise: Advise) -> Finding:
+def _finding(group: BlockedGroup, recording: Recording, adviser: Adviser) -> Finding:
     step = group.longest
     if step.kind == Kind.TASK:
         starter = recording.maker_of(step.subject)
     else:
-        starter = recording.waker_of(step.thread, step.begin_ticks)
+        starter = recording.events.waker_of(step.thread, step.begin_ticks)
     return Finding(
         group=group,
         runner=RUNNERS.get(step.kind, "callback"),
         who=recording.describe(step.subject),
         others=len({step.subject for step in group.steps}) - 1,
         started_by=recording.describe(starter),
-        advice=advise(group, recording),
+        advice=adviser.advise(group),
     )
 
 

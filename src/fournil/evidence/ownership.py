@@ -1,0 +1,74 @@
+"""Whose code a file is: the user's own, Python's, a package's, or Fournil's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import Protocol
+
+from fournil.evidence.stacks import Frame, plain_name
+
+LOOP_FUNCTION = "run_forever"
+LOOP_FILE = "loop.py"
+
+
+class CodeRoots(Protocol):
+    """Where a program's code lies, as it said itself; directories as absolute paths."""
+
+    @property
+    def main(self) -> str | None:
+        """The file that was run; None: there was none, or it is not known."""
+
+    @property
+    def stdlib_roots(self) -> tuple[str, ...]: ...
+    @property
+    def package_roots(self) -> tuple[str, ...]: ...
+    @property
+    def fournil_roots(self) -> tuple[str, ...]: ...
+
+
+class Ownership:
+    """Tells the user's own code from Python's, from packages and from Fournil."""
+
+    def __init__(self, roots: CodeRoots) -> None:
+        self._main = roots.main
+        self._stdlib = _as_prefixes(roots.stdlib_roots)
+        self._packages = _as_prefixes(roots.package_roots)
+        self._fournil = _as_prefixes(roots.fournil_roots)
+        self._foreign = ("<frozen ", *self._stdlib, *self._packages, *self._fournil)
+
+    def is_own(self, file: str) -> bool:
+        # A program that lies inside one of the roots is the user's all the same.
+        return file == self._main or not file.startswith(self._foreign)
+
+    def is_stdlib(self, file: str) -> bool:
+        # Packages are installed inside the standard library's directory.
+        return file.startswith(self._stdlib) and not file.startswith(self._packages)
+
+    def short_path(self, file: str) -> str:
+        """Return the path of a file of a library as that library's users know it."""
+        # Packages first: their directory lies inside the standard library's.
+        for root in (*self._packages, *self._stdlib):
+            if file.startswith(root):
+                return file.removeprefix(root)
+        return file
+
+    def inside_step(self, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+        """Return the frames inside the step: those that the loop called, or else all."""
+        for index, frame in enumerate(frames):
+            if (
+                plain_name(frame.function) == LOOP_FUNCTION
+                and PurePath(frame.file).name == LOOP_FILE
+                and frame.file.startswith(self._fournil)
+            ):
+                return tuple(frames[:index])
+        return tuple(frames)
+
+    def innermost_own(self, frames: Sequence[Frame]) -> Frame | None:
+        """Return the innermost frame of the user's own code; without one, the innermost."""
+        own = next((frame for frame in frames if self.is_own(frame.file)), None)
+        return own or (frames[0] if frames else None)
+
+
+def _as_prefixes(roots: Iterable[str]) -> tuple[str, ...]:
+    return tuple(root.rstrip("/") + "/" for root in roots if root)

@@ -1,0 +1,387 @@
+"""Raw sections become values: the one place, with `events` and `tasks`, that decodes them. Pure.
+
+It is lenient with what it is given. `reading` has checked where the sections are. What their
+entries refer to may still be missing, since names that found no room are dropped and slots may be
+read half-written; a reference that leads nowhere becomes `?` and never an error.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from fournil.evidence.looks import Answer
+from fournil.observe.recording.lag import Lag, lag_of_turns, turns_of_buckets
+from fournil.observe.recording.model import (
+    Code,
+    End,
+    Meta,
+    Pool,
+    PoolCall,
+    RunningStep,
+    Site,
+    Thread,
+    Unseen,
+)
+from fournil.observe.recording.tasks import Totals
+from fournil.record import kinds, layout
+from fournil.record.kinds import Kind, SampleKind
+from fournil.record.units import Clock, unpack_ticks
+
+MISSING = "?"
+MOST_CORES = 1 << 20
+_LENGTH = struct.Struct("<I")
+
+Key = tuple[int, int]
+"""A step: its thread's index and its begin in ticks."""
+
+
+class Text:
+    """The strings of a recording, by the references that entries hold."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    def at(self, reference: int, missing: str = MISSING) -> str:
+        """Return the string at a reference: its length in bytes stands before it."""
+        if not 0 < reference <= len(self.data) - _LENGTH.size:
+            return missing
+        start = reference + _LENGTH.size
+        (length,) = _LENGTH.unpack_from(self.data, reference)
+        if length > len(self.data) - start:
+            return missing
+        # File names may be any bytes; `surrogateescape` is how Python keeps them.
+        return self.data[start : start + length].decode("utf-8", "surrogateescape")
+
+
+# The header.
+
+
+def clock(header: Mapping[str, Any]) -> Clock:
+    """Return what turns the recording's ticks into seconds."""
+    start = header["started_ns"], header["started_ticks"]
+    return Clock(start, (header["clock_ns"], header["clock_ticks"]))
+
+
+def unseen(
+    header: Mapping[str, Any], *, events: int, samples: int, calls: int, blocked: int
+) -> Unseen:
+    """Return what found no room; by name what was overwritten, and steps without a sample."""
+    return Unseen(
+        events=events,
+        samples=samples,
+        blocked=blocked,
+        texts=header["text_dropped"],
+        sites=header["sites_dropped"],
+        tasks=header["tasks_dropped"],
+        loops=header["threads_dropped"],
+        closed_loops=header["threads_recycled"],
+        pools=header["pools_dropped"],
+        closed_pools=header["pools_recycled"],
+        calls=calls,
+        forks=header["forks"],
+        signal_lost=header["watch_signal_lost"],
+        unanswered=header["watch_unanswered"],
+        watch_error=header["watch_error"],
+    )
+
+
+def end(how: int, code: int) -> End | None:
+    """Return what the header says of the process's end."""
+    if not how & (kinds.END_EXITED | kinds.END_KILLED | kinds.END_REPLACED):
+        return None
+    return End(
+        status=code if how & kinds.END_EXITED else None,
+        signal=code if how & kinds.END_KILLED else None,
+        replaced=bool(how & kinds.END_REPLACED),
+    )
+
+
+def meta(text: str) -> Meta:
+    """Return what the program said about itself; what is not as expected is left out."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return Meta()
+    if not isinstance(said, dict):
+        return Meta()
+
+    def string(key: str) -> str | None:
+        return said[key] if isinstance(said.get(key), str) else None
+
+    def strings(value: object) -> tuple[str, ...]:
+        items = value if isinstance(value, list) else []
+        return tuple(item for item in items if isinstance(item, str))
+
+    cores = said.get("cores")
+    roots = said.get("code_roots")
+    roots = roots if isinstance(roots, dict) else {}
+    return Meta(
+        argv=strings(said.get("argv")),
+        main=string("main"),
+        python=string("python"),
+        implementation=string("implementation"),
+        fournil=string("fournil"),
+        cores=cores if type(cores) is int and 0 < cores < MOST_CORES else None,
+        stdlib_roots=strings(roots.get("stdlib")),
+        package_roots=strings(roots.get("packages")),
+        fournil_roots=strings(roots.get("fournil")),
+    )
+
+
+# Slots.
+
+
+def codes(data: bytes, text: Text) -> dict[int, Code]:
+    """Return the code of each site."""
+    return {
+        index: Code(
+            index,
+            text.at(entry["function"]),
+            text.at(entry["file"], ""),
+            entry["line"],
+            bool(entry["flags"] & kinds.SITE_COROUTINE),
+        )
+        for index, entry in enumerate(_entries(data, layout.SITE))
+        if index or entry["steps"] or entry["tasks"]
+    }
+
+
+def sites(
+    data: bytes, codes: Mapping[int, Code], clock: Clock, pending: Mapping[int, Totals]
+) -> dict[int, Site]:
+    """Return the sites; `pending` has what their tasks took that are not filed under them yet."""
+    none = Totals()
+    return {
+        index: _site(codes[index], entry, pending.get(index, none), clock)
+        for index, entry in enumerate(_entries(data, layout.SITE))
+        if index in codes
+    }
+
+
+def _site(code: Code, entry: Mapping[str, Any], pending: Totals, clock: Clock) -> Site:
+    return Site(
+        index=code.index,
+        function=code.function,
+        file=code.file,
+        line=code.line,
+        is_coroutine=code.is_coroutine,
+        tasks=entry["tasks"],
+        ended=entry["ended"],
+        steps=entry["steps"] + pending.steps,
+        busy_s=clock.duration(entry["busy"] + pending.busy),
+        delay_s=clock.duration(entry["delay"] + pending.delay),
+        longest_s=clock.duration(max(entry["longest"], pending.longest)),
+        never_awaited=entry["never_awaited"],
+        never_retrieved=entry["never_retrieved"],
+    )
+
+
+def last_tick_of_threads(data: bytes) -> int:
+    """Return the last moment that the slots of threads tell of; 0: none."""
+    names = ("opened", "closed", "begin", "waiting_since")
+    entries = _entries(data, layout.THREAD)
+    return max((entry[name] for entry in entries for name in names), default=0)
+
+
+def threads(
+    data: bytes, text: Text, clock: Clock, last_tick: int, looked_at: Collection[Key]
+) -> dict[int, Thread]:
+    """Return the loops, and the main thread without one.
+
+    Args:
+        data: whole entries.
+        text: has their names.
+        clock: turns their ticks into seconds.
+        last_tick: until when what runs has run.
+        looked_at: the steps that the watch looked at.
+    """
+    return {
+        index: _thread(index, entry, text, clock, last_tick, looked_at)
+        for index, entry in enumerate(_entries(data, layout.THREAD))
+        if entry["state"] in (kinds.THREAD_LOOP, kinds.THREAD_SCRIPT, kinds.THREAD_CLOSED)
+    }
+
+
+def _thread(
+    index: int,
+    entry: Mapping[str, Any],
+    text: Text,
+    clock: Clock,
+    last_tick: int,
+    looked_at: Collection[Key],
+) -> Thread:
+    duration = clock.duration
+
+    def until_now(since: int) -> int:
+        return max(0, last_tick - since) if since else 0
+
+    running = None
+    turns = turns_of_buckets(entry["turns"], max(entry["longest"], entry["longest_turn"]))
+    if entry["begin"]:
+        running = RunningStep(entry["begin"], entry["subject"], entry["kind"])
+        if (index, entry["begin"]) in looked_at:
+            # The turn that does not end is in no histogram.
+            turns.append((float(until_now(entry["begin"])), 1))
+    ran = entry["ran"] + until_now(entry["running_since"])
+    idle = entry["idle"] + until_now(entry["waiting_since"])
+    is_script = entry["state"] == kinds.THREAD_SCRIPT
+    return Thread(
+        index=index,
+        number=0 if is_script else entry["number"],
+        name=text.at(entry["name"], "MainThread" if is_script else ""),
+        native_id=entry["native_id"],
+        closed=entry["state"] == kinds.THREAD_CLOSED,
+        opened_s=clock.seconds(entry["opened"]),
+        ran_s=duration(ran),
+        idle_s=duration(min(idle, ran)),
+        in_steps_s=duration(entry["busy"]),
+        steps=entry["steps"],
+        polls=entry["polls"],
+        blocked=entry["blocked"],
+        longest_s=duration(entry["longest"]),
+        lag=Lag(*(ticks * clock.ns_per_tick / 1e9 for ticks in lag_of_turns(turns, ran))),
+        running=running,
+    )
+
+
+def pools(data: bytes, text: Text, clock: Clock, last_tick: int) -> tuple[Pool, ...]:
+    """Return the pools, in the order in which they were opened; times as of `threads`."""
+    last_ns = clock.start_ns + clock.seconds(last_tick) * 1e9
+    found = [
+        _pool(entry, text, last_ns)
+        for entry in _entries(data, layout.POOL)
+        if entry["state"] in (kinds.POOL_OPEN, kinds.POOL_CLOSED)
+    ]
+    return tuple(sorted(found, key=lambda pool: pool.number))
+
+
+def _pool(entry: Mapping[str, Any], text: Text, last_ns: float) -> Pool:
+    return Pool(
+        number=entry["number"],
+        kind=text.at(entry["kind"]),
+        name=text.at(entry["name"]),
+        workers=entry["workers"],
+        open_s=max(0.0, (entry["closed"] or last_ns) - entry["opened"]) / 1e9,
+        is_open=entry["state"] == kinds.POOL_OPEN,
+        **{name: entry[name] for name in _COUNTS_OF_POOLS},
+        **{f"{name}_s": entry[name] / 1e9 for name in _TIMES_OF_POOLS},
+    )
+
+
+_COUNTS_OF_POOLS = (
+    "calls", "done", "raised", "cancelled", "abandoned", "died", "ran", "bytes_out", "bytes_back",
+)  # fmt: skip
+_MOMENTS_OF_CALLS = ("sent", "began", "ended", "received")
+_TIMES_OF_POOLS = ("waited", "out", "inside", "back", "longest", "cpu")
+
+
+# Rings.
+
+
+def calls(data: bytes, text: Text, clock: Clock) -> tuple[PoolCall, ...]:
+    """Return calls of pools, in the order in which they came to their ends."""
+    start_ns = clock.start_ns
+
+    def seconds(moment: int) -> float | None:
+        return (moment - start_ns) / 1e9 if moment else None
+
+    return tuple(
+        PoolCall(
+            queued_s=(call["queued"] - start_ns) / 1e9,
+            **{f"{name}_s": seconds(call[name]) for name in _MOMENTS_OF_CALLS},
+            bytes_out=unpack_ticks(call["bytes_out"]),
+            bytes_back=unpack_ticks(call["bytes_back"]),
+            subject=call["subject"],
+            site=call["site"],
+            worker=text.at(call["worker"]) if call["worker"] else None,
+            pool=call["pool"],
+            state=call["state"],
+        )
+        for call in _entries(data, layout.CALL)
+    )
+
+
+class SampleOfLook(NamedTuple):
+    """The watch looked at a step; times in ticks."""
+
+    thread: int
+    begin: int
+    at: int
+    since: int
+    evidence: int
+    ask: int
+    stack: int  # text
+    is_script: bool  # the step is the main thread's, without a loop
+
+
+class SampleOfAnswer(NamedTuple):
+    """A thread gave up the GIL."""
+
+    thread: int
+    ask: int
+    answer: Answer
+
+
+class SampleOfEnd(NamedTuple):
+    """A blocked step ended; times in ticks."""
+
+    thread: int
+    begin: int
+    end: int
+    delay: int
+    subject: int
+    kind: int
+
+
+Sample = SampleOfLook | SampleOfAnswer | SampleOfEnd
+
+
+def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
+    """Yield what the watch and the loops wrote of blocked steps."""
+    for entry in _entries(data, layout.SAMPLE):
+        thread, kind = entry["thread"], entry["kind"]
+        is_script = entry["step_kind"] == Kind.SCRIPT
+        if kind == SampleKind.ASK:
+            answer = Answer(
+                used_ns=entry["cpu_ns"],
+                told_ns=entry["syscall"] * 1000,
+                waited_ns=int(entry["delay"] * clock.ns_per_tick),
+                over=bool(entry["evidence"] & kinds.SAW_OVER),
+                since=entry["since"],
+                took_ns=int(max(0, entry["at"] - entry["since"]) * clock.ns_per_tick),
+            )
+            yield SampleOfAnswer(thread, entry["ask"], answer)
+        elif kind == SampleKind.LOOK:
+            yield SampleOfLook(
+                thread,
+                entry["begin"],
+                entry["at"],
+                entry["since"],
+                entry["evidence"],
+                entry["ask"],
+                entry["stack"],
+                is_script,
+            )
+        elif kind == SampleKind.BLOCKED and not is_script:
+            yield SampleOfEnd(
+                thread,
+                entry["begin"],
+                entry["at"],
+                entry["delay"],
+                entry["subject"],
+                entry["step_kind"],
+            )
+
+
+def last_tick_of_samples(data: bytes) -> int:
+    """Return when the last of some samples was taken; 0: there is none."""
+    if not data:
+        return 0
+    return int(layout.SAMPLE.unpack(data, len(data) - layout.SAMPLE.size)["at"])
+
+
+def _entries(data: bytes, entry: layout.Layout) -> Iterator[dict[str, Any]]:
+    return (entry.unpack(data, offset) for offset in range(0, len(data), entry.size))

@@ -1,0 +1,231 @@
+"""A recording as it is now: a state that grows by what a reader finds, and snapshots of it.
+
+A finished recording is one that was read once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from fournil.evidence.classify import Limits
+from fournil.evidence.looks import weight
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import parse
+from fournil.observe.recording import decode
+from fournil.observe.recording.blocked import CodeOf, Judge
+from fournil.observe.recording.decode import Key, SampleOfLook, Text
+from fournil.observe.recording.events import Events, last_tick
+from fournil.observe.recording.lazy import LazyMapping, LazySequence
+from fournil.observe.recording.model import (
+    BlockedStep,
+    Meta,
+    Recording,
+    Script,
+    Thread,
+    code_of,
+)
+from fournil.observe.recording.reading import Delta, read_file
+from fournil.observe.recording.samples import Samples, Stack
+from fournil.observe.recording.tasks import Tasks
+from fournil.record import layout
+
+SAME_RATE = 1e-7
+"""The clocks are read again while the program runs, so that the rate of ticks is known better each
+time; by less than this it does not matter."""
+
+SMALL_PIECE = 1 << 16
+"""A ring's newest piece takes what is added, until it has so many bytes."""
+
+
+def load(path: str) -> Recording:
+    """Return the recording at `path`, as it is now.
+
+    Raises:
+        RecordingError: there is none, or it cannot be read.
+    """
+    return snapshot(read_file(path))
+
+
+def snapshot(delta: Delta) -> Recording:
+    """Return the recording of which a first poll has read all there is."""
+    state = State()
+    state.apply(delta)
+    return state.recording()
+
+
+class State:
+    """What is known of one recording. Its rings hold as much as the recording's own."""
+
+    def __init__(self) -> None:
+        self._delta: Delta | None = None  # the last one
+        self._events = _Newest(layout.EVENT)
+        self._calls = _Newest(layout.CALL)
+        self._samples = Samples()
+        self._text = Text()
+        self._tasks: Tasks | None = None  # of the last snapshot
+        self._meta = Meta()
+        self._ownership = Ownership(self._meta)
+        self._meta_text = 0
+        self._stacks: dict[tuple[int, bool], Stack] = {}  # many looks share a stack
+        self._judged: dict[Key, BlockedStep] = {}
+        self._judged_at = 0.0  # the nanoseconds of a tick
+        self._last_event = self._last_sample = 0
+
+    def apply(self, delta: Delta) -> None:
+        """Take what a reader's poll has found."""
+        header = delta.header
+        self._delta = delta
+        self._text = Text(delta.text)
+        if header["meta_text"] != self._meta_text:
+            self._meta_text = header["meta_text"]
+            self._meta = decode.meta(self._text.at(self._meta_text, ""))
+            self._ownership = Ownership(self._meta)
+            self._stacks.clear()
+        self._events.add(delta.events, delta.events_dropped, header["events_count"])
+        self._calls.add(delta.calls, delta.calls_dropped, header["calls_count"])
+        clock = decode.clock(header)
+        self._samples.dropped += delta.samples_dropped
+        samples = decode.samples(delta.samples, clock)
+        for key in self._samples.add(samples, header["samples_count"], self._stack_of):
+            self._judged.pop(key, None)
+        self._last_event = last_tick(delta.events) or self._last_event
+        self._last_sample = decode.last_tick_of_samples(delta.samples) or self._last_sample
+
+    def recording(self) -> Recording:
+        """Return a snapshot, which later changes leave as it is."""
+        delta = self._delta
+        if delta is None:
+            raise ValueError("nothing was read yet: apply what a reader's first poll returned")
+        header, text = delta.header, self._text
+        clock = decode.clock(header)
+        end = self._last_tick(delta)
+        events = Events(tuple(self._events.pieces), clock)
+        calls = b"".join(self._calls.pieces)
+        tasks = self._tasks = Tasks(delta.tasks, text.at, clock, before=self._tasks)
+        codes = LazyMapping(lambda: decode.codes(delta.sites, text))
+        sites = LazyMapping(lambda: decode.sites(delta.sites, codes, clock, tasks.pending()))
+        threads = decode.threads(delta.threads, text, clock, end, self._samples.looks.keys())
+        threshold_s = clock.duration(header["threshold_ticks"])
+        limits = Limits(clock.ns_per_tick, header["switch_interval_ns"])
+        judge = Judge(self._samples, clock, limits, threshold_s)
+        if abs(clock.ns_per_tick - self._judged_at) > SAME_RATE * clock.ns_per_tick:
+            self._judged.clear()
+            self._judged_at = clock.ns_per_tick
+        blocked = self._blocked(
+            judge, threads, lambda subject: code_of(subject, codes, tasks, events)
+        )
+        script = self._script(judge, threads)
+        taken = [self._samples.script_looks] if script else list(self._samples.looks.values())
+        # The first look at a step stands for all the time since the step's begin.
+        paces = sorted(weight(look) for looks in taken for look in looks[1:])
+        counted = sum(thread.blocked for thread in threads.values() if thread.is_loop)
+        return Recording(
+            pid=header["pid"],
+            started_unix_s=header["started_unix_ns"] / 1e9,
+            run_s=max(0.0, clock.seconds(end)),
+            ended=header["ended_ticks"] != 0,
+            alive=delta.alive,
+            threshold_s=threshold_s,
+            meta=self._meta,
+            codes=codes,
+            sites=sites,
+            tasks=tasks,
+            tasks_born=header["tasks_born"],
+            threads=threads,
+            pools=decode.pools(delta.pools, text, clock, end),
+            calls=LazySequence(lambda: decode.calls(calls, text, clock)),
+            blocked=blocked,
+            script=script,
+            looks=sum(map(len, taken)),
+            look_every_s=clock.duration(paces[len(paces) // 2]) if paces else None,
+            end=decode.end(header["end"], header["end_code"]),
+            unseen=decode.unseen(
+                header,
+                events=self._events.dropped,
+                samples=self._samples.dropped,
+                calls=self._calls.dropped,
+                blocked=max(0, counted - sum(step.ended for step in blocked)),
+            ),
+            clock=clock,
+            events=events,
+        )
+
+    def _last_tick(self, delta: Delta) -> int:
+        """Return the end, or the last tick that anything in the recording was written at."""
+        header = delta.header
+        if header["ended_ticks"]:
+            return int(header["ended_ticks"])
+        return max(
+            int(header["started_ticks"]),
+            int(header["clock_ticks"]),
+            self._last_event,
+            self._last_sample,
+            decode.last_tick_of_threads(delta.threads),
+        )
+
+    def _stack_of(self, look: SampleOfLook) -> Stack:
+        key = look.stack, look.is_script
+        if key not in self._stacks:
+            frames = parse(self._text.at(look.stack, ""))
+            if not look.is_script:
+                frames = self._ownership.inside_step(frames)
+            self._stacks[key] = frames, self._ownership.innermost_own(frames)
+        return self._stacks[key]
+
+    def _blocked(
+        self,
+        judge: Judge,
+        threads: Mapping[int, Thread],
+        code_of: CodeOf,
+    ) -> tuple[BlockedStep, ...]:
+        """Return the blocked steps in the order in which they began.
+
+        Args:
+            judge: makes them of the samples.
+            threads: the loops, of which one may be blocked now.
+            code_of: returns the code that a subject runs.
+        """
+        for key, ended in self._samples.ended.items():
+            if key not in self._judged:
+                self._judged[key] = judge.ended(ended, code_of)
+        steps = dict(self._judged)
+        for index, thread in threads.items():
+            now = thread.running if thread.is_loop else None
+            if now and (index, now.begin_ticks) not in steps:
+                step = judge.running(index, now, code_of)
+                steps |= {step.key: step} if step else {}
+        return tuple(sorted(steps.values(), key=lambda step: step.begin_ticks))
+
+    def _script(self, judge: Judge, threads: Mapping[int, Thread]) -> Script | None:
+        if any(thread.is_loop for thread in threads.values()):
+            return None
+        watched = [thread.index for thread in threads.values() if thread.number == 0]
+        return judge.script(watched[0]) if watched else None
+
+
+class _Newest:
+    """The newest entries of a ring, in pieces as they were read."""
+
+    def __init__(self, entry: layout.Layout) -> None:
+        self.pieces: deque[bytes | memoryview[int]] = deque()
+        self.dropped = 0
+        self._entry = entry
+        self._size = 0
+
+    def add(self, data: bytes, dropped: int, most: int) -> None:
+        """Take new entries, and let go of the oldest where there are more than `most`."""
+        self.dropped += dropped
+        if not data:
+            return
+        self._size += len(data)
+        if self.pieces and len(self.pieces[-1]) + len(data) <= SMALL_PIECE:
+            data = b"".join([self.pieces.pop(), data])
+        self.pieces.append(data)
+        while (excess := self._size - most * self._entry.size) > 0:
+            first = self.pieces.popleft()
+            if len(first) > excess:
+                self.pieces.appendleft(memoryview(first)[excess:])
+            gone = min(excess, len(first))
+            self._size -= gone
+            self.dropped += gone // self._entry.size

@@ -1,0 +1,99 @@
+"""What the watch saw, sorted by the steps that it saw it of; it grows as samples come.
+
+The loop's own thread writes a record when a step ends that ran for the threshold or longer:
+these are complete. The watch's looks and the answers to its requests for the GIL are written
+by others at other moments, and belong to a step by its thread and begin.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+from fournil.evidence.looks import Answer, Look
+from fournil.evidence.stacks import Frame
+from fournil.observe.recording.decode import (
+    Key,
+    Sample,
+    SampleOfAnswer,
+    SampleOfEnd,
+    SampleOfLook,
+)
+
+Stack = tuple[tuple[Frame, ...], Frame | None]
+"""The frames inside a step, and the innermost one of the user's own code."""
+
+_at = attrgetter("at")
+
+
+class Samples:
+    """The newest samples of a recording."""
+
+    def __init__(self) -> None:
+        self.ended: dict[Key, SampleOfEnd] = {}
+        self.looks: dict[Key, list[Look]] = {}  # at steps, in the order in which they were taken
+        self.script_looks: list[Look] = []
+        self.answers: defaultdict[int, dict[int, Answer]] = defaultdict(dict)
+        """The answers of a thread, by request."""
+        self.dropped = 0
+        self._kept: deque[Sample] = deque()
+        self._asked_at: defaultdict[Key, set[Key]] = defaultdict(set)
+        """The steps at which a thread was asked, by thread and request."""
+
+    def add(
+        self, samples: Iterable[Sample], most: int, stack_of: Callable[[SampleOfLook], Stack]
+    ) -> set[Key]:
+        """Take new samples; return the steps of which something is new, or is gone.
+
+        Args:
+            samples: in the order in which they were written.
+            most: how many are kept, the newest.
+            stack_of: returns the stack of a look.
+        """
+        changed: set[Key] = set()
+        for sample in samples:
+            self._kept.append(sample)
+            match sample:
+                case SampleOfLook():
+                    self._add_look(sample, *stack_of(sample))
+                    changed.add((sample.thread, sample.begin))
+                case SampleOfAnswer(thread, ask, answer):
+                    self.answers[thread][ask] = answer
+                    changed |= self._asked_at.get((thread, ask), set())
+                case SampleOfEnd(thread, begin):
+                    self.ended[thread, begin] = sample
+                    changed.add((thread, begin))
+        while len(self._kept) > most:
+            changed |= self._forget(self._kept.popleft())
+            self.dropped += 1
+        return changed
+
+    def _add_look(self, sample: SampleOfLook, frames: tuple[Frame, ...], own: Frame | None) -> None:
+        look = Look(sample.at, sample.since, sample.evidence, sample.ask, frames, own)
+        key = sample.thread, sample.begin
+        looks = self.script_looks if sample.is_script else self.looks.setdefault(key, [])
+        insort(looks, look, key=_at)
+        if sample.ask:
+            self._asked_at[sample.thread, sample.ask].add(key)
+
+    def _forget(self, sample: Sample) -> set[Key]:
+        match sample:
+            case SampleOfAnswer(thread, ask):
+                self.answers[thread].pop(ask, None)
+                return self._asked_at.get((thread, ask), set())
+            case SampleOfEnd(thread, begin):
+                self.ended.pop((thread, begin), None)
+                return {(thread, begin)}
+        if sample.is_script:
+            del self.script_looks[0]
+            return set()
+        key = sample.thread, sample.begin
+        looks = self.looks[key]
+        del looks[0]
+        if not looks:
+            del self.looks[key]
+        if sample.ask:
+            self._asked_at.get((sample.thread, sample.ask), set()).discard(key)
+        return {key}
