@@ -21,6 +21,26 @@ import fournil
 path = sys.argv[1]
 """
 
+IN_A_STEP = """
+inside, go_on = threading.Event(), threading.Event()
+
+async def hold():
+    inside.set()
+    go_on.wait()
+    await asyncio.gather(*(asyncio.sleep(0) for _ in range(10_000)))
+
+recorder = fournil.Recorder(path)
+recorder.start()
+thread = threading.Thread(target=fournil.run, args=(hold(),))
+thread.start()
+inside.wait()
+{meanwhile}
+go_on.set()
+thread.join()
+recorder.stop()
+"""
+"""A program in which something is done while a recorded loop is in the midst of a step."""
+
 TIMEOUT = 120
 
 Done = subprocess.CompletedProcess[str]

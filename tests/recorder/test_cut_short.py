@@ -13,7 +13,7 @@ import pytest
 
 from fournil.errors import RecordingError
 from fournil.observe.recording.reading import read_file
-from tests.recorder.programs import check, run
+from tests.recorder.programs import IN_A_STEP, check, run
 
 SIZE = 32 << 20
 
@@ -90,24 +90,7 @@ def test_a_handler_that_the_program_sets_later(after: str, tmp_path: Path) -> No
 def test_after_the_recorder_has_stopped(tmp_path: Path) -> None:
     # A loop in the middle of a step still writes into it.
     check(
-        """
-        inside, go_on = threading.Event(), threading.Event()
-
-        async def hold():
-            inside.set()
-            go_on.wait()
-            await asyncio.gather(*(asyncio.sleep(0) for _ in range(10_000)))
-
-        recorder = fournil.Recorder(path)
-        recorder.start()
-        thread = threading.Thread(target=fournil.run, args=(hold(),))
-        thread.start()
-        inside.wait()
-        recorder.stop()
-        os.truncate(path, 0)
-        go_on.set()
-        thread.join()
-        """,
+        IN_A_STEP.format(meanwhile="recorder.stop(); os.truncate(path, 0)"),
         tmp_path / "recording",
     )
 

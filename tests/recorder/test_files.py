@@ -19,7 +19,7 @@ from fournil.observe.recording.reading import read_file
 from fournil.record import files
 from fournil.record.layout import MAGIC
 from tests.mounts import APART, mounts
-from tests.recorder.programs import PRELUDE, check
+from tests.recorder.programs import IN_A_STEP, PRELUDE, check
 
 SMALL = 2 << 20
 ROOT = os.geteuid() == 0
@@ -212,29 +212,8 @@ def test_one_recorder_starts_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_loop_that_has_not_let_go_of_the_one_before(tmp_path: Path) -> None:
-    check(
-        """
-        inside, go_on = threading.Event(), threading.Event()
-
-        async def hold():
-            inside.set()
-            go_on.wait()
-            await asyncio.gather(*(asyncio.sleep(0) for _ in range(10_000)))
-
-        recorder = fournil.Recorder(path)
-        recorder.start()
-        thread = threading.Thread(target=fournil.run, args=(hold(),))
-        thread.start()
-        inside.wait()
-        for _ in range(3):
-            recorder.stop()
-            recorder.start()
-        go_on.set()
-        thread.join()
-        recorder.stop()
-        """,
-        tmp_path / "recording",
-    )
+    again = "recorder.stop(); recorder.start(); " * 3
+    check(IN_A_STEP.format(meanwhile=again), tmp_path / "recording")
     assert ended(tmp_path / "recording")
 
 
