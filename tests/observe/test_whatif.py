@@ -52,6 +52,23 @@ class TestHandMadeRuns:
         assert loop.now == pytest.approx(0.91, rel=0.01)
         assert predicted(make).run_s == pytest.approx(0.31, rel=0.01)
 
+    def test_timers_that_fire_one_right_after_the_other_each_wake_their_own_task(self) -> None:
+        # Code that fires timers has one site for all: which one woke a task is told by when.
+        def timer(begin: float, duration: float) -> Step:
+            return Step(begin, duration, 0.001, SITE, 0, 1, Kind.TIMER)
+
+        second = 2.0 + 4.14e-6
+        steps = [
+            Step(1.0, 1e-5, 0.0, 1, 0, 1, Kind.TASK),
+            Step(1.0 + 1e-5, 1e-5, 0.0, 2, 0, 1, Kind.TASK),
+            timer(2.0, 4.14e-6),
+            timer(second, 2.8e-5),
+            # It became ready 80 ns before the second timer fired.
+            Step(2.1, 0.1, 2.1 - (second - 8e-8), 1, SITE, 1, Kind.TASK),
+            Step(2.2, 0.1, 2.2 - (second + 2.7e-5), 2, SITE, 1, Kind.TASK),
+        ]
+        assert find_causes(Columns.of(steps)).base[4:] == [2, 3]
+
     def test_cpu_work_shares_the_cores(self) -> None:
         def make() -> Program:
             return all_of(*[lambda: doing(Block(0.2))] * 4)

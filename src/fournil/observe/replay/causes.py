@@ -58,7 +58,8 @@ def find_causes(
     steps, order = steps.in_order()
     begin, duration, delay, subject, waker, kind, thread = steps
     ready = [at - late for at, late in zip(begin, delay, strict=True)]
-    of_subject, follows, base = _named_causes(begin, ready, subject, waker)
+    ended = [at + ran for at, ran in zip(begin, duration, strict=True)]
+    of_subject, follows, base = _named_causes(begin, ended, ready, subject, waker)
     overhead, turn, closing, turns = _turns(begin, duration, delay, thread)
     causes = Causes(
         order=order,
@@ -89,11 +90,16 @@ def find_causes(
 
 
 def _named_causes(
-    begin: list[float], ready: list[float], subject: list[int], waker: list[int]
+    begin: list[float],
+    ended: list[float],
+    ready: list[float],
+    subject: list[int],
+    waker: list[int],
 ) -> tuple[dict[int, list[int]], list[int], list[int]]:
     """Return the steps of each subject, each step's step before, and the causes on record.
 
-    The cause is the last step of the waker that had begun when the step became ready.
+    The cause is the step of the waker that ran when the step became ready. Where none did, since
+    times are rounded, it is the last that had begun by then, or begins at the same moment.
     """
     of_subject: dict[int, list[int]] = {}
     follows, cause = [], []
@@ -102,10 +108,14 @@ def _named_causes(
         if by and by in of_subject:
             candidates = of_subject[by]
             found = candidates[-1]
-            if begin[found] > at + ROUNDING_S:
+            if begin[found] > at:
                 # The waker has run again since; places are in the order of begins.
-                place = bisect_right(candidates, at + ROUNDING_S, key=begin.__getitem__)
+                place = bisect_right(candidates, at, key=begin.__getitem__)
                 found = candidates[place - 1] if place else NONE
+                if found == NONE or ended[found] < at - ROUNDING_S:
+                    after = candidates[place]
+                    if begin[after] <= at + ROUNDING_S:
+                        found = after
         cause.append(found)
         same = of_subject.get(who)
         if same is None:
