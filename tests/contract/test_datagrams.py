@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from pathlib import Path
@@ -368,5 +369,21 @@ def test_a_flood_leaves_others_their_turn(loop: Loop) -> None:
             turns += 1
         assert turns > 10
         await end(one, other)
+
+    loop.run_until_complete(main())
+
+
+def test_a_socket_that_others_made_blocking(loop: Loop) -> None:
+    """What was there is read, and others go on."""
+
+    async def main() -> None:
+        _, server = await loop.create_datagram_endpoint(Endpoint, local_addr=("127.0.0.1", 0))
+        address = server.transport.get_extra_info("sockname")
+        _, client = await loop.create_datagram_endpoint(Endpoint, remote_addr=address)
+        os.set_blocking(server.transport.get_extra_info("socket").fileno(), True)
+        for number in range(3):
+            client.transport.sendto(b"%d" % number)
+            assert (await server.received.get())[0] == b"%d" % number
+        await end(server, client)
 
     loop.run_until_complete(main())

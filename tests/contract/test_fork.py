@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import socket
 import sys
 import traceback
 import warnings
 from collections.abc import Callable
 
+import fournil
 from tests.contract.loops import Loop, LoopFactory, run_turns_until
 
 
@@ -92,3 +95,30 @@ def test_a_loop_that_does_not_run_goes_on_in_the_child(loop: Loop) -> None:
     loop.call_soon(int)
     code = in_child(lambda: loop.run_until_complete(use_the_loop()))
     assert code == 0
+
+
+def test_what_a_child_finds_lost_has_more_watched(loop: Loop, loop_factory: LoopFactory) -> None:
+    """The table of what is watched is another one, when the child's own has been registered."""
+    server = loop.run_until_complete(asyncio.start_server(lambda *_: None, "127.0.0.1", 0))
+    one, other = socket.socketpair()
+
+    def child() -> None:
+        high = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1
+
+        def watch_more(*_: object) -> None:
+            os.dup2(one.fileno(), high)
+            loop.add_reader(high, int)
+
+        loop.set_exception_handler(watch_more)
+        os.close(server.sockets[0].fileno())
+        loop.add_reader(other.fileno(), loop.stop)
+        one.send(b"x")
+        loop.run_forever()
+
+    if isinstance(loop, fournil.EventLoop):
+        with one, other:
+            assert in_child(child) == 0
+    one.close()
+    other.close()
+    server.close()
+    loop.run_until_complete(server.wait_closed())

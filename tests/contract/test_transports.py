@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import os
 import socket
 import sys
+import threading
 import warnings
 import weakref
 from typing import Any
@@ -399,3 +401,28 @@ def test_the_context_of_callbacks(loop: Loop) -> None:
 
     loop.run_until_complete(main())
     assert seen == [(name, "of the maker") for name in ("made", "data", "eof")]
+
+
+def test_a_socket_that_others_made_blocking(loop: Loop) -> None:
+    """The flag is shared with all who have the socket, as a child that inherited it."""
+    one, other = socket.socketpair()
+    got: list[int] = []
+
+    def read_all() -> None:
+        while data := other.recv(1 << 20):
+            got.append(len(data))
+
+    async def main() -> None:
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=one)
+        os.set_blocking(one.fileno(), True)
+        reader = threading.Thread(target=read_all)
+        reader.start()
+        # Its peer is read by a thread, which the loop must not keep from running.
+        transport.write(bytes(5_000_000))
+        os.set_blocking(one.fileno(), False)
+        transport.close()
+        await loop.run_in_executor(None, reader.join)
+
+    with one, other:
+        loop.run_until_complete(main())
+    assert sum(got) == 5_000_000

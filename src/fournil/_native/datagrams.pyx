@@ -19,7 +19,14 @@ from fournil._native.calls cimport call_with, call_with_two
 from fournil._native.core cimport LoopCore
 from fournil._native.sys.epoll cimport EPOLLIN, EPOLLOUT
 from fournil._native.sys.errors cimport os_error
-from fournil._native.sys.sockets cimport AF_UNIX, MSG_NOSIGNAL, send, sendto, sockaddr
+from fournil._native.sys.sockets cimport (
+    AF_UNIX,
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    send,
+    sendto,
+    sockaddr,
+)
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.transport import SocketTransport, wake
 
@@ -141,10 +148,15 @@ cdef class Datagrams(Endpoint):
             return True
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         if length == 0:
-            sent = send(self.held[0], view.buf, view.len, MSG_NOSIGNAL)
+            sent = send(self.held[0], view.buf, view.len, MSG_NOSIGNAL | MSG_DONTWAIT)
         else:
             sent = sendto(
-                self.held[0], view.buf, view.len, MSG_NOSIGNAL, <sockaddr *> &raw, length
+                self.held[0],
+                view.buf,
+                view.len,
+                MSG_NOSIGNAL | MSG_DONTWAIT,
+                <sockaddr *> &raw,
+                length,
             )
         problem = errno
         PyBuffer_Release(&view)

@@ -20,7 +20,7 @@ from fournil._native.sys.bytes cimport (
     bytes_alone,
     bytes_set_length,
 )
-from fournil._native.sys.sockets cimport recvfrom, sockaddr, socklen_t
+from fournil._native.sys.sockets cimport MSG_DONTWAIT, recvfrom, sockaddr, socklen_t
 
 cdef enum:
     FIRST_CAPACITY = 64 << 10
@@ -65,7 +65,12 @@ cdef class Inbox:
         # With the GIL: a read that does not block takes less time than to get the GIL back from
         # a thread that computes, which is a whole switch interval.
         came = recvfrom(
-            fd, PyBytes_AS_STRING(self.spare), min(most, self.capacity), 0, sender, length
+            fd,
+            PyBytes_AS_STRING(self.spare),
+            min(most, self.capacity),
+            MSG_DONTWAIT,
+            sender,
+            length,
         )
         if came < 0:
             if errno == EAGAIN or errno == EINTR:

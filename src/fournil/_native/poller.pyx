@@ -511,12 +511,15 @@ cdef class Poller:
 
     cdef int tell_wanted(self, int fd) except -1:
         """Tell the kernel what is wanted of `fd` now; return why it refused, or 0."""
-        cdef Watched *entry = &self.watched[fd]
+        cdef Watched *entry
         cdef uint32_t wanted = 0
         cdef int status, problem
+        # What that finds lost is told to the program, whose code may close the loop, or have it
+        # watch more: the table is then elsewhere.
+        self.follow_fork()
         if self.epoll_fd < 0:
             raise RuntimeError("Event loop is closed")
-        self.follow_fork()
+        entry = &self.watched[fd]
         if entry.reader != NULL:
             wanted |= EPOLLIN
         if entry.writer != NULL:

@@ -15,7 +15,12 @@ from fournil._native.core cimport LoopCore
 from fournil._native.layout cimport KIND_READER, KIND_WRITER
 from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.python cimport raise_again
-from fournil._native.sys.sockets cimport MSG_NOSIGNAL, recv as recv_from_kernel, send
+from fournil._native.sys.sockets cimport (
+    MSG_DONTWAIT,
+    MSG_NOSIGNAL,
+    recv as recv_from_kernel,
+    send,
+)
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 
 ticks_choose()
@@ -98,7 +103,7 @@ cdef class SockRecv(Operation):
             return NOT_YET if data is None else data
         # What a datagram socket has may be longer than the inbox; its rest would be lost.
         data = PyBytes_FromStringAndSize(NULL, self.size)
-        came = recv_from_kernel(self.fd, PyBytes_AS_STRING(data), self.size, 0)
+        came = recv_from_kernel(self.fd, PyBytes_AS_STRING(data), self.size, MSG_DONTWAIT)
         return data[:came] if succeeded(came) else NOT_YET
 
 
@@ -112,7 +117,7 @@ cdef class SockRecvInto(Operation):
         cdef ssize_t came
         PyObject_GetBuffer(self.buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
         try:
-            came = recv_from_kernel(self.fd, view.buf, view.len, 0)
+            came = recv_from_kernel(self.fd, view.buf, view.len, MSG_DONTWAIT)
             return came if succeeded(came) else NOT_YET
         finally:
             PyBuffer_Release(&view)
@@ -132,7 +137,10 @@ cdef class SockSendAll(Operation):
         try:
             while self.sent < view.len:
                 went = send(
-                    self.fd, <char *> view.buf + self.sent, view.len - self.sent, MSG_NOSIGNAL
+                    self.fd,
+                    <char *> view.buf + self.sent,
+                    view.len - self.sent,
+                    MSG_NOSIGNAL | MSG_DONTWAIT,
                 )
                 if not succeeded(went):
                     return NOT_YET

@@ -31,6 +31,7 @@ from fournil._native.sys.sockets cimport (
     AF_INET,
     AF_INET6,
     IPPROTO_TCP,
+    MSG_DONTWAIT,
     MSG_NOSIGNAL,
     SHUT_WR,
     TCP_NODELAY,
@@ -171,7 +172,8 @@ cdef class Stream(Endpoint):
             raise
         except BaseException as error:
             return self.failed("Fatal error: protocol.get_buffer() call failed.", error)
-        came = recv(self.held[0], view.buf, view.len, 0)  # with the GIL, as in Inbox.receive
+        # With the GIL, as in Inbox.receive.
+        came = recv(self.held[0], view.buf, view.len, MSG_DONTWAIT)
         problem = errno
         PyBuffer_Release(&view)
         if came < 0:
@@ -239,7 +241,7 @@ cdef class Stream(Endpoint):
             size = view.len
         if size and not self.lost and self.waiting() == 0:
             # With the GIL, as in Inbox.receive.
-            sent = send(self.held[0], begin, size, MSG_NOSIGNAL)
+            sent = send(self.held[0], begin, size, MSG_NOSIGNAL | MSG_DONTWAIT)
             problem = errno
         if viewed:
             PyBuffer_Release(&view)
@@ -288,7 +290,7 @@ cdef class Stream(Endpoint):
             memset(&message, 0, sizeof(message))
             message.msg_iov = parts
             message.msg_iovlen = self.outbox.show(parts, PARTS)
-            sent = sendmsg(self.held[0], &message, MSG_NOSIGNAL)
+            sent = sendmsg(self.held[0], &message, MSG_NOSIGNAL | MSG_DONTWAIT)
             if sent < 0:
                 if errno == EAGAIN or errno == EINTR:
                     break

@@ -22,6 +22,8 @@ cdef extern from "<sys/socket.h>" nogil:
         AF_INET
         AF_INET6
         AF_UNIX
+        # The flag O_NONBLOCK is shared with all who have the socket: another may clear it.
+        MSG_DONTWAIT
         MSG_NOSIGNAL
         SHUT_WR
         SOCK_CLOEXEC
