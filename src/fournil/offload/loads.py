@@ -7,6 +7,8 @@ import weakref
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from fournil._worker.failure import described
+from fournil._worker.handlers import is_of_a_handler, pass_on
 from fournil._worker.memory import Borrower, Lender, Segment, fill
 from fournil._worker.places import PLACE, READ_ONLY, Layout, views_at
 from fournil._worker.wire import ASK, LARGEST, RANGE, SHARED, SIZE, Answer, Ask
@@ -163,6 +165,7 @@ class Loads:
         worker = self._worker
         pool = worker.pool
         call = load.call
+        raised: BaseException | None = None
         worker.desk.loading -= 1
         error = None if filled.cancelled() else filled.exception()
         segment = None if filled.cancelled() or error is not None else filled.result()
@@ -173,7 +176,7 @@ class Loads:
                 self._lender.add(segment)
         if call.cancelling:
             pool._drop(call)
-        elif isinstance(error, OSError | ValueError):
+        elif isinstance(error, OSError | ValueError | MemoryError):
             error = _no_memory(load.layout.size, error)
             pool._ended(call, None, error, perf_counter_ns())
         elif error is not None:
@@ -183,10 +186,14 @@ class Loads:
             try:
                 self._append(load, segment, records)
                 return
-            except PoolError as why:
-                pool._ended(call, None, why, perf_counter_ns())
+            except BaseException as why:
+                raised = why
             finally:
                 worker.channel.write(b"".join(records))
+            if is_of_a_handler(raised):
+                pool._drop(call)
+            else:
+                pool._ended(call, None, _not_sent(load.layout.size, raised), perf_counter_ns())
         else:
             # The worker died meanwhile: another is to have the call.
             pool._dispatch.queue.appendleft(call)
@@ -195,6 +202,8 @@ class Loads:
             self._lender.returned(segment.number)
         pool._go_on()
         pool._answers_read(worker)
+        if raised is not None:
+            pass_on(raised)
 
     def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
         if segment is not None:
@@ -304,6 +313,16 @@ def _no_memory(size: int, error: BaseException) -> PoolError:
     return PoolError(
         f"there is no shared memory for {size:,} bytes of arguments: {error}; give smaller pieces"
     )
+
+
+def _not_sent(size: int, error: BaseException) -> BaseException:
+    if not isinstance(error, OSError | MemoryError):
+        return error
+    made = PoolError(
+        f"{size:,} bytes of arguments could not be sent ({described(error)}); give smaller pieces"
+    )
+    made.__cause__ = error
+    return made
 
 
 def _give_back_to(loads: Loads) -> Any:
