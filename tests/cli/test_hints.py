@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fournil
 from fournil.cli import hints
 from fournil.launch.order import Kind
 from tests.cli.test_run import refused
@@ -67,6 +68,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_commands(typed: str, meant: str) -> None:
     assert hints.for_words(typed.split()) == f"did you mean `{meant}`?"
+
+
+def test_a_recording_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "shop.fournil"
+    with fournil.Recorder(path):
+        pass
+    assert hints.for_words([str(path)]) == f"did you mean `fournil report {path}`?"
+
+
+def test_to_record_is_to_run() -> None:
+    assert hints.for_words(["record", "x.py"]) == "did you mean `fournil run x.py`?"
 
 
 def test_commands_that_are_like_nothing() -> None:

@@ -168,6 +168,28 @@ def test_memory_of_a_call_that_was_cancelled_while_it_was_filled() -> None:
     use(main)
 
 
+@pytest.mark.parametrize("why", [MemoryError(), OSError(24, "Too many open files")])
+def test_there_is_no_memory_to_tell_of_what_is_big(
+    why: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those calls fail, and those that come after them are run."""
+
+    async def main() -> None:
+        async with fournil.ProcessPool(1) as pool:
+            calls = [pool.run(len, bytes(1 << 20)) for _ in range(3)]
+            with monkeypatch.context() as patched:
+                patched.setattr("fournil.offload.loads.Loads._tell", refuse)
+                for call in calls:
+                    with pytest.raises(fournil.PoolError, match="could not be sent"):
+                        await call
+            assert await pool.run(len, bytes(1 << 20)) == 1 << 20
+
+    def refuse(*_: object) -> None:
+        raise why
+
+    fournil.run(main())
+
+
 def test_there_is_no_memory_for_a_function() -> None:
     """Its calls fail, and others do not."""
 
@@ -221,7 +243,7 @@ def test_what_cannot_travel_is_named() -> None:
         lock = threading.Lock()
         with pytest.raises(
             fournil.CannotTravelError,
-            match=r"argument 2 of add\['locks'\]\[1\] cannot travel to another process:"
+            match=r"argument 2\['locks'\]\[1\] of add cannot travel to another process:"
             r" <unlocked _thread.lock .* of type lock",
         ):
             await pool.run(add, 1, {"locks": [1, lock]})  # type: ignore[arg-type]
@@ -229,7 +251,7 @@ def test_what_cannot_travel_is_named() -> None:
             await pool.run(add, 1, more=lock)  # type: ignore[arg-type]
         with pytest.raises(fournil.CannotTravelError, match="the function's variable lock"):
             await pool.run(lambda: lock)
-        with pytest.raises(fournil.CannotTravelError, match="the result cannot travel"):
+        with pytest.raises(fournil.CannotTravelError, match=r"the result cannot.*; return what it"):
             await pool.run(threading.Lock)
         calls = [pool.run(double, 2), pool.run(double, lock), pool.run(double, 4)]  # type: ignore[arg-type]
         done = await asyncio.gather(*calls, return_exceptions=True)

@@ -21,19 +21,26 @@ DEEPEST = 8
 """So many steps into an object it is looked for the part that cannot travel."""
 
 
-def refusal(what: str, value: object, why: BaseException) -> CannotTravelError:
+FROM_ITS_PARTS = "give what it is made from, and make it there, or use a ThreadPool"
+AS_ITS_PARTS = "return what it is made from, and make it here, or use a ThreadPool"
+
+
+def refusal(
+    what: str, value: object, why: BaseException, *, of: str = "", instead: str = FROM_ITS_PARTS
+) -> CannotTravelError:
     """Return what to raise about an object that `pack` refused.
 
     Args:
         what: what the object is to the call, as messages say it.
         value: the object.
         why: what `pack` raised.
+        of: of what it is that, as " of f"; how to get to the part that is bad stands before it.
+        instead: what to do about it.
     """
     path, part = culprit(value, cannot_travel)
     error = CannotTravelError(
-        f"{what}{path} cannot travel to another process: {short(part)} of type"
-        f" {type(part).__qualname__} ({described(why)}); give what it is made from,"
-        " and make it there, or use a ThreadPool"
+        f"{what}{path}{of} cannot travel to another process: {short(part)} of type"
+        f" {type(part).__qualname__} ({described(why)}); {instead}"
     )
     error.__cause__ = why
     return error

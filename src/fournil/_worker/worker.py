@@ -248,9 +248,9 @@ class Worker:
             return pack(value)
         except BaseException as why:
             pass_on(why)
-            from fournil._worker.refusing import refusal
+            from fournil._worker.refusing import AS_ITS_PARTS, refusal
 
-            raise refusal("the result", value, why) from why
+            raise refusal("the result", value, why, instead=AS_ITS_PARTS) from why
 
     def pack_error(self, error: BaseException) -> bytes:
         """Return an exception as bytes, and let go of the frames that it came by."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from fournil.cli.options import NO_REPORT, WITH_VALUE
 from fournil.launch.order import Kind, interpreter_flags
+from fournil.record.layout import MAGIC
 
 PYTHON = re.compile(r"python[\d.]*")
 APPLICATION = re.compile(r"(?P<module>[\w.]+?)(?:\.py)?:(?P<name>[\w.]+)")
@@ -40,6 +41,10 @@ def for_words(words: Sequence[str]) -> str | None:
         return _did_you_mean("fournil", *rest, "--help")
     if first.partition("=")[0] in {*WITH_VALUE, NO_REPORT} or first[:2] in {"-m", "-c"}:
         return _did_you_mean("fournil", *_with_command_first(words))
+    if _is_recording(first):
+        return _did_you_mean("fournil", "report", *words)
+    if first == "record" and rest:
+        return _did_you_mean(*RUN, *rest)
     if os.path.isfile(first) or os.path.isdir(first):
         return _did_you_mean(*RUN, *words)
     if close := difflib.get_close_matches(first, COMMANDS, n=1):
@@ -82,6 +87,16 @@ def _with_command_first(words: Sequence[str]) -> list[str]:
     if words[before : before + 1] and words[before] in COMMANDS:
         return [words[before], *words[:before], *words[before + 1 :]]
     return ["run", *words]
+
+
+def _is_recording(path: str) -> bool:
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def _did_you_mean(*words: str) -> str:

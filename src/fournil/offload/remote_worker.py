@@ -418,15 +418,15 @@ def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
     function = name_of(call.function)
     for index, value in enumerate(call.args):
         if cannot_travel(value):
-            return refusal(f"argument {index + 1} of {function}", value, why)
+            return refusal(f"argument {index + 1}", value, why, of=f" of {function}")
     for name, value in call.kwargs.items():
         if cannot_travel(value):
-            return refusal(f"argument {name} of {function}", value, why)
+            return refusal(f"argument {name}", value, why, of=f" of {function}")
     for (module, name, _), value in call.values or ():
         if cannot_travel(value):
             # One that no module has is known by its name and a number.
             own = name if module else name.rpartition(" ")[0]
-            return refusal(f"the context variable {own} of {function}", value, why)
+            return refusal(f"the context variable {own}", value, why, of=f" of {function}")
     return refusal(f"the context of {function}", call.values, why)
 
 
