@@ -11,7 +11,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from fournil._native.poller import moved_out_of_the_way
+from fournil._native.epoll import moved_out_of_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable

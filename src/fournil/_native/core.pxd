@@ -4,15 +4,14 @@ from cpython.object cimport PyObject
 
 from fournil._native.handles cimport Handle
 from fournil._native.inbox cimport Inbox
-from fournil._native.scheduling cimport Scheduling
+from fournil._native.spawning cimport Spawning
 
 
-cdef class LoopCore(Scheduling):
+cdef class LoopCore(Spawning):
     # Touched only by threads that hold the GIL.
     cdef Inbox inbox
     cdef uint64_t poll_interval         # ticks
     cdef double ticks_per_second
-    cdef bint own_futures               # `create_future` is ours
     # What the program has put in the place of asyncio's, as of these versions of the classes.
     cdef bint turns_by_others           # whole turns: `_run_once`
     cdef bint parts_by_others           # parts of them
@@ -21,8 +20,6 @@ cdef class LoopCore(Scheduling):
     cdef int told_fd                    # of the poller, as such a selector knows it; -1: not yet
     cdef unsigned int class_version
     cdef unsigned int handle_version
-    # Of a task or a future that is made with no others; never changed, None once closed.
-    cdef dict task_options
     # The ring that `record`, or its absence, was decided by.
     cdef PyObject *ring_seen
 
@@ -42,5 +39,3 @@ cdef class LoopCore(Scheduling):
     cdef int run_by_asyncio(self, Handle handle) except -1
     cdef int run_by_hand(self, Handle handle) except -1
     cdef int failed(self, Handle handle) except -1
-    cdef object new_future(self)
-    cdef object new_task(self, coroutine, dict options)

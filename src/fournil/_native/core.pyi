@@ -1,37 +1,10 @@
-import asyncio
-import sys
-from collections.abc import Coroutine, Generator
-from contextvars import Context
-from typing import Any, TypeVar
-
 from typing_extensions import disjoint_base
 
 from fournil._native.handles import Handle
-from fournil._native.scheduling import Scheduling
-
-_T = TypeVar("_T")
+from fournil._native.spawning import Spawning
 
 @disjoint_base
-class LoopCore(Scheduling):
-    def create_future(self) -> asyncio.Future[Any]: ...
-    if sys.version_info >= (3, 12):
-        def create_task(
-            self,
-            coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
-            *,
-            name: object = None,
-            context: Context | None = None,
-            eager_start: bool | None = None,
-        ) -> asyncio.Task[_T]: ...
-    else:
-        def create_task(
-            self,
-            coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
-            *,
-            name: object = None,
-            context: Context | None = None,
-        ) -> asyncio.Task[_T]: ...
-
+class LoopCore(Spawning):
     def _run(self) -> None: ...
     def _run_once(self) -> None: ...
     def _look(self, timeout: float | None) -> list[tuple[int, int]]: ...

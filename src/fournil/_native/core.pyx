@@ -13,11 +13,9 @@ waits without end:
 """
 
 import asyncio
-import asyncio.futures
-import asyncio.tasks
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_ExceptionMatches
-from cpython.object cimport PyObject, PyObject_Call
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint64_t
 
@@ -25,16 +23,15 @@ from fournil._native.handles cimport Handle, ThreadsafeHandle, TimerHandle
 from fournil._native.inbox cimport Inbox
 from fournil._native.ready cimport pop, push
 from fournil._native.ring cimport Ring, current_ring
-from fournil._native.scheduling cimport Scheduling, clock_is_real
+from fournil._native.scheduling cimport clock_is_real
+from fournil._native.spawning cimport Spawning
 from fournil._native.steps cimport LoopRecord, Step, new_record
 from fournil._native.sys.collector cimport Traverse, Visit
 from fournil._native.sys.python cimport (
-    PyMethodDef,
     PyContext_CopyCurrent,
     PyContext_Enter,
     PyContext_Exit,
     PyObject_GenericSetAttr,
-    add_method,
     take_raised_exception,
 )
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
@@ -53,12 +50,8 @@ cdef enum:
 
 cdef unsigned int NOT_LOOKED_AT = 0xFFFFFFFF
 
-cdef object create_task_of_asyncio = asyncio.BaseEventLoop.create_task
 cdef frozenset PARTS = frozenset({"_run_once", "_selector", "_process_events"})
 cdef PyTypeObject *AsyncioHandle = <PyTypeObject *> <PyObject *> asyncio.events.Handle
-# Programs replace the types there, and asyncio's loop takes what it finds.
-cdef dict names_of_futures = asyncio.futures.__dict__
-cdef dict names_of_tasks = asyncio.tasks.__dict__
 
 ticks_choose()
 cdef uint64_t imported_ns = monotonic_ns()
@@ -73,12 +66,11 @@ cdef double ticks_per_ns() noexcept:
     return (ticks_now() - imported_ticks) / <double> (monotonic_ns() - imported_ns)
 
 
-cdef class LoopCore(Scheduling):
+cdef class LoopCore(Spawning):
     """The hot half of an event loop; the other is `asyncio.SelectorEventLoop`."""
 
     def __cinit__(self, *args, **kwargs):
         self.inbox = Inbox()
-        self.task_options = {"loop": self}
         self.ticks_per_second = ticks_per_ns() * 1e9
         self.poll_interval = <uint64_t> (self.ticks_per_second * LOOK_EVERY_NS / 1e9)
         self.told_fd = -1
@@ -101,10 +93,7 @@ cdef class LoopCore(Scheduling):
         cdef dict own = getattr(self, "__dict__", {})
         cdef type kind = type(self)
         self.own_clock = "time" not in own and getattr(kind, "time", None) is LoopCore.time
-        self.own_futures = (
-            "create_future" not in own
-            and getattr(kind, "create_future", None) is LoopCore.create_future
-        )
+        self.look_at_futures()
         return 0
 
     cdef int follow_patches(self) except -1:
@@ -282,16 +271,16 @@ cdef class LoopCore(Scheduling):
         if foreign:
             # It waits for the poller's descriptor.
             self.poller.follow_fork()
-            if self.told_fd != self.poller.epoll_fd:
-                self._tell_selector(self.told_fd, self.poller.epoll_fd)
-                self.told_fd = self.poller.epoll_fd
+            if self.told_fd != self.poller.epoll.fd:
+                self._tell_selector(self.told_fd, self.poller.epoll.fd)
+                self.told_fd = self.poller.epoll.fd
             if record is not None:
                 record.begin_wait(began)
-        self.poller.waiting = foreign
+        self.poller.epoll.waiting = foreign
         try:
             events = self._selector.select(None if timeout_ns < 0 else timeout_ns / 1e9)
         finally:
-            self.poller.waiting = False
+            self.poller.epoll.waiting = False
             if record is not None and foreign:
                 record.end_wait(began, ticks_now(), 0, timeout_ns != 0)
         self._process_events(events)
@@ -361,37 +350,6 @@ cdef class LoopCore(Scheduling):
         self._callback_failed(handle, take_raised_exception())
         return 0
 
-    # Futures and tasks.
-
-    def create_future(self):
-        """Return a new future of this loop."""
-        if self.task_options is None:
-            return names_of_futures["Future"](loop=self)
-        # Options that are a dictionary already are handed on as they are.
-        return PyObject_Call(names_of_futures["Future"], (), self.task_options)
-
-    cdef object new_future(self):
-        """Like `create_future`, for native code: without a look for the method."""
-        if self.own_futures and self.task_options is not None:
-            return PyObject_Call(names_of_futures["Future"], (), self.task_options)
-        return self.create_future()
-
-    cdef object new_task(self, coroutine, dict options):
-        """Run a coroutine as a task; `create_task`, below, is this."""
-        if self._closed:
-            self._check_closed()
-        if self._task_factory is not None or self._debug:
-            task = create_task_of_asyncio(self, coroutine, **(options or {}))
-        else:
-            if options is None:
-                options = self.task_options or {"loop": self}
-            else:
-                options["loop"] = self
-            task = PyObject_Call(names_of_tasks["Task"], (coroutine,), options)
-        if self.record is not None:
-            self.record.created(task, coroutine)
-        return task
-
     # For the Python half.
 
     def _run(self):
@@ -455,38 +413,6 @@ cdef class LoopCore(Scheduling):
         self.ready.empty()
         self.timers.clear()
         self.poller.close()
-
-
-# Made by hand, as `call_soon` is: it would make a dictionary of its options where there are none.
-
-cdef object create_task(PyObject *self, PyObject **args, Py_ssize_t count, PyObject *names):
-    cdef dict options = None
-    cdef Py_ssize_t i
-    if count > 1:
-        raise TypeError(f"create_task() takes one coroutine, and got {count} arguments")
-    if names != NULL:
-        options = {}
-        for i, name in enumerate(<tuple> <object> names, count):
-            options[name] = <object> args[i]
-    if count:
-        coroutine = <object> args[0]
-    elif options and "coro" in options:
-        coroutine = options.pop("coro")
-    else:
-        raise TypeError("create_task() missing 1 required positional argument: 'coro'")
-    return (<LoopCore> self).new_task(coroutine, options)
-
-
-cdef PyMethodDef create_task_definition
-
-add_method(
-    LoopCore,
-    &create_task_definition,
-    b"create_task",
-    <void *> create_task,
-    b"create_task($self, coro, **options)\n--\n\n"
-    b"Run a coroutine as a task; `options` are those of `asyncio.Task`.",
-)
 
 
 # The queue, the timers and the poller hold handles as plain pointers, which the cyclic

@@ -1,16 +1,9 @@
-from _typeshed import FileDescriptorLike
 from typing_extensions import disjoint_base
 
-from fournil._native.handles import Handle
+from fournil._native.interest import Interest
 from fournil._native.ready import ReadyQueue
 
-def moved_out_of_the_way(fd: int) -> int: ...
-
 @disjoint_base
-class Poller:
+class Poller(Interest):
     def __new__(cls, ready: ReadyQueue) -> Poller: ...
-    def registration(
-        self, file: FileDescriptorLike
-    ) -> tuple[FileDescriptorLike, int, Handle | None, Handle | None]: ...
-    def watched_fds(self) -> list[int]: ...
     def fileno(self) -> int: ...

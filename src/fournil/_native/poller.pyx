@@ -6,12 +6,6 @@ that the kernel does not know becomes an addition, and an addition that it knows
 Whatever the kernel refuses concerns one descriptor: those who wait for it find that out, and
 the loop goes on.
 
-The poller's own two descriptors are known by what they are: programs close all that they did
-not open, and open others of these numbers. The epoll instance is ours if it has the waker, and
-the waker ours if the instance has it under its number; nothing is ever written to it. An
-instance is of the process that made it: a forked child, which would change what its parent
-waits for, makes one of its own.
-
 What a descriptor is registered for:
 
 | | it is registered for | when the kernel reports more than that |
@@ -21,164 +15,77 @@ What a descriptor is registered for:
 | channel | what it wanted last, or more: see `want` | it is taken back |
 """
 
-import os
-
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, ENOENT, errno
+from libc.errno cimport EBADF, EEXIST, ENOENT, errno
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
-from posix.fcntl cimport F_GETFD, fcntl
-from posix.unistd cimport close as close_fd
 
 from fournil._native.channel cimport Channel
+from fournil._native.epoll cimport Epoll, forks
 from fournil._native.handles cimport Handle
+from fournil._native.interest cimport Interest, Watched, release
 from fournil._native.ready cimport ReadyQueue, push
-from fournil._native.sys.collector cimport Visit
-from fournil._native.sys.descriptors cimport descriptor_limit, out_of_the_way
-from fournil._native.sys.errors cimport os_error
-from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 from fournil._native.sys.epoll cimport (
-    EFD_CLOEXEC,
-    EFD_NONBLOCK,
-    EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
     EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
     EPOLLERR,
     EPOLLHUP,
     EPOLLIN,
-    EPOLLONESHOT,
     EPOLLOUT,
-    epoll_create1,
     epoll_ctl,
     epoll_event,
-    epoll_wait_ns,
-    eventfd,
 )
-
-
-# How many forks lie between the first process and this one; written by the child that is born.
-cdef unsigned int forks = 0
-
-
-def _count_fork():
-    global forks
-    forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
-
-
-def moved_out_of_the_way(int fd):
-    """Move a descriptor to a number that the program has no use for; return the number."""
-    return out_of_the_way(fd)
+from fournil._native.sys.errors cimport os_error
+from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 
 
 # The collector goes by the loop: see the end of core.pyx.
 @cython.no_gc_clear
-cdef class Poller:
+cdef class Poller(Interest):
     """Waits for file descriptors, for a moment, and for `wake`."""
 
     def __cinit__(self, ReadyQueue ready not None):
-        self.files = {}
         self.ready = ready
-        self.epoll_fd = -1
-        self.wake_fd = out_of_the_way(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK))
-        if self.wake_fd < 0:
-            PyErr_SetFromErrno(OSError)
-        try:
-            self.open()
-        except OSError:
-            close_fd(self.wake_fd)
-            raise
-
-    cdef int open(self) except -1:
-        """Make the epoll instance."""
-        cdef epoll_event event
-        cdef int problem
-        cdef int epoll_fd = out_of_the_way(epoll_create1(EPOLL_CLOEXEC))
-        if epoll_fd < 0:
-            PyErr_SetFromErrno(OSError)
-        event.events = EPOLLONESHOT
-        event.data.u64 = <uint32_t> self.wake_fd
-        if epoll_ctl(epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) < 0:
-            problem = errno
-            close_fd(epoll_fd)
-            raise os_error(problem)
-        self.epoll_fd = epoll_fd
-        self.forks = forks
-        self.woken = False
-        return 0
-
-    def __dealloc__(self):
-        self.close()
-        PyMem_Free(self.watched)
-
-    cdef bint is_ours(self) noexcept:
-        """Return whether both descriptors are still those that were opened here."""
-        cdef epoll_event event
-        event.events = 0
-        event.data.u64 = 0
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_ADD, self.wake_fd, &event) == 0:
-            epoll_ctl(self.epoll_fd, EPOLL_CTL_DEL, self.wake_fd, &event)  # somebody else's
-            return False
-        return errno == EEXIST
+        self.epoll = Epoll()
 
     cdef int wait(self, long long timeout_ns) except -2:
         """Wait at most `timeout_ns` (negative: without end); return how many events came."""
-        cdef int count, problem
         self.follow_fork()
-        if timeout_ns == 0:
-            # A look takes less than a microsecond: giving the GIL away for it would cost
-            # more, and a thread that computes would keep it for a whole switch interval.
-            count = epoll_wait_ns(self.epoll_fd, self.events, BATCH, 0)
-            problem = errno
-        else:
-            self.waiting = True
-            with nogil:
-                count = epoll_wait_ns(self.epoll_fd, self.events, BATCH, timeout_ns)
-                problem = errno
-            self.waiting = False
-        if count < 0:
-            if problem == EBADF or problem == EINVAL:
-                raise self.closed_by_others()
-            if problem != EINTR:
-                raise os_error(problem)
-            count = 0
-        PyErr_CheckSignals()
-        return count
+        return self.epoll.wait(timeout_ns)
+
+    def fileno(self):
+        """Return the descriptor of the epoll instance."""
+        return self.epoll.fd
+
+    cdef int wake(self) except -1:
+        """End the wait of the loop's thread, if it waits and was not woken."""
+        return self.epoll.wake()
 
     cdef int follow_fork(self) except -1:
         """In a forked child, make an instance of its own."""
-        if self.forks != forks:
+        if self.epoll.forks != forks:
             self.rebuild()
         return 0
-
-    cdef object closed_by_others(self):
-        return OSError(
-            EBADF,
-            f"the loop's own file descriptors ({self.epoll_fd}, {self.wake_fd}) were closed by"
-            " the program, and it cannot go on: close descriptors before the loop is made, or"
-            " leave out these",
-        )
 
     cdef int collect(self, int count, uint64_t now) except -1:
         """Make ready the handles of the `count` events that the last wait brought."""
         cdef int i, fd
         cdef uint32_t mask
+        cdef epoll_event *event
         for i in range(count):
-            fd = <int> (self.events[i].data.u64 & ~<uint32_t> 0)
-            mask = self.events[i].events
-            if fd == self.wake_fd:
-                self.woken = False
+            event = &self.epoll.events[i]
+            fd = <int> (event.data.u64 & ~<uint32_t> 0)
+            mask = event.events
+            if fd == self.epoll.wake_fd:
+                self.epoll.woken = False
                 continue
             if (
                 fd >= self.capacity
                 or self.watched[fd].registered == 0
-                or self.watched[fd].generation != self.events[i].data.u64 >> 32
+                or self.watched[fd].generation != event.data.u64 >> 32
             ):
                 # Of a file that was closed here while a copy of its descriptor lives on
                 # elsewhere, as in a forked child: it can no longer be named to the kernel.
@@ -200,14 +107,16 @@ cdef class Poller:
     cdef list reported(self, int count):
         """Return pairs of a descriptor and an event mask of `selectors`, of what was reported."""
         cdef int i, fd
+        cdef epoll_event *event
         cdef list pairs = []
         for i in range(count):
-            fd = <int> (self.events[i].data.u64 & ~<uint32_t> 0)
-            if fd != self.wake_fd:
+            event = &self.epoll.events[i]
+            fd = <int> (event.data.u64 & ~<uint32_t> 0)
+            if fd != self.epoll.wake_fd:
                 pairs.append((
                     fd,
-                    (1 if self.events[i].events & ~<uint32_t> EPOLLOUT else 0)
-                    | (2 if self.events[i].events & ~<uint32_t> EPOLLIN else 0),
+                    (1 if event.events & ~<uint32_t> EPOLLOUT else 0)
+                    | (2 if event.events & ~<uint32_t> EPOLLIN else 0),
                 ))
         return pairs
 
@@ -221,22 +130,8 @@ cdef class Poller:
     cdef bint rebuild(self) except -1:
         """Register everything anew, with a new epoll instance; return whether there is one."""
         cdef int fd
-        cdef int old = self.epoll_fd
-        if old < 0 or not self.is_ours():
-            raise self.closed_by_others()
-        try:
-            self.open()
-        except OSError:
-            # No descriptor is left but that of the old instance. Of a number over the limit,
-            # which may have been set since, there would be none: what is lost is then reported
-            # again and again until there is room.
-            if old >= descriptor_limit():
-                return False
-            self.epoll_fd = -1
-            close_fd(old)
-            self.open()
-        else:
-            close_fd(old)
+        if not self.epoll.renew():
+            return False
         for fd in range(self.capacity):
             if self.watched[fd].registered:
                 self.watched[fd].registered = 0
@@ -268,18 +163,6 @@ cdef class Poller:
         channel.queued = True
         channel.ready_at = now
         return push(self.ready, channel)
-
-    cdef int wake(self) except -1:
-        """End the wait of the loop's thread, if it waits and was not woken."""
-        cdef epoll_event event
-        if not self.waiting or self.woken or self.epoll_fd < 0:
-            return 0
-        event.events = EPOLLIN | EPOLLONESHOT
-        event.data.u64 = <uint32_t> self.wake_fd
-        if epoll_ctl(self.epoll_fd, EPOLL_CTL_MOD, self.wake_fd, &event) < 0:
-            raise self.closed_by_others()
-        self.woken = True
-        return 0
 
     cdef int set_reader(self, file, Handle handle) except -1:
         """Run `handle` whenever `file` can be read; cancels the one that stood there."""
@@ -331,7 +214,7 @@ cdef class Poller:
         if self.has(channel):
             if channel.held[0] != fd:
                 whose = SOMEBODY_ELSES
-            elif self.watched[fd].registered and self.forks == forks:
+            elif self.watched[fd].registered and self.epoll.forks == forks:
                 # epoll knows a file by more than its number.
                 whose = OURS
                 if self.tell_kernel(EPOLL_CTL_DEL, fd, 0) < 0:
@@ -439,44 +322,6 @@ cdef class Poller:
             cancel_and_release(old)
         return 0
 
-    cdef int fd_of(self, file) except -1:
-        """Return the descriptor of a file object, also of one closed meanwhile, or of an int."""
-        # The errors are those of `selectors`, which asyncio's users know.
-        cdef int fd
-        if isinstance(file, int):
-            fd = file
-        else:
-            try:
-                fd = int(file.fileno())
-            except (AttributeError, TypeError, ValueError):
-                raise ValueError(f"Invalid file object: {file!r}") from None
-        if fd < 0:
-            for known_fd, known in self.files.items():
-                if known is file:
-                    return known_fd
-            raise ValueError(f"Invalid file descriptor: {fd}")
-        return fd
-
-    cdef int reserve(self, int fd) except -1:
-        cdef int capacity = self.capacity or 64
-        cdef Watched *watched
-        if fd < 0:
-            raise ValueError(f"Invalid file descriptor: {fd}")
-        if fd < self.capacity:
-            return 0
-        # Any number may be given, and none that is a descriptor is too great for a table.
-        if fcntl(fd, F_GETFD) < 0:
-            PyErr_SetFromErrno(OSError)
-        while capacity <= fd:
-            capacity *= 2
-        watched = <Watched *> PyMem_Realloc(self.watched, capacity * sizeof(Watched))
-        if watched == NULL:
-            raise MemoryError
-        memset(&watched[self.capacity], 0, (capacity - self.capacity) * sizeof(Watched))
-        self.watched = watched
-        self.capacity = capacity
-        return 0
-
     cdef int register(self, int fd) except -1:
         """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd` and raise."""
         cdef int problem = self.tell_wanted(fd)
@@ -517,7 +362,7 @@ cdef class Poller:
         # What that finds lost is told to the program, whose code may close the loop, or have it
         # watch more: the table is then elsewhere.
         self.follow_fork()
-        if self.epoll_fd < 0:
+        if self.epoll.fd < 0:
             raise RuntimeError("Event loop is closed")
         entry = &self.watched[fd]
         if entry.reader != NULL:
@@ -542,8 +387,8 @@ cdef class Poller:
                 status = self.tell_kernel(EPOLL_CTL_MOD, fd, wanted)
             if status < 0:
                 problem = errno
-                if not self.is_ours():
-                    raise self.closed_by_others()
+                if not self.epoll.is_ours():
+                    raise self.epoll.closed_by_others()
                 return problem
         entry.registered = wanted
         if wanted == 0 and self.files:
@@ -556,71 +401,11 @@ cdef class Poller:
             self.watched[fd].generation += 1
         event.events = wanted
         event.data.u64 = <uint64_t> self.watched[fd].generation << 32 | <uint32_t> fd
-        return epoll_ctl(self.epoll_fd, operation, fd, &event)
-
-    cdef void forget(self, int fd) noexcept:
-        cdef Watched entry = self.watched[fd]
-        memset(&self.watched[fd], 0, sizeof(Watched))
-        self.watched[fd].generation = entry.generation
-        release(&entry)
-
-    cdef void forget_all(self) noexcept:
-        """Let go of all handles, without telling the kernel."""
-        cdef int fd
-        for fd in range(self.capacity):
-            self.forget(fd)
-        if self.files is not None:  # made, though perhaps with nothing to wait for
-            self.files.clear()
-
-    cdef int show(self, Visit visit, void *argument) noexcept:
-        """Show the cyclic collector all handles and channels."""
-        cdef int fd
-        cdef int status = 0
-        for fd in range(self.capacity):
-            if status == 0 and self.watched[fd].reader != NULL:
-                status = visit(self.watched[fd].reader, argument)
-            if status == 0 and self.watched[fd].writer != NULL:
-                status = visit(self.watched[fd].writer, argument)
-            if status == 0 and self.watched[fd].channel != NULL:
-                status = visit(self.watched[fd].channel, argument)
-        return status
-
-    def registration(self, file):
-        """Return of a file: the object by which it is known, its descriptor, its handles."""
-        cdef int fd = self.fd_of(file)
-        if fd >= self.capacity:
-            return file, fd, None, None
-        return (
-            self.files.get(fd, fd),
-            fd,
-            <object> self.watched[fd].reader if self.watched[fd].reader != NULL else None,
-            <object> self.watched[fd].writer if self.watched[fd].writer != NULL else None,
-        )
-
-    def watched_fds(self):
-        """Return the descriptors that have a reader or a writer."""
-        return [
-            fd for fd in range(self.capacity)
-            if self.watched[fd].reader != NULL or self.watched[fd].writer != NULL
-        ]
-
-    def fileno(self):
-        """Return the descriptor of the epoll instance."""
-        return self.epoll_fd
+        return epoll_ctl(self.epoll.fd, operation, fd, &event)
 
     cdef void close(self) noexcept:
         self.forget_all()
-        if self.epoll_fd >= 0 and self.is_ours():
-            close_fd(self.wake_fd)
-            close_fd(self.epoll_fd)
-        self.epoll_fd = -1
-
-
-cdef void release(Watched *entry) noexcept:
-    Py_XDECREF(entry.reader)
-    Py_XDECREF(entry.writer)
-    Py_XDECREF(entry.channel)
-    Py_XDECREF(entry.owner)
+        self.epoll.close()
 
 
 cdef int cancel_and_release(PyObject *handle) except -1:

@@ -1,0 +1,6 @@
+from typing_extensions import disjoint_base
+
+def moved_out_of_the_way(fd: int) -> int: ...
+
+@disjoint_base
+class Epoll: ...
