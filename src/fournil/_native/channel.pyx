@@ -40,11 +40,11 @@ cdef class Channel(Handle):
         return 0
 
     cdef int act(self) noexcept:
-        cdef uint32_t told = self.told
-        self.told = 0
+        cdef uint32_t readiness = self.readiness
+        self.readiness = 0
         self.queued = False
         try:
-            self.take_up(told)
+            self.take_up(readiness)
             return 0
         except BaseException as problem:
             error = problem
@@ -58,7 +58,7 @@ cdef class Channel(Handle):
             info.append(f"of {self.transport.get_protocol()!r}")
         return info
 
-    cdef int take_up(self, uint32_t told) except -1:
+    cdef int take_up(self, uint32_t readiness) except -1:
         """Take up what the kernel reported: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it takes up")
 

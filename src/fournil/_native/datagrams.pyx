@@ -46,10 +46,10 @@ cdef bint sends_empty = sys.version_info >= (3, 13)
 cdef class Datagrams(Endpoint):
     """A socket of datagrams."""
 
-    cdef int take_up(self, uint32_t told) except -1:
-        if told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+    cdef int take_up(self, uint32_t readiness) except -1:
+        if readiness & ~<uint32_t> EPOLLOUT and self.interest & EPOLLIN:
             self.read()
-        if told & ~<uint32_t> EPOLLIN and self.wanted & EPOLLOUT:
+        if readiness & ~<uint32_t> EPOLLIN and self.interest & EPOLLOUT:
             self.flush()
         return 0
 
@@ -75,7 +75,7 @@ cdef class Datagrams(Endpoint):
             call_with_two(self.protocol, "datagram_received", data, sender)
             self.inbox.take_back(data)
             # The kernel reports what is left again.
-            if ticks_now() - began >= self.core.poll_interval or not self.wanted & EPOLLIN:
+            if ticks_now() - began >= self.core.poll_interval or not self.interest & EPOLLIN:
                 return 0
 
     cdef int refused(self, str what, error) except -1:
@@ -124,7 +124,7 @@ cdef class Datagrams(Endpoint):
             data = bytes(data)
             self.backlog.append((data, address))
             self.size += len(data) + (HEADER if sends_empty else 0)
-            self.poller.want(self, self.wanted | EPOLLOUT)
+            self.poller.set_interest(self, self.interest | EPOLLOUT)
             self.tell_pause()
         return 0
 
@@ -181,7 +181,7 @@ cdef class Datagrams(Endpoint):
         self.tell_resume()  # which may send more
         if self.backlog or self.lost:
             return 0
-        self.poller.want(self, self.wanted & EPOLLIN)
+        self.poller.set_interest(self, self.interest & EPOLLIN)
         self.poller.settle(self)
         if self.closing:
             self.lost += 1

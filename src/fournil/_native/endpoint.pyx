@@ -76,7 +76,7 @@ cdef class Endpoint(Channel):
         if self.closing:
             return 0
         self.closing = True
-        self.poller.want(self, self.wanted & EPOLLOUT)
+        self.poller.set_interest(self, self.interest & EPOLLOUT)
         if self.waiting() == 0:
             self.lost += 1
             self.core.soon(self._report_loss, (None,), self._context)
@@ -89,7 +89,7 @@ cdef class Endpoint(Channel):
         self.discard()
         self.closing = True
         self.lost += 1
-        self.poller.want(self, 0)
+        self.poller.set_interest(self, 0)
         self.core.soon(self._report_loss, (error,), self._context)
         return 0
 
@@ -149,7 +149,7 @@ cdef class Endpoint(Channel):
     # Reading.
 
     cdef object doing(self):
-        if self.told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+        if self.readiness & ~<uint32_t> EPOLLOUT and self.interest & EPOLLIN:
             if self.receives is None:
                 self.receives = method_of(self.protocol, self.receiver())
             return self.receives
@@ -164,7 +164,7 @@ cdef class Endpoint(Channel):
         if self.closing or self.paused:
             return 0
         self.paused = True
-        self.poller.want(self, self.wanted & EPOLLOUT)
+        self.poller.set_interest(self, self.interest & EPOLLOUT)
         if self.core._debug:
             logger.debug("%r pauses reading", self.transport)
         return 0
@@ -173,7 +173,7 @@ cdef class Endpoint(Channel):
         if self.closing or not self.paused:
             return 0
         self.paused = False
-        self.poller.want(self, self.wanted | EPOLLIN)
+        self.poller.set_interest(self, self.interest | EPOLLIN)
         if self.core._debug:
             logger.debug("%r resumes reading", self.transport)
         return 0

@@ -55,11 +55,11 @@ cdef object Socket = socket.socket
 cdef class Listener(Channel):
     """A listening socket of a server."""
 
-    cdef int take_up(self, uint32_t told) except -1:
+    cdef int take_up(self, uint32_t readiness) except -1:
         # Others wait for their turn too: what is left is reported again.
         cdef uint64_t began = ticks_now()
         for _ in range(self.backlog):
-            if not self.wanted or not self.accept():
+            if not self.interest or not self.accept():
                 break
             if ticks_now() - began >= self.core.poll_interval:
                 break
@@ -191,14 +191,14 @@ cdef class Listener(Channel):
             "exception": os_error(problem),
             "socket": asyncio.trsock.TransportSocket(self.sock),
         })
-        self.core.poller.want(self, 0)
+        self.core.poller.set_interest(self, 0)
         self.core.poller.settle(self)
         self.core.call_later(asyncio.constants.ACCEPT_RETRY_DELAY, self._resume)
         return 0
 
     def _resume(self):
         if not self._cancelled:
-            self.core.poller.want(self, EPOLLIN)
+            self.core.poller.set_interest(self, EPOLLIN)
 
 
 def listen(

@@ -1,9 +1,9 @@
 from typing_extensions import disjoint_base
 
-from fournil._native.interest import Interest
+from fournil._native.registrations import Registrations
 from fournil._native.ready import ReadyQueue
 
 @disjoint_base
-class Poller(Interest):
+class Poller(Registrations):
     def __new__(cls, ready: ReadyQueue) -> Poller: ...
     def fileno(self) -> int: ...

@@ -6,13 +6,19 @@ that the kernel does not know becomes an addition, and an addition that it knows
 Whatever the kernel refuses concerns one descriptor: those who wait for it find that out, and
 the loop goes on.
 
-What a descriptor is registered for:
+*Interest* is what somebody wants reported of a descriptor, *registered* what the kernel was last
+told of it, *readiness* what it reported and was not taken up yet.
 
-| | it is registered for | when the kernel reports more than that |
+| event | interest | registered |
 | --- | --- | --- |
-| reader, writer | exactly what they wait for, at once | |
-| reader of a socket operation | reading, also once the operation is over | it is taken back |
-| channel | what it wanted last, or more: see `want` | it is taken back |
+| a reader or writer is set | gains its side | follows at once |
+| a reader or writer is removed | loses its side | follows at once |
+| a socket operation's reader ends | loses reading | stays, until reading is reported that nobody wants |
+| a channel pauses (`set_interest`) | loses a side | stays, until that side is reported |
+| a channel settles (`settle`) | as it is | follows at once |
+| a channel resumes before that | gains the side again | is there: no call of the kernel |
+| the kernel refuses (`lose`) | ends | ends; whoever waited finds out by its own call |
+| a fork, a report of a closed file (`rebuild`) | as it is | all anew, with a new instance |
 """
 
 cimport cython
@@ -25,7 +31,7 @@ from libc.string cimport memset
 from fournil._native.channel cimport Channel
 from fournil._native.epoll cimport Epoll, forks
 from fournil._native.handles cimport Handle
-from fournil._native.interest cimport Interest, Watched, release
+from fournil._native.registrations cimport Registrations, Registration, release
 from fournil._native.ready cimport ReadyQueue, push
 from fournil._native.sys.epoll cimport (
     EPOLL_CTL_ADD,
@@ -44,7 +50,7 @@ from fournil._native.sys.weak cimport PyWeakref_NewRef, weak_is
 
 # The collector goes by the loop: see the end of core.pyx.
 @cython.no_gc_clear
-cdef class Poller(Interest):
+cdef class Poller(Registrations):
     """Waits for file descriptors, for a moment, and for `wake`."""
 
     def __cinit__(self, ReadyQueue ready not None):
@@ -84,8 +90,8 @@ cdef class Poller(Interest):
                 continue
             if (
                 fd >= self.capacity
-                or self.watched[fd].registered == 0
-                or self.watched[fd].generation != event.data.u64 >> 32
+                or self.entries[fd].registered == 0
+                or self.entries[fd].generation != event.data.u64 >> 32
             ):
                 # Of a file that was closed here while a copy of its descriptor lives on
                 # elsewhere, as in a forked child: it can no longer be named to the kernel.
@@ -93,14 +99,14 @@ cdef class Poller(Interest):
                 if self.rebuild():
                     return 0
                 continue
-            if self.watched[fd].channel != NULL:
-                self.tell_channel(fd, mask, now)
+            if self.entries[fd].channel != NULL:
+                self.notify_channel(fd, mask, now)
             # Errors and hang-ups are told to both sides: each finds out by its own call.
-            if mask & ~<uint32_t> EPOLLOUT and self.watched[fd].reader != NULL:
-                self.tell(fd, &self.watched[fd].reader, now)
-            if mask & ~<uint32_t> EPOLLIN and self.watched[fd].writer != NULL:
-                self.tell(fd, &self.watched[fd].writer, now)
-            if mask & self.unwanted(fd):
+            if mask & ~<uint32_t> EPOLLOUT and self.entries[fd].reader != NULL:
+                self.notify(fd, &self.entries[fd].reader, now)
+            if mask & ~<uint32_t> EPOLLIN and self.entries[fd].writer != NULL:
+                self.notify(fd, &self.entries[fd].writer, now)
+            if mask & self.unclaimed(fd):
                 self.renew(fd)
         return 0
 
@@ -120,9 +126,9 @@ cdef class Poller(Interest):
                 ))
         return pairs
 
-    cdef uint32_t unwanted(self, int fd) noexcept:
+    cdef uint32_t unclaimed(self, int fd) noexcept:
         """Return what the kernel may report of `fd` that nobody takes up."""
-        cdef Watched *entry = &self.watched[fd]
+        cdef Registration *entry = &self.entries[fd]
         if entry.channel != NULL or entry.reader != NULL:
             return 0
         return EPOLLIN if entry.writer != NULL else entry.registered and ~<uint32_t> 0
@@ -133,12 +139,12 @@ cdef class Poller(Interest):
         if not self.epoll.renew():
             return False
         for fd in range(self.capacity):
-            if self.watched[fd].registered:
-                self.watched[fd].registered = 0
+            if self.entries[fd].registered:
+                self.entries[fd].registered = 0
                 self.renew(fd)
         return True
 
-    cdef int tell(self, int fd, PyObject **place, uint64_t now) except -1:
+    cdef int notify(self, int fd, PyObject **place, uint64_t now) except -1:
         cdef Handle handle = <Handle> place[0]
         # The kernel would go on to report what a cancelled handle does not take up.
         if handle._cancelled:
@@ -150,14 +156,14 @@ cdef class Poller(Interest):
         handle.ready_at = now
         return push(self.ready, handle)
 
-    cdef int tell_channel(self, int fd, uint32_t mask, uint64_t now) except -1:
-        cdef Channel channel = <Channel> self.watched[fd].channel
-        if mask & ~channel.wanted & (EPOLLIN | EPOLLOUT) or channel.wanted == 0:
+    cdef int notify_channel(self, int fd, uint32_t mask, uint64_t now) except -1:
+        cdef Channel channel = <Channel> self.entries[fd].channel
+        if mask & ~channel.interest & (EPOLLIN | EPOLLOUT) or channel.interest == 0:
             self.renew(fd)
-        if channel.wanted == 0:
+        if channel.interest == 0:
             return 0
         # Errors and hang-ups come unasked: they show at the next read or write.
-        channel.told |= mask & (channel.wanted | EPOLLERR | EPOLLHUP)
+        channel.readiness |= mask & (channel.interest | EPOLLERR | EPOLLHUP)
         if channel.queued:
             return 0
         channel.queued = True
@@ -168,42 +174,42 @@ cdef class Poller(Interest):
         """Run `handle` whenever `file` can be read; cancels the one that stood there."""
         cdef int fd = self.fd_of(file)
         self.reserve(fd)
-        return self.put(fd, file, &self.watched[fd].reader, handle)
+        return self.put(fd, file, &self.entries[fd].reader, handle)
 
     cdef int set_writer(self, file, Handle handle) except -1:
         """Run `handle` whenever `file` can be written; cancels the one that stood there."""
         cdef int fd = self.fd_of(file)
         self.reserve(fd)
-        return self.put(fd, file, &self.watched[fd].writer, handle)
+        return self.put(fd, file, &self.entries[fd].writer, handle)
 
     cdef bint drop_reader(self, file) except -1:
         """Forget the reader of `file`; return whether there was one."""
         cdef int fd = self.fd_of(file)
-        if fd >= self.capacity or self.watched[fd].reader == NULL:
+        if fd >= self.capacity or self.entries[fd].reader == NULL:
             return False
-        self.take(fd, &self.watched[fd].reader)
+        self.take(fd, &self.entries[fd].reader)
         return True
 
     cdef bint drop_writer(self, file) except -1:
         """Forget the writer of `file`; return whether there was one."""
         cdef int fd = self.fd_of(file)
-        if fd >= self.capacity or self.watched[fd].writer == NULL:
+        if fd >= self.capacity or self.entries[fd].writer == NULL:
             return False
-        self.take(fd, &self.watched[fd].writer)
+        self.take(fd, &self.entries[fd].writer)
         return True
 
-    cdef int attach(self, Channel channel, uint32_t wanted) except -1:
-        """Take up a channel by its descriptor, and have `wanted` reported."""
+    cdef int attach(self, Channel channel, uint32_t interest) except -1:
+        """Take up a channel by its descriptor, and have `interest` reported."""
         cdef int fd = channel.fd
         self.reserve(fd)
         # What is there is of a file of this number that was closed since.
-        if self.watched[fd].channel != NULL:
+        if self.entries[fd].channel != NULL:
             self.lose(fd, EBADF)
         self.forget(fd)
-        self.watched[fd].channel = <PyObject *> channel
+        self.entries[fd].channel = <PyObject *> channel
         Py_INCREF(channel)
-        channel.wanted = wanted
-        if wanted:
+        channel.interest = interest
+        if interest:
             self.register(fd)
         return 0
 
@@ -214,32 +220,32 @@ cdef class Poller(Interest):
         if self.has(channel):
             if channel.held[0] != fd:
                 whose = SOMEBODY_ELSES
-            elif self.watched[fd].registered and self.epoll.forks == forks:
+            elif self.entries[fd].registered and self.epoll.forks == forks:
                 # epoll knows a file by more than its number.
                 whose = OURS
-                if self.tell_kernel(EPOLL_CTL_DEL, fd, 0) < 0:
+                if self.epoll_control(EPOLL_CTL_DEL, fd, 0) < 0:
                     whose = SOMEBODY_ELSES if errno == ENOENT or errno == EBADF else NOT_KNOWN
             self.forget(fd)
-        channel.wanted = channel.told = 0
+        channel.interest = channel.readiness = 0
         return whose
 
     cdef bint has(self, Channel channel) noexcept:
         """Return whether a channel is waited for: not let go of, nor lost."""
         cdef int fd = channel.fd
-        return 0 <= fd < self.capacity and self.watched[fd].channel == <PyObject *> channel
+        return 0 <= fd < self.capacity and self.entries[fd].channel == <PyObject *> channel
 
-    cdef int want(self, Channel channel, uint32_t wanted) except -1:
-        """Have `wanted` reported from now on; what is not in it any more is not."""
-        channel.wanted = wanted
-        # What is not wanted any more stays registered until the kernel next reports it, since
+    cdef int set_interest(self, Channel channel, uint32_t interest) except -1:
+        """Have `interest` reported from now on; what is not in it any more is not."""
+        channel.interest = interest
+        # What is of no interest any more stays registered until the kernel next reports it, since
         # most pauses end before: of two calls that change a registration, both are saved.
-        if self.has(channel) and wanted & ~self.watched[channel.fd].registered:
+        if self.has(channel) and interest & ~self.entries[channel.fd].registered:
             return self.renew(channel.fd)
         return 0
 
     cdef int settle(self, Channel channel) except -1:
-        """Have the kernel report what is wanted and no more, at once."""
-        if self.has(channel) and channel.wanted != self.watched[channel.fd].registered:
+        """Have the kernel report what is of interest and no more, at once."""
+        if self.has(channel) and channel.interest != self.entries[channel.fd].registered:
             return self.renew(channel.fd)
         return 0
 
@@ -250,9 +256,9 @@ cdef class Poller(Interest):
         # to another socket by now, of which the kernel knows nothing yet.
         cdef PyObject *old
         cdef PyObject *owner
-        cdef Watched *entry
+        cdef Registration *entry
         self.reserve(fd)
-        entry = &self.watched[fd]
+        entry = &self.entries[fd]
         if entry.registered & EPOLLIN and entry.reader == NULL:
             if entry.owner != NULL and weak_is(entry.owner, <PyObject *> sock):
                 Py_INCREF(handle)
@@ -260,30 +266,30 @@ cdef class Poller(Interest):
                 return 0
         # To make it may run the collector, and finalizers, which may change the table.
         owner = PyWeakref_NewRef(sock, NULL)
-        old = self.watched[fd].owner
-        self.watched[fd].owner = owner
+        old = self.entries[fd].owner
+        self.entries[fd].owner = owner
         Py_XDECREF(old)
-        return self.put(fd, fd, &self.watched[fd].reader, handle)
+        return self.put(fd, fd, &self.entries[fd].reader, handle)
 
     cdef int end_reading(self, int fd, Handle handle) except -1:
         """Forget a handle of `begin_reading`, and leave its socket registered."""
-        if fd < self.capacity and self.watched[fd].reader == <PyObject *> handle:
-            self.watched[fd].reader = NULL
+        if fd < self.capacity and self.entries[fd].reader == <PyObject *> handle:
+            self.entries[fd].reader = NULL
             Py_DECREF(handle)
         return 0
 
     cdef int end_writing(self, int fd, Handle handle) except -1:
         """Forget a handle of `set_writer`, if it still stands there."""
-        if fd < self.capacity and self.watched[fd].writer == <PyObject *> handle:
-            self.take(fd, &self.watched[fd].writer)
+        if fd < self.capacity and self.entries[fd].writer == <PyObject *> handle:
+            self.take(fd, &self.entries[fd].writer)
         return 0
 
     cdef int abandon(self, int fd) except -1:
         """Have the writer of a descriptor, which is about to be closed, find that out."""
         cdef PyObject *writer
-        if fd < self.capacity and self.watched[fd].writer != NULL:
-            writer = self.watched[fd].writer
-            self.watched[fd].writer = NULL
+        if fd < self.capacity and self.entries[fd].writer != NULL:
+            writer = self.entries[fd].writer
+            self.entries[fd].writer = NULL
             try:
                 push(self.ready, <Handle> writer)
                 self.renew(fd)
@@ -294,12 +300,12 @@ cdef class Poller(Interest):
     cdef Channel channel_of(self, file):
         """Return the channel of a file or descriptor, or None."""
         cdef int fd = self.fd_of(file)
-        if fd >= self.capacity or self.watched[fd].channel == NULL:
+        if fd >= self.capacity or self.entries[fd].channel == NULL:
             return None
-        if (<Channel> self.watched[fd].channel).held[0] != fd:
+        if (<Channel> self.entries[fd].channel).held[0] != fd:
             self.lose(fd, EBADF)
             return None
-        return <Channel> self.watched[fd].channel
+        return <Channel> self.entries[fd].channel
 
     cdef int put(self, int fd, file, PyObject **place, Handle handle) except -1:
         cdef PyObject *old = place[0]
@@ -323,8 +329,8 @@ cdef class Poller(Interest):
         return 0
 
     cdef int register(self, int fd) except -1:
-        """Tell the kernel what is wanted of `fd` now; when it refuses, forget `fd` and raise."""
-        cdef int problem = self.tell_wanted(fd)
+        """Have the kernel follow the interest in `fd`; when it refuses, forget `fd` and raise."""
+        cdef int problem = self.update_kernel(fd)
         if problem:
             self.files.pop(fd, None)
             self.forget(fd)
@@ -332,16 +338,16 @@ cdef class Poller(Interest):
         return 0
 
     cdef int renew(self, int fd) except -1:
-        """Tell the kernel what is wanted of `fd` now; when it refuses, `fd` is lost."""
-        cdef int problem = self.tell_wanted(fd)
+        """Have the kernel follow the interest in `fd`; when it refuses, `fd` is lost."""
+        cdef int problem = self.update_kernel(fd)
         return self.lose(fd, problem) if problem else 0
 
     cdef int lose(self, int fd, int problem) except -1:
         """Forget a descriptor, and have those who wait for it find out why."""
-        cdef Watched entry = self.watched[fd]
+        cdef Registration entry = self.entries[fd]
         # What follows may run anything.
-        memset(&self.watched[fd], 0, sizeof(Watched))
-        self.watched[fd].generation = entry.generation
+        memset(&self.entries[fd], 0, sizeof(Registration))
+        self.entries[fd].generation = entry.generation
         self.files.pop(fd, None)
         try:
             if entry.reader != NULL:
@@ -354,53 +360,53 @@ cdef class Poller(Interest):
             release(&entry)
         return 0
 
-    cdef int tell_wanted(self, int fd) except -1:
-        """Tell the kernel what is wanted of `fd` now; return why it refused, or 0."""
-        cdef Watched *entry
-        cdef uint32_t wanted = 0
+    cdef int update_kernel(self, int fd) except -1:
+        """Have the kernel follow the interest in `fd`; return why it refused, or 0."""
+        cdef Registration *entry
+        cdef uint32_t interest = 0
         cdef int status, problem
         # What that finds lost is told to the program, whose code may close the loop, or have it
         # watch more: the table is then elsewhere.
         self.follow_fork()
         if self.epoll.fd < 0:
             raise RuntimeError("Event loop is closed")
-        entry = &self.watched[fd]
+        entry = &self.entries[fd]
         if entry.reader != NULL:
-            wanted |= EPOLLIN
+            interest |= EPOLLIN
         if entry.writer != NULL:
-            wanted |= EPOLLOUT
+            interest |= EPOLLOUT
         if entry.channel != NULL:
             # Whoever owns it may have closed it: the number is then another file's.
             if (<Channel> entry.channel).held[0] != fd:
                 return EBADF
-            wanted |= (<Channel> entry.channel).wanted
-        if wanted == 0:
+            interest |= (<Channel> entry.channel).interest
+        if interest == 0:
             # The descriptor may be closed already: there is nothing left to take back then.
-            self.tell_kernel(EPOLL_CTL_DEL, fd, 0)
+            self.epoll_control(EPOLL_CTL_DEL, fd, 0)
         else:
-            status = self.tell_kernel(
-                EPOLL_CTL_MOD if entry.registered else EPOLL_CTL_ADD, fd, wanted
+            status = self.epoll_control(
+                EPOLL_CTL_MOD if entry.registered else EPOLL_CTL_ADD, fd, interest
             )
             if status < 0 and entry.registered and errno == ENOENT:
-                status = self.tell_kernel(EPOLL_CTL_ADD, fd, wanted)
+                status = self.epoll_control(EPOLL_CTL_ADD, fd, interest)
             elif status < 0 and not entry.registered and errno == EEXIST:
-                status = self.tell_kernel(EPOLL_CTL_MOD, fd, wanted)
+                status = self.epoll_control(EPOLL_CTL_MOD, fd, interest)
             if status < 0:
                 problem = errno
                 if not self.epoll.is_ours():
                     raise self.epoll.closed_by_others()
                 return problem
-        entry.registered = wanted
-        if wanted == 0 and self.files:
+        entry.registered = interest
+        if interest == 0 and self.files:
             self.files.pop(fd, None)
         return 0
 
-    cdef int tell_kernel(self, int operation, int fd, uint32_t wanted) noexcept:
+    cdef int epoll_control(self, int operation, int fd, uint32_t interest) noexcept:
         cdef epoll_event event
         if operation == EPOLL_CTL_ADD:
-            self.watched[fd].generation += 1
-        event.events = wanted
-        event.data.u64 = <uint64_t> self.watched[fd].generation << 32 | <uint32_t> fd
+            self.entries[fd].generation += 1
+        event.events = interest
+        event.data.u64 = <uint64_t> self.entries[fd].generation << 32 | <uint32_t> fd
         return epoll_ctl(self.epoll.fd, operation, fd, &event)
 
     cdef void close(self) noexcept:

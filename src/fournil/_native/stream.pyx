@@ -123,13 +123,13 @@ cdef class Stream(Endpoint):
 
     # Reading.
 
-    cdef int take_up(self, uint32_t told) except -1:
-        if told & ~<uint32_t> EPOLLOUT and self.wanted & EPOLLIN:
+    cdef int take_up(self, uint32_t readiness) except -1:
+        if readiness & ~<uint32_t> EPOLLOUT and self.interest & EPOLLIN:
             if self.buffered:
                 self.read_into_buffer()
             else:
                 self.read()
-        if told & ~<uint32_t> EPOLLIN and self.wanted & EPOLLOUT:
+        if readiness & ~<uint32_t> EPOLLIN and self.interest & EPOLLOUT:
             self.flush()
         return 0
 
@@ -204,7 +204,7 @@ cdef class Stream(Endpoint):
         # The user may go on to write. The kernel would report the end again and again.
         self.eof_received = True
         if not self.lost:
-            self.poller.want(self, self.wanted & EPOLLOUT)
+            self.poller.set_interest(self, self.interest & EPOLLOUT)
             self.poller.settle(self)
         return 0
 
@@ -268,7 +268,7 @@ cdef class Stream(Endpoint):
         if not waited and self.waiting():
             self.flush()
         if self.waiting():
-            self.poller.want(self, self.wanted | EPOLLOUT)
+            self.poller.set_interest(self, self.interest | EPOLLOUT)
             self.tell_pause()
         return 0
 
@@ -277,7 +277,7 @@ cdef class Stream(Endpoint):
         if self.outbox is None:
             self.outbox = Outbox()
         self.outbox.add(data, sent)
-        self.poller.want(self, self.wanted | EPOLLOUT)
+        self.poller.set_interest(self, self.interest | EPOLLOUT)
         return self.tell_pause()
 
     cdef int flush(self) except -1:
@@ -310,7 +310,7 @@ cdef class Stream(Endpoint):
 
     cdef int emptied(self) except -1:
         """Nothing waits to be sent any more: what waited for that comes now."""
-        self.poller.want(self, self.wanted & EPOLLIN)
+        self.poller.set_interest(self, self.interest & EPOLLIN)
         self.poller.settle(self)
         if self.empty_waiter is not None and not self.empty_waiter.done():
             self.empty_waiter.set_result(None)

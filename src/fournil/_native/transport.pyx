@@ -59,7 +59,7 @@ class SocketTransport(_HasEndpoint):
             if endpoint.closing:
                 info.append("closing")
             info.append(f"fd={endpoint.fd}")
-            info.append(f"read={'polling' if endpoint.wanted & EPOLLIN else 'idle'}")
+            info.append(f"read={'polling' if endpoint.interest & EPOLLIN else 'idle'}")
             state = "polling" if endpoint.waiting() else "idle"
             info.append(f"write=<{state}, bufsize={endpoint.waiting()}>")
         return f"<{' '.join(info)}>"

@@ -12,7 +12,7 @@ from fournil._native.sys.collector cimport Visit
 
 # The collector goes by the loop: see the end of core.pyx.
 @cython.no_gc_clear
-cdef class Interest:
+cdef class Registrations:
     """The readers, writers and channels of descriptors."""
 
     def __cinit__(self, *args):
@@ -20,7 +20,7 @@ cdef class Interest:
 
     def __dealloc__(self):
         self.forget_all()
-        PyMem_Free(self.watched)
+        PyMem_Free(self.entries)
 
     cdef int fd_of(self, file) except -1:
         """Return the descriptor of a file object, also of one closed meanwhile, or of an int."""
@@ -42,7 +42,7 @@ cdef class Interest:
 
     cdef int reserve(self, int fd) except -1:
         cdef int capacity = self.capacity or 64
-        cdef Watched *watched
+        cdef Registration *entries
         if fd < 0:
             raise ValueError(f"Invalid file descriptor: {fd}")
         if fd < self.capacity:
@@ -52,18 +52,18 @@ cdef class Interest:
             PyErr_SetFromErrno(OSError)
         while capacity <= fd:
             capacity *= 2
-        watched = <Watched *> PyMem_Realloc(self.watched, capacity * sizeof(Watched))
-        if watched == NULL:
+        entries = <Registration *> PyMem_Realloc(self.entries, capacity * sizeof(Registration))
+        if entries == NULL:
             raise MemoryError
-        memset(&watched[self.capacity], 0, (capacity - self.capacity) * sizeof(Watched))
-        self.watched = watched
+        memset(&entries[self.capacity], 0, (capacity - self.capacity) * sizeof(Registration))
+        self.entries = entries
         self.capacity = capacity
         return 0
 
     cdef void forget(self, int fd) noexcept:
-        cdef Watched entry = self.watched[fd]
-        memset(&self.watched[fd], 0, sizeof(Watched))
-        self.watched[fd].generation = entry.generation
+        cdef Registration entry = self.entries[fd]
+        memset(&self.entries[fd], 0, sizeof(Registration))
+        self.entries[fd].generation = entry.generation
         release(&entry)
 
     cdef void forget_all(self) noexcept:
@@ -79,12 +79,12 @@ cdef class Interest:
         cdef int fd
         cdef int status = 0
         for fd in range(self.capacity):
-            if status == 0 and self.watched[fd].reader != NULL:
-                status = visit(self.watched[fd].reader, argument)
-            if status == 0 and self.watched[fd].writer != NULL:
-                status = visit(self.watched[fd].writer, argument)
-            if status == 0 and self.watched[fd].channel != NULL:
-                status = visit(self.watched[fd].channel, argument)
+            if status == 0 and self.entries[fd].reader != NULL:
+                status = visit(self.entries[fd].reader, argument)
+            if status == 0 and self.entries[fd].writer != NULL:
+                status = visit(self.entries[fd].writer, argument)
+            if status == 0 and self.entries[fd].channel != NULL:
+                status = visit(self.entries[fd].channel, argument)
         return status
 
     def registration(self, file):
@@ -95,19 +95,19 @@ cdef class Interest:
         return (
             self.files.get(fd, fd),
             fd,
-            <object> self.watched[fd].reader if self.watched[fd].reader != NULL else None,
-            <object> self.watched[fd].writer if self.watched[fd].writer != NULL else None,
+            <object> self.entries[fd].reader if self.entries[fd].reader != NULL else None,
+            <object> self.entries[fd].writer if self.entries[fd].writer != NULL else None,
         )
 
     def watched_fds(self):
         """Return the descriptors that have a reader or a writer."""
         return [
             fd for fd in range(self.capacity)
-            if self.watched[fd].reader != NULL or self.watched[fd].writer != NULL
+            if self.entries[fd].reader != NULL or self.entries[fd].writer != NULL
         ]
 
 
-cdef void release(Watched *entry) noexcept:
+cdef void release(Registration *entry) noexcept:
     Py_XDECREF(entry.reader)
     Py_XDECREF(entry.writer)
     Py_XDECREF(entry.channel)

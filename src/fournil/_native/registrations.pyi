@@ -4,8 +4,8 @@ from typing_extensions import disjoint_base
 from fournil._native.handles import Handle
 
 @disjoint_base
-class Interest:
-    def __new__(cls, *args: object) -> Interest: ...
+class Registrations:
+    def __new__(cls, *args: object) -> Registrations: ...
     def registration(
         self, file: FileDescriptorLike
     ) -> tuple[FileDescriptorLike, int, Handle | None, Handle | None]: ...

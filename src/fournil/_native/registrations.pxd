@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from fournil._native.sys.collector cimport Visit
 
 
-cdef struct Watched:
+cdef struct Registration:
     PyObject *reader                    # a strong reference to a Handle, or NULL
     PyObject *writer                    # likewise
     PyObject *channel                   # a strong reference to a Channel, or NULL
@@ -17,9 +17,9 @@ cdef struct Watched:
     uint32_t generation
 
 
-cdef class Interest:
+cdef class Registrations:
     # Touched only by threads that hold the GIL.
-    cdef Watched *watched               # by file descriptor
+    cdef Registration *entries               # by file descriptor
     cdef int capacity
     # The file objects that stand in for their descriptor, by it, while it is watched. A
     # closed one no longer knows its number, and can be removed all the same.
@@ -32,4 +32,4 @@ cdef class Interest:
     cdef int show(self, Visit visit, void *argument) noexcept
 
 
-cdef void release(Watched *entry) noexcept
+cdef void release(Registration *entry) noexcept
