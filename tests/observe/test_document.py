@@ -26,7 +26,7 @@ def test_the_names_of_the_json() -> None:
     assert loop["busy_share"] == pytest.approx(4.7 / 9.9)
     assert loop["steps"] == 12_345
     assert loop["lag_s"] == {"p50": ANY, "p99": ANY, "max": pytest.approx(1.01)}
-    waiting, native_gil, python = document["blocked"]
+    waiting, python, native_gil = document["blocked"]
     assert waiting == {
         "class": "waiting",
         "file": APP,
@@ -42,6 +42,15 @@ def test_the_names_of_the_json() -> None:
         "callback": None,
         "started_by": "Task-1 (main)",
         "others": 3,
+        "when": {"first_s": pytest.approx(1.0), "last_s": pytest.approx(4.3)},
+        "delayed": {
+            "steps": 0,
+            "total_s": 0,
+            "longest_s": 0.0,
+            "arrived": 0,
+            "unknown": 4,
+            "by": [],
+        },
         "stack": [
             {"file": ANY, "line": 706, "function": "readinto", "own": False},
             {"file": ANY, "line": 73, "function": "get", "own": False},

@@ -45,16 +45,20 @@ Blocked for 50 ms or longer                                              steps  
               inside     socket.py:706  readinto
               called by  app.py:45  handle
               task       Task-2 (handle) and 3 others, started by Task-1 (main)
+              when       from 1.00 s to 4.30 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
+
+  python      app.py:61  price                                               3     240 ms      90 ms
+              total += x * x
+              task       price-0 (price) and 2 others, started by Task-2 (handle)
+              when       from 5.40 s to 5.60 s
 
   native-gil  app.py:152  Feed.parse                                         1     300 ms     300 ms
               re.findall(PATTERN, text)
               called by  app.py:151  Feed.on_readable
               reader     Feed.on_readable(), scheduled by Task-1 (main)
-
-  python      app.py:61  price                                               3     240 ms      90 ms
-              total += x * x
-              task       price-0 (price) and 2 others, started by Task-2 (handle)
+              when       at 5.70 s
+              delayed    nobody: nothing else was ready
 
 Estimate                                                   run time       busy    lag p99    lag max
   as it is                                                   10.0 s     4.70 s     969 ms     1.01 s
@@ -115,18 +119,21 @@ Blocked for 50 ms or longer                                              steps  
               inside     socket.py:706  readinto
               called by  app.py:45  handle
               task       Task-1 (poll)
+              when       at 6.50 s
                          it never ended
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
               gain       3.90 s: run 6.10 s, loop busy 500 ms, lag p99 10 ms
 
   waiting     app.py:7  handle                                               1     400 ms     400 ms
               task       Task-1 (poll)
+              when       at 2.00 s
               GIL        waited 400 ms for it: another thread held it
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
               gain       3.90 s: run 6.10 s, loop busy 500 ms, lag p99 10 ms
 
   unknown     app.py:12  poll                                                1      60 ms      60 ms
               task       Task-1 (poll)
+              when       at 3.00 s
 
 Estimate                                                   run time       busy    lag p99    lag max
   as it is                                                   9.00 s     7.00 s     2.42 s     2.50 s

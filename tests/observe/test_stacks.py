@@ -90,3 +90,18 @@ def test_a_librarys_path_is_shown_as_its_users_know_it() -> None:
     assert OWNERSHIP.short_path(CLIENT.file) == "requests/api.py"
     assert OWNERSHIP.short_path(SOCKET.file) == "socket.py"
     assert OWNERSHIP.short_path(APP) == APP
+
+
+@pytest.mark.parametrize(
+    ("file", "own", "programs"),
+    [
+        (APP, True, True),
+        (f"{PACKAGES}/requests/api.py", False, True),
+        (f"{STDLIB}/asyncio/streams.py", False, False),
+        (f"{FOURNIL}/loop.py", False, False),
+        ("src/fournil/_native/stream.pyx", False, False),
+        ("<frozen importlib._bootstrap>", False, False),
+    ],
+)
+def test_whose_a_file_is(file: str, own: bool, programs: bool) -> None:
+    assert (OWNERSHIP.is_own(file), OWNERSHIP.is_programs(file)) == (own, programs)

@@ -1,7 +1,7 @@
 from typing_extensions import disjoint_base
 
-from fournil._native.registrations import Registrations
 from fournil._native.ready import ReadyQueue
+from fournil._native.registrations import Registrations
 
 @disjoint_base
 class Poller(Registrations):

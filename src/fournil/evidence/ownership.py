@@ -11,6 +11,9 @@ from fournil.evidence.stacks import Frame, plain_name
 LOOP_FUNCTION = "run_forever"
 LOOP_FILE = "loop.py"
 
+BUILT_FROM = "src/fournil/_native/"
+"""Functions of the native modules tell the path that they were compiled from."""
+
 
 class CodeRoots(Protocol):
     """Where a program's code lies, as it said itself; directories as absolute paths."""
@@ -34,12 +37,17 @@ class Ownership:
         self._main = roots.main
         self._stdlib = _as_prefixes(roots.stdlib_roots)
         self._packages = _as_prefixes(roots.package_roots)
-        self._fournil = _as_prefixes(roots.fournil_roots)
+        self._fournil = (*_as_prefixes(roots.fournil_roots), BUILT_FROM)
         self._foreign = ("<frozen ", *self._stdlib, *self._packages, *self._fournil)
 
     def is_own(self, file: str) -> bool:
         # A program that lies inside one of the roots is the user's all the same.
         return file == self._main or not file.startswith(self._foreign)
+
+    def is_programs(self, file: str) -> bool:
+        """Return whether a file is the user's own, or of a package that they installed."""
+        is_ours = file.startswith((*self._fournil, "<frozen "))
+        return self.is_own(file) or not (is_ours or self.is_stdlib(file))
 
     def is_stdlib(self, file: str) -> bool:
         # Packages are installed inside the standard library's directory.

@@ -14,15 +14,20 @@ tasks_born          how many tasks were made
 program             {argv, main, python, implementation, fournil, cores, pid, started_unix_s}
 loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, steps, polls, blocked,
                       longest_s, lag_s: {p50, p99, max}}]
-blocked             the greatest total first: [{class, file, line, function, count, total_s,
-                      longest_s, running, gil_wait_s, kind, task, callback, started_by,
-                      others, stack: [{file, line, function, own}], source,
+blocked             what made others wait first, then the greatest total: [{class, file,
+                      line, function, count, total_s, longest_s, running, gil_wait_s, kind,
+                      task, callback, started_by, others, when: {first_s, last_s},
+                      delayed: {steps, total_s, longest_s, arrived, unknown, by:
+                      [{code, steps}]}, stack: [{file, line, function, own}], source,
                       advice: {to, text, gain_s, run_s, busy_s, lag_s} or null}]
                     `class` is waiting, python, native, native-gil, or null when the watch saw
                     nothing; file, line and function are of the innermost frame of the user's
                     own code; `stack` is innermost first; `kind` is task, callback, timer,
                     reader or writer; `callback` names the function where there is no task;
                     `others` counts the other tasks or callbacks that ran such steps;
+                    `when` counts from the recording's start; `delayed` is of the steps that were
+                    ready meanwhile, `arrived` of them took up what had come from outside, whose
+                    times are estimates; of `unknown` blocked steps nothing is left that tells;
                     `running` says that a step had not ended; an advice is to await, to use
                     a thread or a process; its estimates are of following it alone
 estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse}
@@ -144,6 +149,18 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
         "callback": None if is_task else finding.who,
         "started_by": finding.started_by,
         "others": finding.others,
+        "when": {
+            "first_s": min(step.begin_s for step in group.steps),
+            "last_s": max(step.begin_s for step in group.steps),
+        },
+        "delayed": {
+            "steps": finding.suffering.steps,
+            "total_s": finding.suffering.total_s,
+            "longest_s": finding.suffering.longest_s,
+            "arrived": finding.suffering.arrived,
+            "unknown": finding.suffering.unknown,
+            "by": [{"code": name, "steps": steps} for name, steps in finding.sufferers],
+        },
         "stack": [
             frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames
         ],

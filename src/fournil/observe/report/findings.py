@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fournil.evidence.ownership import Ownership
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding, find_pools
 from fournil.observe.recording import blocked
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.tasks import Task
+from fournil.observe.replay.sufferers import Suffering, find_sufferers, suffering
 from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report import endings
 from fournil.observe.report.notes import notes
@@ -41,7 +44,14 @@ class Finding:
     who: str | None  # the task or the callback in words
     others: int  # how many other tasks or callbacks ran such steps
     started_by: str | None
+    suffering: Suffering
+    sufferers: tuple[tuple[str, int], ...]  # code in words, and how many of its steps waited
     advice: Advice | None
+
+    @property
+    def hurt_nobody(self) -> bool:
+        """Whether nothing waited for any of these steps."""
+        return self.suffering.steps == 0 and self.suffering.unknown == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,7 @@ class Report:
     """A recording and what is worth telling about it."""
 
     recording: Recording
-    findings: tuple[Finding, ...]  # the greatest total time first
+    findings: tuple[Finding, ...]  # what made others wait first, then the greatest total time
     takers: tuple[Taker, ...]
     never_awaited: tuple[Site, ...]
     never_retrieved: tuple[Site, ...]
@@ -81,7 +91,11 @@ class Adviser(Protocol):
 def find(recording: Recording, adviser: Adviser) -> Report:
     """Return what is worth telling about a recording."""
     groups = blocked.group(recording.blocked)
-    findings = [_finding(group, recording, adviser) for group in groups]
+    sufferers = find_sufferers(recording)
+    findings = [
+        _finding(group, recording, adviser, suffering(group.steps, sufferers)) for group in groups
+    ]
+    findings.sort(key=lambda finding: finding.hurt_nobody)
     advised = [(finding.group, finding.advice) for finding in findings if finding.advice]
     sites = recording.sites.values()
     never_awaited = [site for site in sites if site.never_awaited]
@@ -99,7 +113,9 @@ def find(recording: Recording, adviser: Adviser) -> Report:
     )
 
 
-def _finding(group: BlockedGroup, recording: Recording, adviser: Adviser) -> Finding:
+def _finding(
+    group: BlockedGroup, recording: Recording, adviser: Adviser, waited: Suffering
+) -> Finding:
     step = group.longest
     if step.kind == Kind.TASK:
         starter = recording.maker_of(step.subject)
@@ -111,8 +127,25 @@ def _finding(group: BlockedGroup, recording: Recording, adviser: Adviser) -> Fin
         who=recording.describe(step.subject),
         others=len({step.subject for step in group.steps}) - 1,
         started_by=recording.describe(starter),
+        suffering=waited,
+        sufferers=_by_code(waited, recording),
         advice=adviser.advise(group),
     )
+
+
+def _by_code(waited: Suffering, recording: Recording) -> tuple[tuple[str, int], ...]:
+    """Return whose steps waited, with how many, the most first.
+
+    A step of a library counts for the task that it woke.
+    """
+    ownership = Ownership(recording.meta)
+    counts: Counter[str] = Counter()
+    for subjects, steps in waited.by.items():
+        for code in map(recording.code_of, subjects):
+            if code is not None and code.file and ownership.is_programs(code.file):
+                counts[code.function if code.is_coroutine else f"{code.function}()"] += steps
+                break
+    return tuple(counts.most_common())
 
 
 def _takers(recording: Recording) -> list[Taker]:

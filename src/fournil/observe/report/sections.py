@@ -157,6 +157,9 @@ class _Sections:
         yield from self._source(group.culprit)
         yield from self._stack(finding)
         yield from self._runner(finding)
+        yield self._detail("when", Span(_when(finding)))
+        if delayed := tuple(_delayed(finding)):
+            yield self._detail("delayed", *delayed)
         if not group.longest.ended:
             state = "still runs" if self._recording.alive else "never ended"
             which = "it" if group.count == 1 else "the longest"
@@ -408,6 +411,33 @@ def _outcomes(finding: PoolFinding) -> Iterator[str]:
     ):
         if number:
             yield f"{number:,} {what}"
+
+
+def _when(finding: Finding) -> str:
+    """Return when the steps of a finding began, counted from the recording's start."""
+    begins = [step.begin_s for step in finding.group.steps]
+    first, last = seconds(min(begins)), seconds(max(begins))
+    return f"at {first}" if first == last else f"from {first} to {last}"
+
+
+def _delayed(finding: Finding) -> Iterator[Span]:
+    """Yield who waited for the steps of a finding, in words; nothing where that is not known."""
+    waited = finding.suffering
+    if finding.hurt_nobody:
+        yield Span("nobody: nothing else was ready")
+        return
+    if waited.steps == 0:
+        return  # what ran after it is not in the recording
+    about = "about " if waited.arrived else ""
+    text = f"{count(waited.steps, 'step')} by {about}{seconds(waited.total_s)} in all"
+    if waited.steps > 1:
+        text += f", {seconds(waited.longest_s)} at most"
+    names = [clean(name) for name, _ in finding.sufferers[:NAMES]]
+    if len(finding.sufferers) > NAMES:
+        names.append("…")
+    yield Span(text)
+    if names:
+        yield Span(f": {', '.join(names)}", Role.DIM)
 
 
 def _role(blocker: Blocker | None) -> Role:
