@@ -84,7 +84,7 @@ def test_of_a_real_loop(tmp_path: Path) -> None:
     async def of_main() -> None:
         loop = asyncio.get_running_loop()
         came = loop.create_future()
-        loop.add_reader(inside, lambda: came.done() or came.set_result(None))
+        loop.add_reader(inside, received, came)
         await asyncio.sleep(0)
         loop.call_later(0.001, timer)
         loop.call_soon(callback)
@@ -93,6 +93,10 @@ def test_of_a_real_loop(tmp_path: Path) -> None:
         await came
         loop.remove_reader(inside)
         await asyncio.sleep(0.02)
+
+    def received(came: asyncio.Future[None]) -> None:
+        if not came.done():
+            came.set_result(None)
 
     def timer() -> None:
         pass
@@ -112,6 +116,6 @@ def test_of_a_real_loop(tmp_path: Path) -> None:
     assert {str(name).rpartition(".")[2] for name in names} == {
         "timer()",
         "callback()",
-        "<lambda>()",
+        "received()",
     }
     assert 0.9 * step.duration_s < found.longest_s <= step.duration_s
