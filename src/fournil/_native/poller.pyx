@@ -13,7 +13,7 @@ told of it, *readiness* what it reported and was not taken up yet.
 | --- | --- | --- |
 | a reader or writer is set | gains its side | follows at once |
 | a reader or writer is removed | loses its side | follows at once |
-| a socket operation's reader ends | loses reading | stays, until reading is reported that nobody wants |
+| a socket operation's reader ends | loses reading | stays, until the kernel reports it |
 | a channel pauses (`set_interest`) | loses a side | stays, until that side is reported |
 | a channel settles (`settle`) | as it is | follows at once |
 | a channel resumes before that | gains the side again | is there: no call of the kernel |

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from fournil.observe.words import shorten
-
 WIDTH = 100
 LEAST_WIDTH = 72
 NUMBER_WIDTH = 11
@@ -22,6 +20,9 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 # A number with its unit, and code that fits into a line.
 _KEPT_TOGETHER = re.compile(r"\d (?=%|(?:µs|ms|s|min|h)\b)|`[^`]{1,60}`")
+
+# Words with the space before them: one that begins a line leaves it out.
+_WORDS = re.compile(r"\s*\S+|\s+$")
 
 
 class Role(StrEnum):
@@ -51,24 +52,44 @@ class Span(NamedTuple):
 Line = tuple[Span, ...]
 
 
-def row(left: Sequence[Span], numbers: Sequence[Span], width: int, indent: int = 0) -> Line:
-    """Return a line with text at its left and columns of numbers at its right.
+def row(
+    left: Sequence[Span], numbers: Sequence[Span], width: int, indent: int = 0
+) -> Iterator[Line]:
+    """Yield a line with text at its left and columns of numbers at its right.
 
-    >>> "".join(span.text for span in row([Span("loop")], [Span("78 %"), Span("5")], 30))
-    'loop           78 %          5'
+    Text that leaves no room for the numbers is not cut: they stand on a line of their own.
+
+    >>> for line in row([Span("loop")], [Span("78 %"), Span("5")], 30):
+    ...     print("".join(span.text for span in line))
+    loop           78 %          5
     """
     columns = [Span(f"{text:>{NUMBER_WIDTH}}", role) for text, role in numbers]
     room = width - indent - sum(len(column.text) for column in columns)
-    return (Span(" " * indent), *_fit(left, room), *columns)
+    filled = sum(len(text) for text, _ in left)
+    margin = Span(" " * indent)
+    if not columns:
+        yield (margin, *left)
+    elif filled <= room:
+        yield (margin, *left, Span(" " * (room - filled)), *columns)
+    else:
+        yield (margin, *left)
+        yield (margin, Span(" " * room), *columns)
 
 
-def _fit(spans: Sequence[Span], room: int) -> Iterator[Span]:
-    """Yield the spans cut or filled up to `room` characters."""
+def labelled(label: Span, spans: Sequence[Span], width: int, indent: int) -> Iterator[Line]:
+    """Yield lines of text beside a label, wrapped between words where it does not fit."""
+    margin = indent + len(label.text)
+    line: list[Span] = [Span(" " * indent), label]
+    filled = margin
     for text, role in spans:
-        text = shorten(text, room)
-        yield Span(text, role)
-        room -= len(text)
-    yield Span(" " * room)
+        for word in _WORDS.findall(text):
+            if filled + len(word.rstrip()) > width and filled > margin:
+                yield tuple(line)
+                line, filled = [Span(" " * margin)], margin
+                word = word.lstrip()
+            line.append(Span(word, role))
+            filled += len(word)
+    yield tuple(line)
 
 
 def paragraph(text: str, width: int, indent: int, role: Role, lead: Span) -> Iterator[Line]:

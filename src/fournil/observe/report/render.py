@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -30,7 +31,9 @@ PLAIN_FORMS = str.maketrans({"→": "->", "…": "...", "·": "-", "µ": "u"})
 
 
 def is_terminal(file: TextIO) -> bool:
-    """Tell whether a person reads the file on a terminal."""
+    """Tell whether a file shows colours: a terminal, or a log whose FORCE_COLOR says so."""
+    if os.environ.get("FORCE_COLOR"):
+        return True
     try:
         return file.isatty()
     except (AttributeError, ValueError):
@@ -83,4 +86,8 @@ def write(lines: Sequence[Line], file: TextIO, console: Console | None) -> None:
 
 
 def width_of(console: Console | None) -> int:
-    return console.width if console else WIDTH
+    """Return how many columns there are: a terminal's, else those that COLUMNS tells."""
+    if console:
+        return console.width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() else WIDTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -14,15 +15,23 @@ from fournil.observe.advice.pools import PoolFinding, title as pool_title
 from fournil.observe.recording.model import Meta, Site
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import TASK, Finding, Report, Taker
-from fournil.observe.report.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
-from fournil.observe.words import clean, count, seconds, share
+from fournil.observe.report.page import (
+    LEAST_WIDTH,
+    WIDTH,
+    Line,
+    Role,
+    Span,
+    labelled,
+    paragraph,
+    row,
+)
+from fournil.observe.words import clean, count, seconds, share, shorten
 
 INDENT = 2
 CLASS_WIDTH = 12
 DETAILS = INDENT + CLASS_WIDTH
 LABEL_WIDTH = 11
 ENDING_WIDTH = 25
-PATH_WIDTH = 40
 
 NAMES = 3
 """So many tasks are called by their names."""
@@ -35,6 +44,9 @@ GROUPS = 20
 
 LEFTOVERS = 12
 """So many lines are shown of loose ends; the JSON has all."""
+
+SCREEN = 24
+"""A report of more lines ends with what matters most: its beginning may be out of sight."""
 
 SourceLine = Callable[[Frame], str]
 """Returns a frame's line of source code, or nothing where it cannot be read."""
@@ -56,6 +68,8 @@ def lines_of(report: Report, view: View) -> list[Line]:
         part = list(section)
         if part:
             lines += [(), *part]
+    if len(lines) > SCREEN and (last := list(sections.in_short())):
+        lines += [(), *last]
     return [*lines, ()]
 
 
@@ -78,6 +92,16 @@ class _Sections:
         yield self._takers()
         yield self._leftovers()
         yield self._notes()
+
+    def in_short(self) -> Iterator[Line]:
+        """Yield the verdict and the worst line again."""
+        if not self._report.findings:
+            return
+        finding = self._report.findings[0]
+        yield self._verdict()
+        yield from self._line(finding)
+        if finding.advice:
+            yield from self._advice_text(finding.advice)
 
     # Each section yields its lines, or none when it has nothing to say.
 
@@ -113,13 +137,13 @@ class _Sections:
         loops = self._recording.loops
         if not loops:
             return
-        yield self._header("Loop", "busy", "steps", "lag p50", "lag p99", "lag max")
+        yield from self._header("Loop", "busy", "steps", "lag p50", "lag p99", "lag max")
         for loop in loops:
             late = loop.lag.max >= self._recording.threshold_s > 0
             name = f"loop {loop.number}"
             if loop.name and loop.name != "MainThread":
                 name += f" in {clean(loop.name)}"
-            yield self._row(
+            yield from self._row(
                 [Span(name)],
                 share(loop.busy_share),
                 f"{loop.steps:,}",
@@ -133,7 +157,7 @@ class _Sections:
         if not findings:
             return
         threshold = seconds(self._recording.threshold_s)
-        yield self._header(f"Blocked for {threshold} or longer", "steps", "total", "longest")
+        yield from self._header(f"Blocked for {threshold} or longer", "steps", "total", "longest")
         for number, finding in enumerate(findings[:GROUPS]):
             if number:
                 yield ()
@@ -143,53 +167,60 @@ class _Sections:
             total_s = sum(finding.group.total_s for finding in rest)
             steps = sum(finding.group.count for finding in rest)
             more = Span(f"and {count(len(rest), 'line')} more, with less each", Role.DIM)
-            yield self._row([more], f"{steps:,}", seconds(total_s), "")
+            yield from self._row([more], f"{steps:,}", seconds(total_s), "")
 
     def _finding(self, finding: Finding) -> Iterator[Line]:
         group = finding.group
+        yield from self._line(finding)
+        yield from self._source(group.culprit)
+        yield from self._stack(finding)
+        yield from self._runner(finding)
+        yield from self._detail("when", Span(_when(finding)))
+        if delayed := tuple(_delayed(finding)):
+            yield from self._detail("delayed", *delayed)
+        if not group.longest.ended:
+            state = "still runs" if self._recording.alive else "never ended"
+            which = "it" if group.count == 1 else "the longest"
+            yield from self._detail("", Span(f"{which} {state}", Role.BAD))
+        if group.waited_for_gil:
+            waited = seconds(group.gil_wait_s)
+            yield from self._detail("GIL", Span(f"waited {waited} for it: another thread held it"))
+        if finding.advice:
+            yield from self._advice(finding.advice)
+
+    def _line(self, finding: Finding) -> Iterator[Line]:
+        group = finding.group
         label = Span(f"{group.blocker or 'unknown':<{CLASS_WIDTH}}", _role(group.blocker))
-        yield self._row(
+        yield from self._row(
             [label, *self._place(group.culprit, Role.STRONG)],
             f"{group.count:,}",
             Span(seconds(group.total_s), Role.STRONG),
             seconds(group.longest_s),
         )
-        yield from self._source(group.culprit)
-        yield from self._stack(finding)
-        yield from self._runner(finding)
-        yield self._detail("when", Span(_when(finding)))
-        if delayed := tuple(_delayed(finding)):
-            yield self._detail("delayed", *delayed)
-        if not group.longest.ended:
-            state = "still runs" if self._recording.alive else "never ended"
-            which = "it" if group.count == 1 else "the longest"
-            yield self._detail("", Span(f"{which} {state}", Role.BAD))
-        if group.waited_for_gil:
-            waited = seconds(group.gil_wait_s)
-            yield self._detail("GIL", Span(f"waited {waited} for it: another thread held it"))
-        if finding.advice:
-            yield from self._advice(finding.advice)
+
+    def _advice_text(self, advice: Advice) -> Iterator[Line]:
+        lead = Span("→ ", Role.GOOD)
+        return paragraph(clean(advice.text), self._view.width, DETAILS, Role.GOOD, lead)
 
     def _advice(self, advice: Advice) -> Iterator[Line]:
-        lead = Span("→ ", Role.GOOD)
-        yield from paragraph(clean(advice.text), self._view.width, DETAILS, Role.GOOD, lead)
+        yield from self._advice_text(advice)
         if sum(finding.advice is not None for finding in self._report.findings) == 1:
             return  # the estimate of all advice says the same
         gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"
         busy = f"loop busy {seconds(advice.busy_s)}"
         lag = f", lag p99 {seconds(advice.lag_s['p99'])}" if advice.lag_s else ""
-        yield self._detail("gain", Span(f"{gain}, {busy}{lag}"))
+        yield from self._detail("gain", Span(f"{gain}, {busy}{lag}"))
 
     def _stack(self, finding: Finding) -> Iterator[Line]:
         frames, culprit = finding.group.frames, finding.group.culprit
         own = [frame for frame in frames if self._ownership.is_own(frame.file)]
         if frames and frames[0] not in (culprit, *own[:1]):
-            yield self._detail("inside", *self._place(frames[0]))
+            yield from self._detail("inside", *self._place(frames[0]))
         callers = own[1:]
         for number, frame in enumerate(callers[:FRAMES]):
-            yield self._detail("" if number else "called by", *self._place(frame))
+            yield from self._detail("" if number else "called by", *self._place(frame))
         if (more := len(callers) - FRAMES) > 0:
-            yield self._detail("", Span(f"and {count(more, 'line')} more", Role.DIM))
+            yield from self._detail("", Span(f"and {count(more, 'line')} more", Role.DIM))
 
     def _runner(self, finding: Finding) -> Iterator[Line]:
         told = clean(finding.who or "not known")
@@ -198,15 +229,15 @@ class _Sections:
         if finding.started_by:
             how = "started" if finding.runner == TASK else "scheduled"
             told += f", {how} by {clean(finding.started_by)}"
-        yield self._detail(finding.runner, Span(told))
+        yield from self._detail(finding.runner, Span(told))
 
     def _estimate(self) -> Iterator[Line]:
         estimate = self._report.estimate
         if estimate is None:
             return
         recording, loops = self._recording, self._recording.loops
-        yield self._header("Estimate", "run time", "busy", "lag p99", "lag max")
-        yield self._row(
+        yield from self._header("Estimate", "run time", "busy", "lag p99", "lag max")
+        yield from self._row(
             [Span("as it is")],
             seconds(recording.run_s),
             seconds(sum(loop.busy_s for loop in loops)),
@@ -216,13 +247,13 @@ class _Sections:
         then = (estimate.run_s, estimate.busy_s, estimate.lag.p99, estimate.lag.max)
         roughly = ", roughly" if estimate.coarse else ""
         mended = Span(f"with this advice{roughly}", Role.GOOD)
-        yield self._row([mended], *(Span(seconds(value), Role.GOOD) for value in then))
+        yield from self._row([mended], *(Span(seconds(value), Role.GOOD) for value in then))
 
     def _pools(self) -> Iterator[Line]:
         found = self._report.pools
         if not found:
             return
-        yield self._header(
+        yield from self._header(
             "Pools, with a call's mean times", "busy", "calls", "waited", "travelled", "ran"
         )
         for number, finding in enumerate(found[:GROUPS]):
@@ -231,11 +262,11 @@ class _Sections:
             yield from self._pool(finding)
         if (more := len(found) - GROUPS) > 0:
             text = Span(f"and {count(more, 'pool')} more, with less each", Role.DIM)
-            yield row([text], (), self._view.width, INDENT)
+            yield from row([text], (), self._view.width, INDENT)
 
     def _pool(self, finding: PoolFinding) -> Iterator[Line]:
         pool, ran = finding.pool, max(1, finding.pool.ran)
-        yield self._row(
+        yield from self._row(
             [
                 Span(clean(pool_title(pool)), Role.STRONG),
                 Span(f"  {count(pool.workers, 'worker')}", Role.DIM),
@@ -247,20 +278,20 @@ class _Sections:
             seconds(pool.inside_s / ran),
         )
         if outcomes := ", ".join(_outcomes(finding)):
-            yield self._detail("of them", Span(outcomes))
+            yield from self._detail("of them", Span(outcomes))
         if finding.worth_it is not None:
             spent = f"calls ran for {seconds(pool.inside_s)} in all and travelled for "
             spent += seconds(pool.travelled_s)
             if finding.worth_it:
-                yield self._detail("worth it", Span(spent))
+                yield from self._detail("worth it", Span(spent))
             else:
-                yield self._detail("", Span("not worth it: ", Role.BAD), Span(spent))
+                yield from self._detail("", Span("not worth it: ", Role.BAD), Span(spent))
         if finding.advice:
             lead = Span("→ ", Role.GOOD)
             text = finding.advice.text
             yield from paragraph(clean(text), self._view.width, DETAILS, Role.GOOD, lead)
             if finding.advice.gain_s >= self._recording.threshold_s:
-                yield self._detail("gain", Span(f"up to {seconds(finding.advice.gain_s)}"))
+                yield from self._detail("gain", Span(f"up to {seconds(finding.advice.gain_s)}"))
 
     def _script(self) -> Iterator[Line]:
         script, threshold_s = self._recording.script, self._recording.threshold_s
@@ -272,11 +303,13 @@ class _Sections:
                 Span(f": none ran for {seconds(threshold_s)} or longer"),
             )
             return
-        yield self._header(f"Lines that took {seconds(threshold_s)} or longer", "total", "share")
+        yield from self._header(
+            f"Lines that took {seconds(threshold_s)} or longer", "total", "share"
+        )
         for line in script.lines[:GROUPS]:
             label = Span(f"{line.blocker:<{CLASS_WIDTH}}", _role(line.blocker))
             part = line.total_s / self._recording.run_s if self._recording.run_s else 0.0
-            yield self._row(
+            yield from self._row(
                 [label, *self._place(line.culprit)],
                 Span(seconds(line.total_s), Role.STRONG),
                 share(part),
@@ -287,11 +320,11 @@ class _Sections:
         takers = self._report.takers
         if not takers:
             return
-        yield self._header("Took most of the loop", "of run", "total", "steps", "longest")
+        yield from self._header("Took most of the loop", "of run", "total", "steps", "longest")
         for taker in takers:
             site = taker.site
             name = Span(self._called(taker))
-            yield self._row(
+            yield from self._row(
                 [name, *self._at(site)],
                 share(taker.share),
                 seconds(site.busy_s),
@@ -324,22 +357,22 @@ class _Sections:
         ]
         if lines:
             yield (Span("Loose ends", Role.HEADING),)
-            yield from lines[:LEFTOVERS]
+            yield from chain.from_iterable(lines[:LEFTOVERS])
         if (more := len(lines) - LEFTOVERS) > 0:
             text = f"and {count(more, 'line')} more"
-            yield row([Span(text, Role.DIM)], (), self._view.width, INDENT)
+            yield from row([Span(text, Role.DIM)], (), self._view.width, INDENT)
         if any(group.ending is Ending.CANCELLED for group in report.unfinished):
             text = "cancelled at the end: still pending when the main task of the loop had ended"
-            yield row([Span(text, Role.DIM)], (), self._view.width, INDENT)
+            yield from row([Span(text, Role.DIM)], (), self._view.width, INDENT)
 
-    def _leftover(self, what: str, site: Site | None, names: str, number: str) -> Line:
+    def _leftover(self, what: str, site: Site | None, names: str, number: str) -> Iterator[Line]:
         function = clean(site.function) if site else "not known"
         place = self._at(site) if site else ()
         label = Span(f"{what:<{ENDING_WIDTH}}")
         left = [label, Span(f"{function}  "), *place, Span(f"  {names}", Role.DIM)]
         return self._row(left, number)
 
-    def _unfinished(self, group: Unfinished) -> Line:
+    def _unfinished(self, group: Unfinished) -> Iterator[Line]:
         names = ", ".join(clean(task.name) for task in group.tasks[:NAMES])
         if len(group.tasks) > NAMES:
             names += ", …"
@@ -361,23 +394,22 @@ class _Sections:
 
     # What the sections are made of.
 
-    def _row(self, left: list[Span], *numbers: str | Span) -> Line:
+    def _row(self, left: list[Span], *numbers: str | Span) -> Iterator[Line]:
         spans = [Span(number) if isinstance(number, str) else number for number in numbers]
         return row(left, spans, self._view.width, INDENT)
 
-    def _header(self, title: str, *columns: str) -> Line:
+    def _header(self, title: str, *columns: str) -> Iterator[Line]:
         names = [Span(name, Role.DIM) for name in columns]
         return row([Span(title, Role.HEADING)], names, self._view.width)
 
-    def _detail(self, label: str, *spans: Span) -> Line:
-        return row(
-            [Span(f"{label:<{LABEL_WIDTH}}", Role.DIM), *spans], (), self._view.width, DETAILS
-        )
+    def _detail(self, label: str, *spans: Span) -> Iterator[Line]:
+        name = Span(f"{label:<{LABEL_WIDTH}}", Role.DIM)
+        return labelled(name, spans, self._view.width, DETAILS)
 
     def _source(self, frame: Frame) -> Iterator[Line]:
         text = clean(self._view.source(frame).strip())
         if text:
-            yield row([Span(text, Role.CODE)], (), self._view.width, DETAILS)
+            yield Span(" " * DETAILS), Span(shorten(text, self._view.width - DETAILS), Role.CODE)
 
     def _place(self, frame: Frame, role: Role = Role.PLAIN) -> tuple[Span, ...]:
         path = self._path(frame.file)
@@ -389,14 +421,8 @@ class _Sections:
     def _path(self, file: str) -> str:
         path = PurePath(file)
         if self._view.directory and path.is_relative_to(self._view.directory):
-            text = clean(str(path.relative_to(self._view.directory)))
-        else:
-            text = clean(self._ownership.short_path(file))
-        if len(text) <= PATH_WIDTH:
-            return text
-        end = text[-PATH_WIDTH + 1 :]
-        # Whole names, unless the file's own is too long.
-        return "…" + end[max(0, end.find("/")) :]
+            return clean(str(path.relative_to(self._view.directory)))
+        return clean(self._ownership.short_path(file))
 
 
 def _outcomes(finding: PoolFinding) -> Iterator[str]:
