@@ -26,7 +26,8 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "_native": frozenset({"errors", "record"}),
     "_loop": frozenset({"_native"}),
     "loop": frozenset({"_loop", "_native", "errors"}),
-    "recorder": frozenset({"_native", "record", "errors"}),
+    "other_loops": frozenset({"_native"}),
+    "recorder": frozenset({"_native", "other_loops", "record", "errors"}),
     "launch": frozenset({"errors", "loop", "record", "recorder"}),
     "evidence": frozenset({"record"}),
     # Of what is native, no loop: pools work on any.
@@ -70,6 +71,9 @@ PUBLIC = frozenset({"fournil.recording"})
 
 # What Cython itself gives to cimport.
 CYTHON = frozenset({"cpython", "cython", "libc", "libcpp", "posix"})
+
+# Each is in some of the Pythons.
+INTERPRETERS = frozenset({"_interpreters", "_xxsubinterpreters"})
 
 # Types of the standard library that exist for type checkers alone.
 TYPES = frozenset({"_typeshed"})
@@ -154,7 +158,7 @@ def layer_violations(package: Path) -> list[str]:
             or to in {layer, "__init__", *allowed}
             or f"{to}.{found.name}" in allowed
             or (to in CYTHON and found.path.suffix != ".py")
-            or to in sys.stdlib_module_names | TYPES
+            or to in sys.stdlib_module_names | TYPES | INTERPRETERS
         ):
             continue
         may = ", ".join(sorted(allowed)) or "nothing but the standard library"

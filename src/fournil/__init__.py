@@ -7,7 +7,9 @@ cli            the `fournil` command                              any
 launch         runs a program so that all its loops are ours      loop, recorder, record, errors
 recording      recordings for scripts (`import fournil.recording`)  observe, record
 observe        reads a recording; says what to do about it        evidence, record, errors
-recorder       records what runs while it is entered              _native, record, errors
+recorder       records what runs while it is entered              _native, other_loops, record,
+                                                                  errors
+other_loops    loops that are not ours, while a recorder is on    _native
 offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
                                                                   evidence, record
 loop           EventLoop, run, Runner                             _loop, _native, errors
@@ -115,7 +117,12 @@ def __getattr__(name: str) -> object:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module 'fournil' has no attribute {name!r}") from None
-    value = getattr(import_module(home), name)
+    try:
+        value = getattr(import_module(home), name)
+    except OSError as error:
+        # Most likely, the program has no descriptor left, and knows of no file of ours.
+        reason = f"{error.strerror}, to import fournil.{name}, which is done at its first use"
+        raise OSError(error.errno, reason) from error
     # From now on it is found without a call of this function.
     globals()[name] = value
     return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# First: another interpreter is refused before asyncio is imported there, whose C half, until
+# CPython 3.11, would go on with that interpreter's objects.
 import asyncio
 import asyncio.base_events
 import asyncio.events

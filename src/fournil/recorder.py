@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from fournil._native import ring, watch as native_watch
 from fournil._native.pools import PoolRecord
+from fournil.other_loops import OtherLoops
 from fournil.record import files, hook
 from fournil.record.layout import DEFAULT_SIZE
 
@@ -42,7 +43,8 @@ os.register_at_fork(after_in_child=_after_fork)
 class Recorder:
     """Records the steps of all of Fournil's loops in this process, while it is on.
 
-    One recorder is on at a time. Loops that run already are recorded from their next turn.
+    One recorder is on at a time. Loops that run already are recorded from their next turn. Of a
+    loop that is not Fournil's it says by a RuntimeWarning that it cannot record it.
     The recording is a mapped file that other processes of the same user can read meanwhile.
 
     Args:
@@ -93,6 +95,7 @@ class Recorder:
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
         self._open_pool: partial[PoolRecord] | None = None
+        self._other_loops: OtherLoops | None = None
 
     def start(self) -> None:
         """Begin to record."""
@@ -115,6 +118,8 @@ class Recorder:
                 self._remove()
                 raise
             atexit.register(self._stop)
+            self._other_loops = OtherLoops()
+        self._other_loops.begin()
 
     def _begin(self, path: str, file: files.NewFile) -> None:
         try:
@@ -145,7 +150,11 @@ class Recorder:
             RuntimeWarning: the recording ended before, since its file was cut short.
         """
         path = self.path
-        if self._stop():
+        others, self._other_loops = self._other_loops, None
+        cut_short = self._stop()
+        if others is not None:
+            others.end()
+        if cut_short:
             warnings.warn(
                 f"the recording {str(path)!r} was cut short while it was written, or its disk was"
                 " full; it ended then",

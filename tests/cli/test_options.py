@@ -28,6 +28,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "-c=1": {"kind": "code", "target": "=1"},
     "--threshold 5ms app.py": {"threshold": 0.005},
     "--threshold=.5s --threshold 20ms app.py": {"threshold": 0.02},
+    "--size 128MB app.py": {"size": 128_000_000},
+    "--size=.5GiB app.py": {"size": 512 << 20},
     "--record x --json=y --no-report app.py": {"record": "x", "json_to": "y", "no_report": True},
     "--record= --json - app.py": {"record": "", "json_to": "-"},
     "--record --json app.py": {"record": "--json"},
@@ -44,6 +46,11 @@ WRONG = [
     "--thresh 5ms app.py",
     "--threshold 5 app.py",
     "--threshold -m app",
+    "--size 128 app.py",
+    "--size 1MiB app.py",
+    "--size 65GiB app.py",
+    "--size -1GB app.py",
+    "--size large app.py",
     "--bake app.py",
     "-x app.py",
     "-m",
@@ -75,7 +82,7 @@ def test_right(line: str) -> None:
 
 
 def test_what_is_not_said() -> None:
-    assert parse(["app.py"]) == Options("script", "app.py", (), 0.05, None, None, False)
+    assert parse(["app.py"]) == Options("script", "app.py", (), 0.05, 32 << 20, None, None, False)
 
 
 @pytest.mark.parametrize("line", WRONG)

@@ -134,30 +134,15 @@ def test_nothing_to_run(app: Path) -> None:
     refused(fournil(cwd=app), "give a script, -m MODULE or -c CODE")
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nothing.py"], "cannot open nothing.py: No such file or directory"),
-        (["in"], "can't find '__main__' module in"),
-        (["-m", "nothing_there"], "No module named nothing_there"),
-        (["-m", "json.nothing"], "No module named json.nothing"),
-        (["-m", "asyncio.tasks.nothing"], "asyncio.tasks.nothing"),
-        (["-m", "xml"], "'xml' is a package and cannot be directly executed"),
-        (["-m", "quiet.py"], "Try using 'quiet' instead of 'quiet.py' as the module name"),
-        (["-m", ".app"], "Relative module names not supported"),
-        (["-m", "sys"], "No code object available for sys"),
-        (["broken.pyc"], "cannot run broken.pyc"),
-        (["empty.zip"], "can't find '__main__' module in"),
-    ],
-)
-def test_no_such_program(words: list[str], message: str, app: Path) -> None:
-    write(
-        app,
-        {"in/x.py": "", "quiet.py": "", "broken.pyc": "x" * 20, "empty.zip": "PK\5\6" + "\0" * 18},
-    )
-    done = fournil(*words, cwd=app)
-    refused(done, "fournil: ", message)
-    assert done.stderr.count("\n") == 1 + done.stderr.count("did you mean")
+@pytest.mark.parametrize("words", [["nothing.py"], ["-m", "nothing_there"], ["in"]])
+def test_no_such_program(words: list[str], app: Path) -> None:
+    (app / "in").mkdir()
+    (app / "run.fournil").write_bytes(MAGIC)
+    done = fournil("--record=run.fournil", "--json=report.json", *words, cwd=app)
+    assert done.status in {1, 2}
+    assert done.stderr.count("\n") == 1
+    assert (app / "run.fournil").read_bytes() == MAGIC
+    assert not (app / "report.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -177,16 +162,12 @@ def test_syntax_error(words: list[str], app: Path) -> None:
     (app / "run.fournil").write_bytes(MAGIC)
     (app / "report.json").write_text("{}")
     done = fournil("--record=run.fournil", "--json=report.json", *words, cwd=app)
-    refused(done, "SyntaxError", "line ")
-    assert done.stderr.lstrip().startswith("File ")
+    assert done.status == 1
+    assert "SyntaxError" in done.stderr
+    assert "fournil" not in done.stderr
     assert (app / "run.fournil").read_bytes() == MAGIC
     assert (app / "report.json").read_text() == "{}"
     assert not [name for name in os.listdir(app) if name.startswith(".")]
-
-
-def test_null_bytes(app: Path) -> None:
-    (app / "app.py").write_bytes(b"x\0")
-    refused(fournil("app.py", cwd=app), "null bytes")
 
 
 @pytest.mark.parametrize(
@@ -218,8 +199,27 @@ def test_unknown_option(app: Path) -> None:
     refused(fournil("--treshold=5ms", "app.py", cwd=app), "No such option", "--treshold")
 
 
-def test_option_of_the_interpreter(app: Path) -> None:
-    refused(fournil("-u", "app.py", cwd=app), "-u", "python -u -m fournil run")
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("-u app.py", "python -u -m fournil run app.py"),
+        ("-X dev app.py a", "python -X dev -m fournil run app.py a"),
+        ("--threshold 5ms -OXdev -W error -m app", "python -OXdev -W error -m fournil run"
+         " --threshold 5ms -m app"),
+    ],
+)  # fmt: skip
+def test_option_of_the_interpreter(words: str, meant: str, app: Path) -> None:
+    refused(fournil(*words.split(), cwd=app), f"go before: {meant}\n")
+
+
+def test_size(app: Path) -> None:
+    assert fournil("--no-report", "--size=4MiB", "--record=x", "app.py", cwd=app).status == 0
+    assert (app / "x").stat().st_size == 4 << 20
+
+
+def test_the_title_of_standard_input(app: Path) -> None:
+    done = run([*RUN, "-"], cwd=app, stdin="print(1)")
+    assert "fournil  standard input  ran" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--record", "--json"])

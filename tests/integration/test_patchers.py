@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +105,28 @@ class TestPatchers:
             asyncio.run(main())
         """
         assert run(source, ours=ours) == "slept 3601.0\n"
+
+
+def test_nest_asyncio_is_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("nest_asyncio")
+    source = """
+        import asyncio, nest_asyncio, time
+
+        async def block():
+            await asyncio.sleep(0)
+            time.sleep(0.1)
+
+        async def main():
+            nest_asyncio.apply()
+            asyncio.get_running_loop().run_until_complete(asyncio.sleep(0.2))
+            asyncio.run(block())
+
+        asyncio.run(main())
+    """
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "fournil", "run", "--no-report", "--json", str(report), "-c"]
+    subprocess.run([*command, textwrap.dedent(source)], timeout=60, check=True)
+    told = json.loads(report.read_text())
+    assert [(of["class"], of["line"], of["count"]) for of in told["blocked"]] == [("waiting", 6, 1)]
+    assert [of["steps"] for of in told["tasks"] if of["function"] == "block"] == [2]
+    assert told["pending"] == []

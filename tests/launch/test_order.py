@@ -8,7 +8,7 @@ from fournil.launch.order import START, Order, interpreter_flags
 
 
 def order(**changes: object) -> Order:
-    return Order("script", "app.py", "/dev/shm/x", "", 0.05)._replace(**changes)  # type: ignore[arg-type]
+    return Order("script", "app.py", "/dev/shm/x", "", 0.05, 1 << 25)._replace(**changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -203,5 +203,14 @@ def test_task_left_and_generator_left(tmp_path: Path) -> None:
 def test_what_stays_an_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(text)
     plain, done = both(["app.py"], cwd=tmp_path)
-    assert (plain.status, done.status) == (1, 2)
-    assert done.stderr == plain.stderr
+    assert plain.status == 1
+    assert done == plain
+
+
+def test_an_error_beside_an_await(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import asyncio\nawait asyncio.sleep(0)\nreturn 1\n")
+    for words in (["app.py"], ["-m", "app"]):
+        done = run([*FOURNIL, *words], cwd=tmp_path)
+        assert done.status == 1
+        assert "line 3" in done.stderr
+        assert "'return' outside function" in done.stderr

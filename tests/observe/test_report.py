@@ -34,7 +34,7 @@ def text_of(builder: Builder, width: int = 100, directory: str = PROJECT) -> str
 
 BAKERY = """
 fournil  app.py  ran 10.0 s on CPython 3.11.7, 11 tasks
-8 steps blocked the loop for 4.52 s, 46 % of its run
+8 steps blocked the loop for 4.52 s, 46 % of the 9.90 s that it ran
 
 Loop                                                busy      steps    lag p50    lag p99    lag max
   loop 1                                            47 %     12,345      16 µs     969 ms     1.01 s
@@ -64,7 +64,7 @@ Estimate                                                   run time       busy  
   as it is                                                   10.0 s     4.70 s     969 ms     1.01 s
   with this advice                                           6.10 s     500 ms      10 ms     300 ms
 
-Took most of the loop                                        of run      total      steps    longest
+Took most of the loop                                       of loop      total      steps    longest
   handle, 4 tasks  app.py:40                                   40 %     3.98 s         16     1.01 s
   Feed.on_readable()  app.py:150                                3 %     300 ms          1        0 s
   price, 3 tasks  app.py:60                                     2 %     240 ms          6      90 ms
@@ -91,7 +91,7 @@ Nothing blocked the loop: no step ran for 50 ms or longer
 Loop                                                busy      steps    lag p50    lag p99    lag max
   loop 1                                            10 %        300        0 s     1.8 ms     2.0 ms
 
-Took most of the loop                                        of run      total      steps    longest
+Took most of the loop                                       of loop      total      steps    longest
   Task-1 (main)  app.py:88                                     10 %     1.00 s        300        0 s
 
 """
@@ -111,7 +111,7 @@ Lines that took 50 ms or longer                                                 
 
 KILLED = """
 fournil  app.py  ran 9.00 s on CPython 3.11.7, 1 task
-3 steps blocked the loops for 2.46 s, 19 % of their run
+3 steps blocked the loops for 2.46 s, 19 % of the 13.0 s that they ran
 
 Loop                                                busy      steps    lag p50    lag p99    lag max
   loop 1                                            62 %          1        0 s     2.42 s     2.50 s
@@ -143,7 +143,7 @@ Estimate                                                   run time       busy  
   as it is                                                   9.00 s     7.00 s     2.42 s     2.50 s
   with this advice                                           6.10 s     500 ms      10 ms     300 ms
 
-Took most of the loop                                        of run      total      steps    longest
+Took most of the loops                                     of loops      total      steps    longest
   poll, 2 tasks  app.py:12                                      8 %     1.00 s          4        0 s
 
 Loose ends
@@ -152,11 +152,11 @@ Loose ends
 · The program was killed by SIGKILL; the recording's last sign of life is at 9.00 s.
 · Lines and classes rest on 2 looks at steps that had run for 50 ms or longer.
 · 1 blocked step ended before the watch could look.
-· The program took SIGRTMIN+4 from the watch: from then on it could not see lines inside C code that
-  keeps the GIL.
+· The program took SIGRTMIN+4 from the watch, which from then on read the stacks of running code
+  while they changed: a few lines may be others.
 · 1 request for a stack got no answer in time.
 · The 13 oldest events were overwritten: totals are whole, estimates rest on what is left. A larger
-  recording holds more.
+  recording holds more: `--size` of `fournil run`, `size` of a Recorder.
 · 1 more blocked step counted and not shown: the ring of samples had no room.
 · 1,234 tasks found no room: known by their code, not by name.
 · 2 forked children of the program were not recorded.
@@ -319,10 +319,11 @@ def test_how_the_program_ended(closed: bool, end: int, code: int, told: str | No
 @pytest.mark.parametrize(
     ("end", "ending"),
     [
-        (0, "pending when killed"),
+        (0, "pending at the end"),
         (kinds.END_KILLED, "pending when killed"),
         (kinds.END_EXITED, "pending at the end"),
-        (kinds.END_EXITED | kinds.END_REPLACED, "pending at the end"),
+        (kinds.END_EXITED | kinds.END_REPLACED, "pending at the exec"),
+        (kinds.END_KILLED | kinds.END_REPLACED, "pending at the exec"),
     ],
 )
 def test_tasks_that_the_end_left_pending(end: int, ending: str) -> None:

@@ -20,6 +20,9 @@ from fournil.observe.recording.reading import read_file
 from fournil.record import kinds
 from tests.offload.functions import Gate, Run, double, fail, use_cpu
 
+# Pools are recorded on any loop; on asyncio's own, the recorder says what it does not record.
+pytestmark = pytest.mark.filterwarnings("ignore:a loop of another kind runs:RuntimeWarning")
+
 Make = Callable[..., fournil.Pool]
 Gates = Callable[[], Gate]
 Record = Callable[[Callable[[], Awaitable[Any]]], Recording]

@@ -6,6 +6,9 @@ import array
 import asyncio
 import gc
 import importlib
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -375,3 +378,44 @@ def test_functions_that_hold_what_is_shared() -> None:
             await asyncio.sleep(0)
 
     use(main)
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (
+            "",
+            "OSError: [Errno 24] Too many open files, to import fournil.share, which is done",
+        ),
+        ("fournil.share", "PoolError: no descriptor is left to share array("),
+    ],
+)
+def test_no_descriptor_left_for_what_is_imported_at_its_first_use(before: str, told: str) -> None:
+    program = f"""
+        import os, resource
+        import fournil, numpy
+        array = numpy.ones(100_000)
+        {before}
+        resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+        try:
+            while True:
+                os.dup(0)
+        except OSError:
+            pass
+        try:
+            fournil.share(array)
+        except Exception as error:
+            print(type(error).__name__, error, sep=": ")
+        os.closerange(10, 30)
+        print(fournil.share(array).sum())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    error, shared = done.stdout.splitlines()
+    assert error.startswith(told)
+    assert shared == "100000.0"

@@ -25,7 +25,7 @@ from fournil._native.ready cimport pop, push
 from fournil._native.ring cimport Ring, current_ring
 from fournil._native.scheduling cimport clock_is_real
 from fournil._native.spawning cimport Spawning
-from fournil._native.steps cimport LoopRecord, Step, new_record
+from fournil._native.steps cimport LoopRecord, Running, new_record
 from fournil._native.sys.collector cimport Traverse, Visit
 from fournil._native.sys.python cimport (
     PyContext_CopyCurrent,
@@ -222,15 +222,15 @@ cdef class LoopCore(Spawning):
         # A step may start or stop the recorder, so this one's record is kept.
         cdef LoopRecord record = self.record
         cdef object callback = handle.doing()
-        cdef Step step
-        record.begin_step(&step, handle, <PyObject *> callback)
+        cdef Running running
+        record.begin_step(&running, handle, <PyObject *> callback)
         try:
             if self._debug:
                 self._run_in_debug_mode(handle)
             elif not handle._cancelled:  # by a finalizer, while the step was written down
                 self.run(handle)
         finally:
-            record.end_step(&step)
+            record.end_step(&running)
         return 0
 
     cdef int follow_recorder(self) except -1:
@@ -378,11 +378,15 @@ cdef class LoopCore(Spawning):
     def _run_handle(self, Handle handle not None):
         # Cancelled it may be by now: what calls this, runs Python code before.
         cdef LoopRecord record
-        cdef Step step
+        cdef Running running
         if handle._cancelled:
             return
-        if self.record is not None and self.record.subject:
-            # A step inside a step, as of a loop that is run by one, is a part of it.
+        record = self.record
+        if (
+            record is not None and record.subject
+            and record.step.handle == <PyObject *> handle
+        ):
+            # In debug mode, the step itself.
             self.run_by_hand(handle)
             return
         if current_ring != self.ring_seen:
@@ -393,11 +397,11 @@ cdef class LoopCore(Spawning):
             return
         record.begin_steps(ticks_now())
         callback = handle.doing()
-        record.begin_step(&step, handle, <PyObject *> callback)
+        record.begin_step(&running, handle, <PyObject *> callback)
         try:
             self.run_by_hand(handle)
         finally:
-            record.end_step(&step)
+            record.end_step(&running)
             record.end_steps()
 
     cdef int run_by_hand(self, Handle handle) except -1:

@@ -7,20 +7,24 @@ from fournil._native.ring cimport Ring
 
 
 cdef struct Step:
-    # The step that a loop runs, from its begin to its end.
-    uint64_t begin
+    # The step that a loop runs. One that runs turns of its own loop, as under nest_asyncio, is
+    # recorded in parts: from its begin to the first of these turns, from one to the next, and on
+    # to its end.
+    uint64_t begin                      # of the part that goes on; 0: a turn inside it runs
     uint64_t delay
-    uint32_t subject
+    uint32_t subject                    # 0: no step
     uint32_t waker
     uint8_t kind
-    PyObject *task                      # borrowed from the callback, which the loop holds
+    bint is_first                       # of its task, and its first part
+    PyObject *handle                    # which one is run; never looked into
     Task *slot                          # of the task; NULL: it is none, or has found none
     Site *site                          # without a slot
-    # The step that this one runs inside of, where a step runs its own loop; 0: none, and of that
-    # one nothing else.
-    uint32_t outer_subject
-    uint64_t outer_begin
-    uint32_t outer_kind
+
+
+cdef struct Running:
+    # What the caller of a step keeps meanwhile: of that step, and of the one that it is inside of.
+    PyObject *task                      # borrowed from the callback, which the loop holds
+    Step outer
 
 
 cdef class LoopRecord:
@@ -32,15 +36,17 @@ cdef class LoopRecord:
     cdef uint64_t polled                # the tick when the last look at the kernel ended
     cdef uint64_t ended                 # the tick when a step ended, or the turn's first begins
     cdef readonly uint32_t subject      # of the step now running; 0: none
+    cdef Step step                      # it
 
     cdef void begin_run(self) noexcept
     cdef void end_run(self) noexcept
     cdef void begin_wait(self, uint64_t now) noexcept
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept
     cdef void begin_steps(self, uint64_t now) noexcept
-    cdef void begin_step(self, Step *step, Handle handle, PyObject *callback) noexcept
-    cdef void end_step(self, Step *step) noexcept
+    cdef void begin_step(self, Running *running, Handle handle, PyObject *callback) noexcept
+    cdef void end_step(self, Running *running) noexcept
     cdef void end_steps(self) noexcept
+    cdef void end_part(self, uint64_t now) noexcept
     cdef void created(self, object task, object coroutine) noexcept
     cdef void task_ended(self, PyObject *task, uint64_t now) noexcept
     cdef void name_task(self, Task *slot, object task) noexcept

@@ -29,7 +29,6 @@ from fournil._native.layout cimport (
     TURN_BUCKETS,
     Event,
     Sample,
-    Site,
     Task,
 )
 from fournil._native.names cimport own_value, plain
@@ -131,6 +130,10 @@ cdef class LoopRecord:
         cdef uint64_t bucket
         if self.thread == NULL:
             return
+        if self.subject and self.step.begin:
+            # A step runs its own loop: others run meanwhile, so that it keeps nobody waiting.
+            self.end_part(now)
+            publish(&self.thread.begin, 0)
         if turn < 8:
             bucket = turn
         else:
@@ -169,35 +172,40 @@ cdef class LoopRecord:
         """The turn's steps begin."""
         self.ended = now
 
-    cdef void begin_step(self, Step *step, Handle handle, PyObject *callback) noexcept:
+    cdef void begin_step(self, Running *running, Handle handle, PyObject *callback) noexcept:
         """A handle is about to run; its loop keeps `callback` until the step has ended."""
         # Within a turn, one step begins when the one before it ended: one reading serves both.
         cdef uint64_t now = self.ended
+        cdef Step *step = &self.step
         cdef int64_t place
         cdef uint32_t site
-        step.outer_subject = self.subject
+        running.outer.subject = self.subject
         if self.thread == NULL:
             return
-        if step.outer_subject:
-            step.outer_begin = self.thread.begin
-            step.outer_kind = self.thread.kind
+        if self.subject:
+            if step.begin:
+                self.end_part(now)
+            running.outer = step[0]
         step.begin = now
         step.delay = now - handle.ready_at if 0 < handle.ready_at < now else 0
         step.waker = handle.waker
         handle.waker = 0
+        step.handle = <PyObject *> handle
         step.slot = NULL
-        step.task = task_of(callback)
-        if step.task != NULL:
+        step.is_first = False
+        running.task = task_of(callback)
+        if running.task != NULL:
             step.kind = KIND_TASK
-            place = lookup(self.ring.tasks_by_address, step.task)
+            place = lookup(self.ring.tasks_by_address, running.task)
             if place < 0:
                 # Not made by `loop.create_task`, or before the recording began.
-                place = self.born(<object> step.task, None, step.waker, now)
+                place = self.born(<object> running.task, None, step.waker, now)
             if place < NO_SLOT:
                 step.slot = &self.ring.tasks[place]
                 self.subject = step.slot.id
                 if step.slot.steps == 0:
-                    self.name_task(step.slot, <object> step.task)
+                    step.is_first = True
+                    self.name_task(step.slot, <object> running.task)
             else:
                 site = <uint32_t> (place - NO_SLOT)
                 step.site = &self.ring.sites[site]
@@ -212,18 +220,34 @@ cdef class LoopRecord:
         self.thread.kind = step.kind
         publish(&self.thread.begin, now)
 
-    cdef void end_step(self, Step *step) noexcept:
+    cdef void end_step(self, Running *running) noexcept:
         """The step has ended."""
         cdef uint64_t now = ticks_now()
-        cdef uint64_t duration = now - step.begin
-        cdef Event *event
-        cdef Sample *sample
-        cdef Site *site
-        self.subject = step.outer_subject
         if self.thread == NULL:
+            self.subject = running.outer.subject
             return
         self.ended = now
-        event = &self.ring.events[self.ring.header.events_head & self.ring.events_mask]
+        if self.step.begin == 0:
+            # A turn inside it ran nothing, and was the last.
+            self.step.begin = self.polled
+        self.thread.steps += 1
+        if self.step.slot != NULL:
+            self.step.slot.steps += 1
+        else:
+            self.step.site.steps += 1
+        self.end_part(now)
+        self.subject = running.outer.subject
+        if self.subject:
+            self.step = running.outer
+        if running.task != NULL and is_done(running.task):
+            self.task_ended(running.task, now)
+
+    cdef void end_part(self, uint64_t now) noexcept:
+        """Write down what ran of the step since it began, or went on."""
+        cdef Step *step = &self.step
+        cdef uint64_t duration = now - step.begin
+        cdef Event *event = &self.ring.events[self.ring.header.events_head & self.ring.events_mask]
+        cdef Sample *sample
         event.begin = step.begin
         event.duration = pack_ticks(duration)
         event.delay = pack_ticks(step.delay)
@@ -231,27 +255,21 @@ cdef class LoopRecord:
         event.waker = step.waker
         event.thread = self.slot
         event.kind = step.kind
-        event.flags = 0
+        event.flags = FLAG_FIRST if step.is_first else 0
         event.extra = 0
-        self.thread.steps += 1
         self.thread.busy += duration
         if duration > self.thread.longest:
             self.thread.longest = duration
         if step.slot != NULL:
-            if step.slot.steps == 0:
-                event.flags = FLAG_FIRST
-            step.slot.steps += 1
             step.slot.busy += duration
             step.slot.delay += step.delay
             if duration > step.slot.longest:
                 step.slot.longest = duration
         else:
-            site = step.site
-            site.steps += 1
-            site.busy += duration
-            site.delay += step.delay
-            if duration > site.longest:
-                site.longest = duration
+            step.site.busy += duration
+            step.site.delay += step.delay
+            if duration > step.site.longest:
+                step.site.longest = duration
         publish(&self.ring.header.events_head, self.ring.header.events_head + 1)
         if duration >= self.ring.threshold_ticks:
             self.thread.blocked += 1
@@ -264,18 +282,22 @@ cdef class LoopRecord:
             sample.step_kind = step.kind
             sample.delay = step.delay
             sample.kind = SAMPLE_BLOCKED
-        if step.task != NULL and is_done(step.task):
-            self.task_ended(step.task, now)
-        if step.outer_subject:
-            self.thread.subject = step.outer_subject
-            self.thread.kind = step.outer_kind
-            publish(&self.thread.begin, step.outer_begin)
+        step.begin = step.delay = 0
+        step.waker = 0
+        step.is_first = False
 
     cdef void end_steps(self) noexcept:
         """The turn has no more steps."""
-        # A turn inside a step, of a loop that is run from within, leaves that one running.
-        if self.thread != NULL and self.subject == 0:
+        if self.thread == NULL:
+            return
+        if self.subject == 0:
             publish(&self.thread.begin, 0)
+        elif self.step.begin == 0:
+            # A turn inside a step: that one goes on.
+            self.step.begin = self.ended
+            self.thread.subject = self.subject
+            self.thread.kind = self.step.kind
+            publish(&self.thread.begin, self.ended)
 
     cdef void task_ended(self, PyObject *task, uint64_t now) noexcept:
         cdef Ring ring = self.ring

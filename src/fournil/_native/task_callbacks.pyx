@@ -82,10 +82,11 @@ def _catch_callbacks():
     loop = _Catcher()
     future = _asyncio.Future(loop=loop)
 
-    async def wait():
-        await future
-
-    coroutine = wait()
+    # Of Cython's coroutines, CPython 3.11 asks a function of the interpreter that imported asyncio
+    # first, which may have ended.
+    made = {}
+    exec("async def wait(future): await future", made)
+    coroutine = made["wait"](future)
     # With a name of its own it takes none of the numbers that the program's tasks get.
     task = NativeTask(coroutine, loop=loop, name="fournil")
     step = loop.caught[0]

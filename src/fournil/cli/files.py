@@ -13,7 +13,7 @@ from typing import Self
 
 from fournil.cli.refusal import Refusal
 from fournil.record import files
-from fournil.record.layout import DEFAULT_SIZE, MAGIC
+from fournil.record.layout import MAGIC
 
 PRIVATE = "fournil-run-"
 STANDARD_OUTPUT = "-"
@@ -27,6 +27,7 @@ class RecordingFile:
 
     Args:
         kept_as: the file to keep it as, or a folder; None removes it in the end.
+        size: of the recording, bytes.
 
     Attributes:
         final: where the program is to move it, where the program's number may still be missing;
@@ -36,10 +37,10 @@ class RecordingFile:
         Refusal: there is something else, or the file cannot be written.
     """
 
-    def __init__(self, kept_as: str | None) -> None:
+    def __init__(self, kept_as: str | None, size: int) -> None:
         self.final = ""
         if kept_as is None:
-            folder = files.folder_with_room(DEFAULT_SIZE)
+            folder = files.folder_with_room(size)
             _sweep(folder)
             prefix = f"{PRIVATE}{os.getpid()}-"
             self.descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)

@@ -12,7 +12,13 @@ from fournil.cli.options import NO_REPORT, WITH_VALUE, Options
 from fournil.cli.refusal import Refusal, say
 from fournil.errors import RecordingError
 from fournil.launch.ending import Ending
-from fournil.launch.order import BAD_INPUT, CANNOT_RUN, Order, interpreter_flags
+from fournil.launch.order import (
+    BAD_INPUT,
+    CANNOT_RUN,
+    NO_PROGRAM,
+    Order,
+    interpreter_flags,
+)
 from fournil.launch.supervisor import end_as, signals_blocked, supervise
 
 
@@ -22,15 +28,15 @@ def run(options: Options) -> NoReturn:
     Raises:
         Refusal: nothing was run; the text says why.
     """
-    kind, target, arguments, threshold, record, json_to, no_report = options
+    kind, target, arguments, threshold, size, record, json_to, no_report = options
     if json_to is not None:
         check_json(json_to)
         if record is not None and os.path.realpath(record) == os.path.realpath(json_to):
             raise Refusal(f"--record and --json are the same file, {record}; give two")
     status = None
     try:
-        with RecordingFile(record) as recording:
-            order = Order(kind, target, recording.path, recording.final, threshold)
+        with RecordingFile(record, size) as recording:
+            order = Order(kind, target, recording.path, recording.final, threshold, size)
             command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
             with signals_blocked() as mask:
                 ending = Ending(recording.path, recording.descriptor, command[0])
@@ -75,7 +81,7 @@ def _say_what_was_meant(order: Order, arguments: tuple[str, ...], status: int) -
     from fournil.cli import hints
 
     hint = hints.for_program(order.kind, order.target, arguments)
-    if hint is not None and os.waitstatus_to_exitcode(status) == BAD_INPUT:
+    if hint is not None and os.waitstatus_to_exitcode(status) in NO_PROGRAM:
         say(hint)
 
 

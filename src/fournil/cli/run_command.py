@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
-from fournil.cli.options import THRESHOLD, seconds
+from fournil.cli.options import SIZE, THRESHOLD, seconds, size_of
+from fournil.launch.order import interpreter_flags
 
 OF_THE_INTERPRETER = {f"-{letter}" for letter in "bBdEiIOPqRsSuvWxX"}
 
@@ -16,6 +19,21 @@ def _check_time(context: click.Context, parameter: click.Parameter, value: str) 
         seconds(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _check_size(context: click.Context, parameter: click.Parameter, value: str) -> None:
+    try:
+        size_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _with_flags_before(option: str, words: Sequence[str]) -> str:
+    """Return a command line with the interpreter's own options where they belong."""
+    begin = next((at for at, word in enumerate(words) if word.startswith(option)), len(words))
+    flags = interpreter_flags(["python", *words[begin:]]) or [option]
+    rest = [*words[:begin], *words[begin + len(flags) :]]
+    return shlex.join(["python", *flags, "-m", "fournil", "run", *rest])
 
 
 class RunCommand(click.Command):
@@ -28,7 +46,8 @@ class RunCommand(click.Command):
             if isinstance(parameter, click.Option) and not parameter.is_flag
             for option in parameter.opts
         }
-        words = iter(list(arguments))
+        given = list(arguments)
+        words = iter(given)
         parsed: list[str] = []
         for word in words:
             parsed.append(word)
@@ -55,7 +74,7 @@ class RunCommand(click.Command):
             if error.option_name[:2] in OF_THE_INTERPRETER:
                 raise click.UsageError(
                     f"No such option {error.option_name!r}. Options of the interpreter go"
-                    f" before: python {error.option_name} -m fournil run ...",
+                    f" before: {_with_flags_before(error.option_name[:2], given)}",
                     context,
                 ) from None
             raise
@@ -76,6 +95,14 @@ class RunCommand(click.Command):
     show_default=True,
     callback=_check_time,
     help="How long a step must run to count as blocked.",
+)
+@click.option(
+    "--size",
+    metavar="SIZE",
+    default=SIZE,
+    show_default=True,
+    callback=_check_size,
+    help="How large the recording is: the larger, the further back it goes.",
 )
 @click.option("--record", metavar="FILE", help="Keep the recording, for `fournil report FILE`.")
 @click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON; - is stdout.")

@@ -14,6 +14,9 @@ LOOP_FILE = "loop.py"
 BUILT_FROM = "src/fournil/_native/"
 """Functions of the native modules tell the path that they were compiled from."""
 
+ASYNCIO_FUNCTION = "run_forever"
+ASYNCIO_FILE = "asyncio/base_events.py"
+
 
 class CodeRoots(Protocol):
     """Where a program's code lies, as it said itself; directories as absolute paths."""
@@ -71,6 +74,14 @@ class Ownership:
             ):
                 return tuple(frames[:index])
         return tuple(frames)
+
+    def runs_loop_of_asyncio(self, frames: Sequence[Frame]) -> bool:
+        """Tell whether asyncio's own loop is among the frames: its turns are no steps of ours."""
+        return any(
+            plain_name(frame.function) == ASYNCIO_FUNCTION
+            and self.short_path(frame.file) == ASYNCIO_FILE
+            for frame in frames
+        )
 
     def innermost_own(self, frames: Sequence[Frame]) -> Frame | None:
         """Return the innermost frame of the user's own code; without one, the innermost."""

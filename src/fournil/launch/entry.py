@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import tempfile
 from typing import NoReturn
 
 from fournil.launch import forks, loops, tracebacks, unawaited
@@ -25,7 +27,9 @@ def main(*, interruptible: bool) -> None:
     loops.install()
     forks.install()
     # Started before the program's first line, its `atexit` function runs after the program's.
-    recorder = Recorder(order.recording, threshold=order.threshold, main=main_file(order))
+    recorder = Recorder(
+        order.recording, threshold=order.threshold, size=order.size, main=main_file(order)
+    )
     try:
         recorder.start()
     except (OSError, RuntimeError) as error:
@@ -61,13 +65,18 @@ def _find(order: Order, recorder: Recorder) -> Program:
     try:
         program = find(order)
     except NoProgramError as error:
-        _drop(order, recorder)
-        if isinstance(error.__cause__, SyntaxError):
-            cause = error.__cause__.with_traceback(None)
-            cause.__context__ = None
-            sys.__excepthook__(type(cause), cause, None)
-            sys.exit(BAD_INPUT)
-        _refuse(str(error))
+        none = error
+    else:
+        return _kept(program, order, recorder)
+    _drop(order, recorder)
+    if none.told is None:
+        _hand_over_to_python(none.source)
+    none.told.__context__ = None
+    raise none.told
+
+
+def _kept(program: Program, order: Order, recorder: Recorder) -> Program:
+    """Put the recording of a program that was found where it is to stay."""
     if order.final:
         try:
             with files.Claim(files.path_of(order.final, os.getpid())) as claim:
@@ -82,6 +91,20 @@ def _drop(order: Order, recorder: Recorder) -> None:
     """End the recording of nothing: where there is no file, the supervisor reports nothing."""
     recorder.stop()
     os.unlink(order.recording)
+
+
+def _hand_over_to_python(source: bytes | None) -> NoReturn:
+    """Have Python itself say why there is no program, in its words and with its status.
+
+    Args:
+        source: what is to be on standard input again.
+    """
+    if source is not None:
+        with contextlib.suppress(OSError), tempfile.TemporaryFile() as again:
+            again.write(source)
+            again.seek(0)
+            os.dup2(again.fileno(), 0)
+    os.execv(sys.executable, sys.orig_argv)
 
 
 def _refuse(message: str) -> NoReturn:

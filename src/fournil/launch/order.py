@@ -16,7 +16,10 @@ Kind = Literal["script", "module", "code", "stdin"]
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 
 BAD_INPUT, CANNOT_RUN = 2, 126
-"""With these the program's process ends when it has said why there is no program."""
+"""With these the program's process ends when it has said why it cannot be recorded, or run."""
+
+NO_PROGRAM = frozenset({1, 2})
+"""With one of these Python ends when there is no program."""
 
 OPTIONS_WITH_VALUE = "WX"
 OPTIONS_THAT_END = "cm"
@@ -32,6 +35,7 @@ class Order(NamedTuple):
     # leaves it where it is.
     final: str
     threshold: float  # seconds
+    size: int  # of the recording, bytes
 
     def words(self) -> list[str]:
         """Return the words by which `python` would be told to run the program."""

@@ -40,7 +40,16 @@ RUNPY_START: CodeType = runpy._run_module_as_main.__code__  # type: ignore[attr-
 
 
 class NoProgramError(Exception):
-    """There is nothing to run; the text says why. Its cause may be a SyntaxError."""
+    """There is nothing to run.
+
+    Attributes:
+        told: with what the program's process is to end; None: Python itself is to be asked.
+        source: what was read of standard input, for Python to read it again.
+    """
+
+    def __init__(self, told: BaseException | None = None, source: bytes | None = None) -> None:
+        self.told = told
+        self.source = source
 
 
 class Program(NamedTuple):
@@ -103,7 +112,12 @@ def _find_code(source: str, namespace: dict[str, Any]) -> Program:
 
 def _find_stdin(namespace: dict[str, Any]) -> Program:
     _put_first("")
-    code = _compile(b"" if sys.stdin is None else sys.stdin.buffer.read(), "<stdin>")
+    source = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    try:
+        code = _compile(source, "<stdin>")
+    except NoProgramError as error:
+        error.source = source
+        raise
     _set_file(namespace, "<stdin>")
     return _with_code(code, namespace)
 
@@ -124,11 +138,9 @@ def _find_script(target: str, namespace: dict[str, Any]) -> Program:
         else:
             loader = SourceFileLoader("__main__", path)
             code = _compile(loader.get_data(path), path)
-    except OSError as error:
-        raise NoProgramError(f"cannot open {target}: {error.strerror}") from None
-    except (ImportError, EOFError, TypeError, ValueError) as error:
-        # What a file that only has the name of compiled code raises.
-        raise NoProgramError(f"cannot run {target}: {error}") from None
+    except (OSError, ImportError, EOFError, TypeError, ValueError):
+        # The last four are of a file that only has the name of compiled code.
+        raise NoProgramError from None
     namespace["__loader__"] = loader
     _set_file(namespace, path)
     return _with_code(code, namespace)
@@ -136,7 +148,7 @@ def _find_script(target: str, namespace: dict[str, Any]) -> Program:
 
 def _absolute(target: str) -> str:
     """Return a script's path as the interpreter shows it: not normalized, links kept."""
-    return os.path.join(os.getcwd(), target)
+    return os.path.join(os.getcwd(), target) if target else os.getcwd()
 
 
 def _set_file(namespace: dict[str, Any], path: str) -> None:
@@ -152,12 +164,30 @@ def _put_first(directory: str) -> None:
 
 def _compile(source: str | bytes, name: str) -> CodeType:
     try:
-        code: CodeType = compile(
-            source, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
-        )
+        if isinstance(source, bytes) and not source.isascii():
+            # `compile` passes over what is wrong in comments, which the interpreter refuses.
+            importlib.util.decode_source(source)
+        return _compiled(source, name, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise NoProgramError(f"cannot compile {name}: {error}") from error
+        raise NoProgramError(_own(error, source, name)) from None
+
+
+def _compiled(source: str | bytes, name: str, flags: int = 0) -> CodeType:
+    code: CodeType = compile(source, name, "exec", flags, dont_inherit=True)
     return code
+
+
+def _own(error: BaseException, source: str | bytes, name: str) -> BaseException | None:
+    """Return the error of a source where Python itself, without `await`, would tell another one."""
+    if not isinstance(error, SyntaxError) or isinstance(error, UnicodeError):
+        return None
+    try:
+        _compiled(source, name)
+    except SyntaxError as its:
+        return None if its.msg == error.msg else error
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return None
 
 
 def _with_code(code: CodeType, namespace: dict[str, Any]) -> Program:
@@ -182,7 +212,12 @@ def _with_runpy(name: str, *, is_module: bool) -> Program:
             raise  # a package on the way to it does not compile
         # runpy compiles without `await`, and would leave the code in the cache for Python,
         # which cannot run it. It gets an empty module to set up `__main__` for.
-        awaiting = _compile(_source(spec), spec.origin)
+        try:
+            awaiting = _compiled(_source(spec), spec.origin, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError as second:
+            raise NoProgramError(second.with_traceback(error.__traceback__)) from None
+        except (ImportError, ValueError, RecursionError, MemoryError):
+            raise NoProgramError(error) from None
         details = spec.name, spec, compile("", spec.origin, "exec")
 
     def run() -> None:
@@ -220,7 +255,7 @@ def _details(name: str, *, is_module: bool) -> Details:
         details: Details = runpy._run_module_as_main(name, is_module)  # type: ignore[attr-defined]
     except SystemExit as error:
         if isinstance(error.__context__, runpy._Error):  # type: ignore[attr-defined]
-            raise NoProgramError(str(error.__context__)) from None
+            raise NoProgramError(error) from None
         raise
     finally:
         runpy._run_code = original  # type: ignore[attr-defined]

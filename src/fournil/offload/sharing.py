@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from array import array
 from typing import Any, TypeVar
 
@@ -63,6 +64,12 @@ def _shared(value: T) -> T:
         body, buffers = pack_all(_viewed(value, {}))
     except BaseException as why:
         pass_on(why)
+        if isinstance(why, OSError) and why.errno in {errno.EMFILE, errno.ENFILE}:
+            # What packs some kinds of objects is imported with the first of them.
+            raise PoolError(
+                f"no descriptor is left to share {short(value)} with: {why.strerror}; close some,"
+                " or raise the limit (`ulimit -n`)"
+            ) from why
         raise refusal("what is to be shared", value, why) from why
     copied = [buffer for buffer in buffers if find(buffer) is None]
     made = value

@@ -61,8 +61,8 @@ def _about_the_watch(recording: Recording) -> Iterator[str]:
         yield f"{count(unknown, 'blocked step')} ended before the watch could look."
     if unseen.signal_lost:
         yield (
-            f"The program took {signal_name(unseen.signal_lost)} from the watch: from then on "
-            "it could not see lines inside C code that keeps the GIL."
+            f"The program took {signal_name(unseen.signal_lost)} from the watch, which from then "
+            "on read the stacks of running code while they changed: a few lines may be others."
         )
     if unseen.unanswered:
         yield f"{count(unseen.unanswered, 'request')} for a stack got no answer in time."
@@ -80,7 +80,8 @@ def _about_room(recording: Recording) -> Iterator[str]:
     if unseen.events:
         yield (
             f"The {count(unseen.events, 'oldest event')} were overwritten: totals are whole, "
-            "estimates rest on what is left. A larger recording holds more."
+            "estimates rest on what is left. A larger recording holds more: `--size` of "
+            "`fournil run`, `size` of a Recorder."
         )
     if unseen.blocked:
         more = count(unseen.blocked, "more blocked step")

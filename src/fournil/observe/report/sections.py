@@ -120,18 +120,31 @@ class _Sections:
         recording = self._recording
         threshold = seconds(recording.threshold_s)
         if not recording.loops and not recording.blocked:
-            return (Span("No event loop ran", Role.DIM),)
+            return (Span(self._without_loops(), Role.DIM),)
         if steps := recording.blocked:
             ran_s = sum(loop.ran_s for loop in recording.loops)
             total_s = sum(step.duration_s for step in steps)
-            loops, their = ("loops", "their") if len(recording.loops) > 1 else ("loop", "its")
+            loops, they = ("loops", "they") if len(recording.loops) > 1 else ("loop", "it")
             told = f"{count(len(steps), 'step')} blocked the {loops} for {seconds(total_s)}"
-            of = f", {share(total_s / ran_s)} of {their} run" if ran_s else ""
+            of = (
+                f", {share(total_s / ran_s)} of the {seconds(ran_s)} that {they} ran"
+                if ran_s
+                else ""
+            )
             return Span(told, Role.BAD), Span(of)
         if recording.unseen.blocked:
             return (Span(f"{count(recording.unseen.blocked, 'step')} blocked the loop", Role.BAD),)
         ok = Span("Nothing blocked the loop", Role.GOOD)
         return ok, Span(f": no step ran for {threshold} or longer")
+
+    def _without_loops(self) -> str:
+        lines = self._recording.script.lines if self._recording.script else ()
+        if any(self._ownership.runs_loop_of_asyncio(line.frames) for line in lines):
+            return (
+                "A loop of asyncio's own ran, which is not recorded: run it by `fournil.run`, or"
+                " the program by `fournil run`"
+            )
+        return "No event loop ran"
 
     def _loops(self) -> Iterator[Line]:
         loops = self._recording.loops
@@ -320,7 +333,9 @@ class _Sections:
         takers = self._report.takers
         if not takers:
             return
-        yield from self._header("Took most of the loop", "of run", "total", "steps", "longest")
+        loops = "loops" if len(self._recording.loops) > 1 else "loop"
+        columns = (f"of {loops}", "total", "steps", "longest")
+        yield from self._header(f"Took most of the {loops}", *columns)
         for taker in takers:
             site = taker.site
             name = Span(self._called(taker))
@@ -385,7 +400,9 @@ class _Sections:
         if self._recording.alive:
             return "pending now"
         end = self._recording.end
-        was_killed = not self._recording.ended and (end is None or end.signal is not None)
+        if end is not None and end.replaced:
+            return "pending at the exec"
+        was_killed = not self._recording.ended and end is not None and end.signal is not None
         return "pending when killed" if was_killed else "pending at the end"
 
     def _notes(self) -> Iterator[Line]:
@@ -478,6 +495,8 @@ def _program(meta: Meta) -> str:
     for word in words:
         if word == "-m":
             return f"-m {next(words, '')}"
+        if word == "-":
+            return "standard input"
         if word == "-c" or not word.startswith("-"):
             return PurePath(word).name
     return ""
