@@ -120,7 +120,9 @@ class Pool(RuleBasedStateMachine):
         assert all(number <= worker.began for number, _ in begun)
         # What the parent reads may be old: the worker goes on meanwhile.
         read = data.draw(st.integers(worker.desk.began, worker.began))
-        numbers = self.dispatch.held_up(worker.desk, read)
+        begins = any(number <= read for number in worker.desk.sent)
+        stalls = bool(worker.desk.sent) and not begins and data.draw(st.booleans())
+        numbers = self.dispatch.held_up(worker.desk, read, stalls)
         worker.revoked.update(numbers)
         worker.settling += numbers
 
@@ -191,6 +193,29 @@ class Pool(RuleBasedStateMachine):
 
 TestPool = Pool.TestCase
 TestPool.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+
+
+def test_what_begins_no_call_gets_no_other_until_it_goes_on() -> None:
+    dispatch: Dispatch[str] = Dispatch(SLOTS)
+    stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
+    number = dispatch.send(stopped, "call")
+    assert dispatch.held_up(stopped, 0, stalls=True) == [number]
+    assert dispatch.settle(stopped, [number], 0) == ([], [])
+    assert list(dispatch.queue) == ["call"]
+    assert dispatch.next_desk() is dispatch.idle_desk() is other
+    dispatch.send(other, dispatch.queue.popleft())
+    assert dispatch.idle_desk() is None
+    dispatch.skipped(stopped, number)
+    assert dispatch.next_desk() is dispatch.idle_desk() is stopped
+
+
+def test_what_begins_no_call_keeps_it_while_others_are_busy() -> None:
+    dispatch: Dispatch[str] = Dispatch(SLOTS)
+    stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
+    dispatch.send(stopped, "call")
+    dispatch.send(other, "another")
+    assert dispatch.held_up(stopped, 0, stalls=True) == []
+    assert not stopped.stalled
 
 
 def test_how_many_are_sent_ahead() -> None:

@@ -102,6 +102,18 @@ def test_chains_of_any_length(link: str) -> None:
     assert numbers == list(range(2999, -1, -1))
 
 
+def test_equal_functions_of_two_files() -> None:
+    """Their code is equal too; what is remembered of a place is of one file alone."""
+    for name in ("one.py", "other.py", "one.py"):
+        found: dict[str, Any] = {}
+        exec(compile("def fail():\n    raise LookupError\n", name, "exec"), found)
+        with pytest.raises(LookupError) as raised:
+            found["fail"]()
+        error = unpack_error(pack_error(raised.value, "(raised in a test)"))
+        assert error.__traceback__ is not None
+        assert traceback.extract_tb(error.__traceback__)[-1].filename == name
+
+
 def test_a_chain_through_a_pool(make: Callable[..., fournil.Pool]) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:

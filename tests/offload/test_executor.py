@@ -81,6 +81,38 @@ def test_cancelled_by_its_awaiter(run: Run, make: Make, gates: Gates) -> None:
     run(main)
 
 
+def test_asked_for_in_other_threads(run: Run, make: Make) -> None:
+    """As what is raised there says."""
+
+    def use(pool: fournil.Pool) -> int:
+        with pytest.raises(fournil.PoolError, match=r"none runs here.* pool\.executor"):
+            pool.run(double, 4)
+        return pool.executor.submit(double, 4).result()
+
+    async def use_there(pool: fournil.Pool) -> int:
+        with pytest.raises(fournil.PoolError, match=r"than the one that.* pool\.executor"):
+            await pool.run(double, 4)
+        return await asyncio.get_running_loop().run_in_executor(pool.executor, double, 5)
+
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            assert await asyncio.to_thread(use, pool) == 8
+            assert await asyncio.to_thread(asyncio.run, use_there(pool)) == 10
+            left: list[concurrent.futures.Executor] = []
+            await asyncio.to_thread(lambda: left.append(pool.executor))
+        with pytest.raises(fournil.PoolClosedError):
+            left[0].submit(double, 4)
+        with pytest.raises(fournil.PoolClosedError):
+            await asyncio.to_thread(lambda: pool.executor)
+
+    run(main)
+
+
+def test_before_the_pool_works(make: Make) -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        make(workers=1).executor  # noqa: B018
+
+
 def test_a_shutdown_leaves_the_pool_open(run: Run, make: Make) -> None:
     async def main() -> None:
         async with make(workers=1) as pool:

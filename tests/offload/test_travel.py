@@ -259,6 +259,31 @@ def test_what_cannot_travel_is_named() -> None:
         assert isinstance(done[1], fournil.CannotTravelError)
         with pytest.raises(fournil.CannotTravelError):
             fournil.share(lock)
+        statistics = pool.statistics()
+        assert (statistics.failed, statistics.refused) == (1, 4)
+
+    use(main)
+
+
+def test_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that could be read and copied, which nobody would notice."""
+    path = tmp_path / "recipe"
+    path.write_text("flour\n")
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)  # pytest's is of a class of its own
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        for mode in ("r", "r+", "a", "rb"):
+            with path.open(mode) as file:
+                with pytest.raises(
+                    fournil.CannotTravelError, match=r"argument 1 of .* type (Text|Buf)"
+                ):
+                    await pool.run(double, file)  # type: ignore[arg-type]
+                with pytest.raises(fournil.CannotTravelError, match="the function's variable file"):
+                    await pool.run(lambda: file)
+                with pytest.raises(fournil.CannotTravelError, match=r"what.*\['a'\]\[0\] cannot"):
+                    fournil.share({"a": [file]})
+        out = sys.stdout
+        assert await pool.run(lambda: out is not None)
 
     use(main)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import marshal
 import pickle
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
+from io import TextIOWrapper
 from pickle import PickleBuffer
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar
@@ -24,6 +26,14 @@ _classes: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
 """Classes that were pickled in this worker, as they were; of its main thread."""
 
 
+def _text_file(file: TextIOWrapper) -> Any:
+    """Reduce a standard stream; refuse other files, which cloudpickle would read and copy."""
+    for name in ("stdout", "stderr"):
+        if file is getattr(sys, name):
+            return getattr, (sys, name)
+    raise TypeError(f"cannot pickle {type(file).__name__!r} object")
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     """cloudpickle's, with context variables, and code with the name of its file.
 
@@ -38,7 +48,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     """
 
     dispatch_table = cloudpickle.Pickler.dispatch_table.new_child(
-        {ContextVar: reduced, CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
+        {
+            ContextVar: reduced,
+            CodeType: lambda code: (marshal.loads, (marshal.dumps(code),)),
+            TextIOWrapper: _text_file,
+        }
     )
 
     def __init__(

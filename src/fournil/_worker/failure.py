@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType, FunctionType, TracebackType
 
@@ -37,6 +38,10 @@ DEEPEST = 1000
 
 PLACES = 100_000
 """So many frames travel with one exception and all that hang together with it."""
+
+REMEMBERED = 256
+"""So many places are remembered, with their code: to look one up in a long function takes longer
+than all else that an exception takes, and what fails often fails at the same ones."""
 
 LONGEST_TEXT = 1 << 16
 """The most characters of an exception's text, for where the exception itself cannot travel."""
@@ -152,17 +157,34 @@ def _places(traceback: TracebackType | None, most: int) -> list[Place]:
         if tracebacks or not traceback.tb_frame.f_code.co_filename.startswith(HERE):
             tracebacks.append(traceback)
         traceback = traceback.tb_next
-    places: list[Place] = []
-    for one in tracebacks[-min(most, DEEPEST) :]:
-        code = one.tb_frame.f_code
-        line, last, column, last_column = next(
-            islice(code.co_positions(), one.tb_lasti // 2, None), (None, None, None, None)
-        )
-        if line is None or line != one.tb_lineno:
-            line = last = one.tb_lineno
-            column = last_column = None
-        places.append((code.co_filename, code.co_qualname, line, last or line, column, last_column))
-    return places
+    return [_place(one) for one in tracebacks[-min(most, DEEPEST) :]]
+
+
+_known: dict[tuple[str, str, bytes, int, int, int], Place] = {}
+"""Places, by what they follow from: code objects of two files may be equal."""
+
+
+def _place(traceback: TracebackType) -> Place:
+    code = traceback.tb_frame.f_code
+    line_now = traceback.tb_lineno
+    key = (
+        *(code.co_filename, code.co_qualname, code.co_linetable, code.co_firstlineno),
+        *(traceback.tb_lasti, line_now),
+    )
+    place = _known.get(key)
+    if place is not None:
+        return place
+    line, last, column, last_column = next(
+        islice(code.co_positions(), traceback.tb_lasti // 2, None), (None, None, None, None)
+    )
+    if line is None or line != line_now:
+        line = last = line_now
+        column = last_column = None
+    place = code.co_filename, code.co_qualname, line, last or line, column, last_column
+    if len(_known) >= REMEMBERED:
+        _known.clear()
+    _known[key] = place
+    return place
 
 
 def _name_of(kind: type[BaseException]) -> str:
@@ -283,18 +305,22 @@ def _itself() -> FrameType:
 
 
 def _frame(place: Place) -> FrameType:
+    # No more globals than the function needs: tools print them.
+    frame: FrameType = FunctionType(_code(place), {"sys": sys})()
+    return frame
+
+
+@lru_cache(REMEMBERED)
+def _code(place: Place) -> CodeType:
     file, name, line, last, column, last_column = place
     stub: CodeType = _itself.__code__
-    code = stub.replace(
+    return stub.replace(
         co_filename=file,
         co_name=name.rpartition(".")[2],
         co_qualname=name,
         co_firstlineno=line,
         co_linetable=_positions(len(stub.co_code) // 2, last - line, column, last_column),
     )
-    # No more globals than the function needs: tools print them.
-    frame: FrameType = FunctionType(code, {"sys": sys})()
-    return frame
 
 
 def _positions(units: int, lines: int, column: int | None, last_column: int | None) -> bytes:

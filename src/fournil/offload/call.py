@@ -8,6 +8,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fournil._worker.running import name_of
+from fournil.offload.waiting import have_wait_take
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -136,6 +137,9 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         """Wait no more, as of a task that ends; the call goes on."""
         if self.awaiting is not None:
             self.awaiting.close()
+
+
+have_wait_take(Call)
 
 
 def new_call(

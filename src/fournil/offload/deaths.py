@@ -30,6 +30,10 @@ ZOMBIE = "Z"
 """The state of a process that has ended, and whose parent has not asked how."""
 
 
+STOPPED = "T"
+"""The state of a process that a signal stopped, and another lets go on."""
+
+
 def state_of(process: int) -> tuple[str, int]:
     """Return the state of a process, as proc(5) has it, and its parent; "?" where nobody tells."""
     try:

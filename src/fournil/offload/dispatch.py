@@ -5,7 +5,8 @@ its caller's. So it is tested by itself, with every order of events.
 
 A worker gets several short calls at a time, so that messages are few, and answers them in order.
 A call that turns out to be long holds up those behind it: they are taken back when another worker
-has nothing to do. What a worker has begun, and only that, is lost when it dies.
+has nothing to do, as are those of a worker that begins none: it may have been stopped. What a
+worker has begun, and only that, is lost when it dies.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Desk(Generic[C]):
         began: what the worker had begun when it was looked at last.
         calls: how many it was sent.
         open: whether it gets more calls.
+        stalled: whether calls were taken back since it began none; it gets others when it has gone
+            on, as the answer to one of those tells.
     """
 
     number: int
@@ -56,6 +59,7 @@ class Desk(Generic[C]):
     began: int = 0
     calls: int = 0
     open: bool = True
+    stalled: bool = False
 
     @property
     def load(self) -> int:
@@ -119,7 +123,7 @@ class Dispatch(Generic[C]):
 
     def room(self, desk: Desk[C]) -> int:
         """Return how many more calls the worker may get now."""
-        if not desk.open or desk.heavy >= HEAVY:
+        if not desk.open or desk.stalled or desk.heavy >= HEAVY:
             return 0
         room = self.ahead() - len(desk.sent) - desk.loading
         # A number must not mean two calls, one of which was taken back and not yet passed.
@@ -157,31 +161,34 @@ class Dispatch(Generic[C]):
             # It was revoked too late.
             desk.revoked.discard(number)
             desk.unwanted.discard(number)
+            desk.stalled = False
         mean = self.mean_ns
         self.mean_ns = ran_ns if mean is None else mean + (ran_ns - mean) / 8
         return call
 
     # Calls are taken back.
 
-    def held_up(self, desk: Desk[C], began: int) -> list[int]:
+    def held_up(self, desk: Desk[C], began: int, stalls: bool) -> list[int]:
         """Return which calls to revoke, since the worker is long at one and others are idle.
 
         Args:
             desk: the worker that is looked at, once a millisecond.
             began: the last call that it began.
+            stalls: whether it has had its next call for long, and runs none.
         """
         long = began and began == desk.began and began in desk.sent
         desk.began = max(desk.began, began)
-        if not long or self.queue or self.idle_desk() is None:
+        if not (long or stalls) or self.queue or self.idle_desk() is None:
             return []
         numbers = [number for number in desk.sent if number > began and number not in desk.revoked]
         desk.revoked.update(numbers)
+        desk.stalled |= stalls and bool(numbers)
         return numbers
 
     def idle_desk(self) -> Desk[C] | None:
         """Return a worker that has nothing to do; None: there is none."""
         for desk in self.desks.values():
-            if desk.open and not desk.sent and not desk.loading:
+            if desk.open and not desk.stalled and not desk.sent and not desk.loading:
                 return desk
         return None
 
@@ -222,6 +229,7 @@ class Dispatch(Generic[C]):
     def skipped(self, desk: Desk[C], number: int) -> C | None:
         """Note that a worker skipped a revoked call; return it if nobody wants it any more."""
         desk.began = max(desk.began, number)
+        desk.stalled = False
         if number not in desk.revoked:
             return None  # it was taken back already
         call, wanted = self._take_back(desk, number)

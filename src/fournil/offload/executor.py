@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from fournil.errors import PoolClosedError, PoolError
+from fournil.errors import PoolError
 from fournil.offload.call import Call
+from fournil.offload.pool import closed
 
 if TYPE_CHECKING:
     from fournil.offload.pool import Pool
@@ -28,14 +30,18 @@ class PoolExecutor(concurrent.futures.Executor):
         assert pool._loop is not None
         self._pool = pool
         self._loop = pool._loop
-        self._thread = threading.get_ident()
+        self._thread = pool._thread
         self._lock = threading.Lock()
         # Under the lock.
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._unsent: set[concurrent.futures.Future[Any]] = set()  # of these, not yet the pool's
         self._shut = False
         self._refuses = False  # since the pool was closed
-        pool._executors.add(self)
+        number = id(self)
+        known = pool._executors
+        known[number] = weakref.ref(self, lambda _: known.pop(number, None))
+        # The pool was closed in its own thread, before it knew of this one.
+        self._refuses = pool._closed
 
     def submit(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
@@ -156,7 +162,3 @@ class PoolExecutor(concurrent.futures.Executor):
 
     def __exit__(self, *_: object) -> None:
         self.shutdown(wait=threading.get_ident() != self._thread)
-
-
-def closed(pool: Pool) -> PoolClosedError:
-    return PoolClosedError(f"{pool!r} is closed: it takes no more calls")

@@ -22,7 +22,7 @@ def _forked() -> None:
     # What they have here would keep their workers, should the parent end before the child.
     for pool in list(begun):
         pool._leave()
-        for executor in list(pool._executors):
+        for executor in pool._all_executors():
             executor._leave()
     begun.clear()
 

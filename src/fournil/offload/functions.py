@@ -76,9 +76,10 @@ class Functions:
             CannotTravelError: it cannot be.
         """
         last = self._last
-        if last is not None and last.function is function:
-            return last
-        self.end_turn()
+        if last is not None:
+            if last.function is function:
+                return last
+            self.end_turn()
         self._last = sent = self._get(function)
         return sent
 

@@ -83,8 +83,9 @@ class Pool(abc.ABC):
         self._closed = False
         self._in_flight: set[Call[Any]] = set()
         self._idle: asyncio.Future[None] | None = None
-        self._executors: weakref.WeakSet[PoolExecutor] = weakref.WeakSet()
-        self._done = self._failed = self._cancelled = self._abandoned = 0
+        # Of any thread, which adds to it or takes away in one step of the interpreter.
+        self._executors: dict[int, weakref.ref[PoolExecutor]] = {}
+        self._done = self._failed = self._refused = self._cancelled = self._abandoned = 0
         # The recorder's side of the pool, None while none is on; and what it was begun by.
         self._record: hook.PoolRecord | None = None
         self._recorded_by: object = None
@@ -214,13 +215,28 @@ class Pool(abc.ABC):
     def executor(self) -> PoolExecutor:
         """The pool as an executor of `concurrent.futures`, for code that wants one.
 
+        In the thread of the pool's loop the pool begins to work, if it did not yet; other threads
+        and other loops may ask from then on, and have the pool run their calls.
+
+        Raises:
+            PoolClosedError: the pool is closed.
+            PoolError: it has not begun to work and no loop runs here; or it belongs to the process
+                that this one was forked from.
+
         Example:
             await loop.run_in_executor(pool.executor, function)
         """
         from fournil.offload.executor import PoolExecutor
 
-        self._open()
+        if self._loop is None or self._is_elsewhere or _loop_here() is self._loop:
+            self._open()
+        elif self._closed:
+            raise closed(self)
         return PoolExecutor(self)
+
+    def _all_executors(self) -> list[PoolExecutor]:
+        found = [held() for held in list(self._executors.values())]
+        return [executor for executor in found if executor is not None]
 
     def statistics(self) -> PoolStatistics:
         """Return what the pool did so far, and has to do."""
@@ -230,6 +246,7 @@ class Pool(abc.ABC):
             running=sum(worker.running is not None for worker in workers),
             done=self._done,
             failed=self._failed,
+            refused=self._refused,
             cancelled=self._cancelled,
             abandoned=self._abandoned,
             workers=workers,
@@ -253,7 +270,7 @@ class Pool(abc.ABC):
         if self._loop is not None and not self._closed:
             self._check_place()
         self._closed = True
-        for executor in list(self._executors):
+        for executor in self._all_executors():
             executor._refuse()
         try:
             while self._in_flight:
@@ -301,7 +318,7 @@ class Pool(abc.ABC):
                 raise
         self._check_place()
         if self._closed:
-            raise PoolClosedError(f"{self!r} is closed: it takes no more calls")
+            raise closed(self)
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -316,10 +333,16 @@ class Pool(abc.ABC):
                 f"{self!r} belongs to process {self._process}, of which this one,"
                 f" {forking.process}, was forked: its workers stayed there; make a new pool here"
             )
-        if asyncio.get_running_loop() is not self._loop:
+        if (here := _loop_here()) is not self._loop:
+            which = (
+                "an event loop, and none runs here"
+                if here is None
+                else "another event loop than the one that runs here"
+            )
             raise PoolError(
-                f"{self!r} belongs to another event loop than the one that runs here: make a pool"
-                " in each loop, or use pool.executor from other threads"
+                f"{self!r} belongs to {which}:"
+                " make a pool in each loop, or give calls to pool.executor, which any thread may"
+                " use while that loop runs"
             )
 
     def _call(
@@ -332,12 +355,11 @@ class Pool(abc.ABC):
                 " then its arguments, as in run(function, argument)"
             )
         loop = self._loop
-        if (
-            loop is None
-            or self._closed
-            or self._process != forking.process
-            or asyncio.get_running_loop() is not loop
-        ):
+        try:
+            is_here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            is_here = False  # none runs
+        if not is_here or loop is None or self._closed or self._process != forking.process:
             self._open()
             loop = self._loop
             assert loop is not None
@@ -420,8 +442,11 @@ class Pool(abc.ABC):
             call.let_go()
         else:
             assert error is not None
-            self._failed += 1
             died = issubclass(type(error), WorkerDied) and not call.ended_ns
+            if call.began_ns or died:
+                self._failed += 1
+            else:
+                self._refused += 1
             state = kinds.CALL_DIED if died else kinds.CALL_RAISED
             call.set_exception(as_a_future_takes_it(call, error))
         if self._record is not None:
@@ -497,3 +522,15 @@ class Pool(abc.ABC):
 
         Asked while the pool is recorded: workers need not count else.
         """
+
+
+def closed(pool: Pool) -> PoolClosedError:
+    """Return what to raise about a call for a closed pool."""
+    return PoolClosedError(f"{pool!r} is closed: it takes no more calls")
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -92,7 +92,7 @@ class RemotePool(SupervisingPool):
             call.values = values_of(self.context_vars)
         if len(self._in_flight) >= len(self._live) < self.workers:
             self._grow()
-        if call.queued_ns > self._unseen_until_ns:
+        if not self._is_seen_to:
             self._see_to_later(SOON_S)
         if self._pumps:
             self._dispatch.queue.append(call)
@@ -195,7 +195,7 @@ class RemotePool(SupervisingPool):
 
     def _answers_read(self, worker: RemoteWorker) -> None:
         desk = worker.desk
-        if desk.is_idle:
+        if not desk.sent and not desk.loading:
             if not desk.open or self._stopped:
                 worker.let_end()
             elif self.idle_timeout is not None:
@@ -215,10 +215,25 @@ class RemotePool(SupervisingPool):
         again = False
         for worker in list(self._live.values()):
             again |= worker.look()
+        self._grow_for_stalled()
         if self._dispatch.queue:
             self._pump()
         if again:
             self._look_soon()
+
+    def _grow_for_stalled(self) -> None:
+        """Start a worker for calls of one that begins none, where no other is there for them.
+
+        One that is not ready yet may be importing, as another would.
+        """
+        if len(self._live) >= self.workers or self._stopped or self._broken is not None:
+            return
+        stall = any(worker.ready and worker.stalls() for worker in self._live.values())
+        if stall and self._dispatch.idle_desk() is None:
+            before = self._started
+            self._grow()
+            if self._started > before:
+                self._look_soon()
 
 
 def _forget(held: weakref.ref[RemotePool], number: int, soon: bool) -> None:

@@ -6,6 +6,7 @@ import abc
 import asyncio
 import math
 import weakref
+from pickle import loads
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
+
+STALLED_NS = 20_000_000
+"""A worker that has a call for so long and runs none may have been stopped."""
+
+LEAVES_NS = 5_000_000_000
+"""A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
 class RemoteWorker(abc.ABC):
@@ -71,6 +78,7 @@ class RemoteWorker(abc.ABC):
         self.calls = 0
         self.busy_ns = 0
         self.idle_since = perf_counter_ns()
+        self.told_to_end_ns = 0  # when; 0: it was not
 
     @property
     def pool(self) -> RemotePool:
@@ -113,8 +121,28 @@ class RemoteWorker(abc.ABC):
         self.channel.handed_over()
 
     def see_to(self) -> None:
-        """See whether it can be reached; called once a second while somebody waits."""
+        """See whether it can be reached, and runs; called again and again while somebody waits."""
         self.channel.see_to()
+        if self.stalls():
+            self.pool._look_soon()
+
+    def stalls(self) -> bool:
+        """Return whether it has had its next call for long, and runs none."""
+        began = self.began
+        number = next(iter(self.desk.sent), 0)
+        return number > began and perf_counter_ns() - self.desk.sent[number].sent_ns > STALLED_NS
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether it is to end, or its pool waits for the end of its calls."""
+        return not self.desk.open or self.pool._closed
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was to end long ago, and has nothing to do."""
+        return bool(self.told_to_end_ns) and (
+            self.desk.is_idle and perf_counter_ns() - self.told_to_end_ns > LEAVES_NS
+        )
 
     # To the worker.
 
@@ -260,6 +288,7 @@ class RemoteWorker(abc.ABC):
     def let_end(self) -> None:
         """Give it no more calls; it ends after those that it has."""
         self.desk.open = False
+        self.told_to_end_ns = self.told_to_end_ns or perf_counter_ns()
         self.channel.end()
 
     # From the worker.
@@ -293,11 +322,11 @@ class RemoteWorker(abc.ABC):
                     call.bytes_back = len(body) + sum(view.nbytes for view in views)
                     value = unpack(body, views)
                 elif body:
-                    value = unpack(body, [])
+                    value = loads(body)
             except BaseException as why:
                 raised = why
                 error = _cannot_come_back(call, why)
-            self.hand_on(call, value, error, began, ended)
+            self.hand_on(pool, call, value, error, began, ended)
             if raised is not None:
                 pass_on(raised)
             return
@@ -308,7 +337,7 @@ class RemoteWorker(abc.ABC):
                 if call is None:
                     raise Garbage(f"the error of a call that it does not have, number {number}")
                 error, raised = self.error_of(flags, buffers, body)
-                self.hand_on(call, None, error, began, ended)
+                self.hand_on(pool, call, None, error, began, ended)
                 if raised is not None:
                     pass_on(raised)
             case Answer.SKIPPED:
@@ -349,14 +378,20 @@ class RemoteWorker(abc.ABC):
         return _raised(body)
 
     def hand_on(
-        self, call: Call[Any], value: Any, error: BaseException | None, began: int, ended: int
+        self,
+        pool: RemotePool,
+        call: Call[Any],
+        value: Any,
+        error: BaseException | None,
+        began: int,
+        ended: int,
     ) -> None:
         call.worker = self.name
         call.began_ns = began
         call.ended_ns = ended
         self.calls += 1
         self.busy_ns += ended - began
-        self.pool._ended(call, value, error, perf_counter_ns())
+        pool._ended(call, value, error, perf_counter_ns())
 
     def read(self) -> None:
         pool = self._pool()
@@ -379,7 +414,7 @@ class RemoteWorker(abc.ABC):
             for number, _ in begun:
                 if number == began:
                     self.interrupt(number)
-        self.revoke(self.dispatch.held_up(self.desk, self.began))
+        self.revoke(self.dispatch.held_up(self.desk, self.began, self.stalls()))
         return bool(self.revoked) or len(self.desk.sent) > 1
 
     # As a part of the pool.

@@ -30,7 +30,8 @@ class PoolStatistics:
         queued: calls that have not begun.
         running: calls that run, abandoned ones too.
         done: calls that returned.
-        failed: calls that raised.
+        failed: calls that raised, or whose worker died.
+        refused: calls that never ran: they could not be sent, or there was no worker for them.
         cancelled: calls that were cancelled, before they began or while they ran.
         abandoned: of `cancelled`, those that nobody waited for while they ran on.
         workers: each worker.
@@ -40,6 +41,7 @@ class PoolStatistics:
     running: int
     done: int
     failed: int
+    refused: int
     cancelled: int
     abandoned: int
     workers: tuple[WorkerStatistics, ...]

@@ -1,4 +1,16 @@
-"""Pools that start workers as they need them, and replace those that end."""
+"""Pools that start workers as they need them, and replace those that end.
+
+Nobody tells that a process was stopped, or that code of the program closed a descriptor: while
+calls are in flight a pool looks, again and again. Who has it look:
+
+| who | from | until |
+| --- | --- | --- |
+| nobody | a look finds no call, and none that came since the last | a call or a worker comes |
+| a timer of the loop | a call or a worker comes; the pool is told to end | it looks |
+| the watchdog's thread | a look finds that calls come fast | no call comes; a worker does |
+
+A look that finds calls has the next one come: `_see_to_later` or the watchdog, never neither.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +26,14 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fournil.errors import PoolError
+from fournil.offload import watchdog
 from fournil.offload.arguments import number_of_seconds
 from fournil.offload.call import Call
 from fournil.offload.deaths import death_of
 from fournil.offload.dispatch import Dispatch
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
+from fournil.offload.watchdog import TICK_S, Registration
 
 if TYPE_CHECKING:
     from fournil.offload.remote_worker import RemoteWorker
@@ -34,11 +48,9 @@ SOON_S, SELDOM_S = 0.01, 1.0
 """It is seen to what nobody tells so soon after a call was queued, and then less and less often, as
 long as that call waits."""
 
-UNSEEN_NS = 200_000_000
-"""While calls come one after the other they are seen to for a moment, and then for so long not: a
-timer that runs costs each turn of the loop a microsecond, in the kernel."""
-
-NEVER_NS = 1 << 63
+MANY = 16
+"""Where more calls end between two looks the watchdog keeps the time: a timer that is pending costs
+each turn of the loop a microsecond, in the kernel."""
 
 
 class Starter(Protocol):
@@ -95,10 +107,13 @@ class SupervisingPool(Pool):
         self._broken: Callable[[], BaseException] | None = None
         self._shrinks: asyncio.TimerHandle | None = None
         self._retries: asyncio.TimerHandle | None = None  # until then no worker is started
-        self._sees_to: asyncio.TimerHandle | None = None  # `_see_to` is called later
+        # Whether `_see_to` will be called: by the one or by the other of these.
+        self._is_seen_to = False
+        self._sees_to: asyncio.TimerHandle | None = None
         self._sees_to_s = 0.0  # after so long
-        self._saw_young = False  # all calls in flight had come since the last time
-        self._unseen_until_ns = 0  # a call that is queued later has `_see_to` called
+        self._watchdog: Registration | None = None
+        self._saw_ns = 0  # when it was called last
+        self._saw_ended = 0  # how many calls had ended by then
         self._stopped = False
         self._gone: asyncio.Future[None] | None = None
 
@@ -254,29 +269,74 @@ class SupervisingPool(Pool):
                 return
 
     def _see_to_later(self, seconds: float) -> None:
+        """Have `_see_to` called by a timer."""
         if self._sees_to is None:
+            self._leave_watchdog()
             self._sees_to = self._later(seconds, self._see_to)
             self._sees_to_s = seconds
-            self._unseen_until_ns = NEVER_NS
+            self._is_seen_to = True
+            self._saw_ns = perf_counter_ns()
+            self._saw_ended = self._ended_so_far()
 
     def _see_to(self) -> None:
         """See to what nobody tells: processes that were stopped, descriptors that others closed."""
-        self._sees_to = None
-        now = perf_counter_ns()
+        if self._sees_to is not None:
+            self._sees_to.cancel()
+            self._sees_to = None
+        try:
+            self._see_to_workers()
+        except BaseException:
+            # A signal's handler raised, in code of the program.
+            self._see_to_later(SOON_S)
+            raise
+        self._see_to_again()
+
+    def _see_to_again(self) -> None:
+        """Have `_see_to` called again, if there is anything to see to."""
+        if self._sees_to is not None:
+            return  # a worker was replaced meanwhile
+        now, ended = perf_counter_ns(), self._ended_so_far()
+        before, self._saw_ns = self._saw_ns, now
+        are_many = ended - self._saw_ended > MANY
+        self._saw_ended = ended
+        if self._stopped:
+            if self._live:
+                self._see_to_soon(SELDOM_S)
+            else:
+                self._is_seen_to = False
+        elif are_many:
+            self._see_to_by_watchdog()
+        elif self._in_flight:
+            are_old = any(call.queued_ns < before for call in self._in_flight)
+            self._see_to_soon(SELDOM_S if are_old else TICK_S)
+        else:
+            self._leave_watchdog()
+            self._is_seen_to = False
+
+    def _see_to_workers(self) -> None:
         for worker in list(self._live.values()):
             worker.see_to()
         if self._starter is not None and any(worker.pid is None for worker in self._live.values()):
             self._starter.see_to()
-        before = now - int(self._sees_to_s * 1e9)
-        are_old = any(call.queued_ns < before for call in self._in_flight)
-        if are_old or (self._stopped and self._live):
-            self._see_to_later(min(2 * self._sees_to_s, SELDOM_S))
-        elif self._in_flight and not self._saw_young:
-            self._saw_young = True
-            self._see_to_later(SOON_S)
-        else:
-            self._saw_young = False
-            self._unseen_until_ns = now + UNSEEN_NS if self._in_flight else 0
+
+    def _see_to_soon(self, most: float) -> None:
+        """Have `_see_to` called after twice as long as the last time, or as long as is said."""
+        self._see_to_later(SOON_S if self._watchdog else min(2 * self._sees_to_s, most))
+
+    def _see_to_by_watchdog(self) -> None:
+        if self._watchdog is None:
+            assert self._loop is not None
+            self._watchdog = watchdog.begin(self._loop, weakref.WeakMethod(self._see_to))
+            if self._watchdog is None:
+                self._see_to_later(TICK_S)
+
+    def _leave_watchdog(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.end()
+            self._watchdog = None
+
+    def _ended_so_far(self) -> int:
+        return self._done + self._failed + self._refused + self._cancelled
 
     def _later(self, seconds: float, method: Callable[[], None]) -> asyncio.TimerHandle:
         """Have a method called later, if there is still somebody who holds this."""
@@ -284,6 +344,7 @@ class SupervisingPool(Pool):
         return self._loop.call_later(seconds, _call, weakref.WeakMethod(method))
 
     def _cancel_timers(self) -> None:
+        self._leave_watchdog()
         for timer in (self._shrinks, self._retries, self._sees_to):
             if timer is not None:
                 timer.cancel()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
-from fournil.offload.deaths import ZOMBIE, state_of
+from fournil.offload.deaths import STOPPED, ZOMBIE, state_of
 from fournil.offload.remote_worker import RemoteWorker
 from fournil.offload.watching import Watched
 
@@ -90,7 +90,13 @@ class WorkerProcess(RemoteWorker):
         if self._is_told_of():
             return
         assert self.pid is not None
+        if self.is_overdue:
+            self.kill()
+            return
         state, parent = state_of(self.pid)
+        if state == STOPPED and self.is_to_end:
+            # What holds it up is of no use to anybody any more; a debugger's stop is another.
+            self.signal(signal.SIGCONT)
         if state != ZOMBIE:
             return
         if self._looks_dead:
