@@ -272,3 +272,15 @@ def test_a_call_from_another_thread_says_that_the_loop_cannot_be_woken() -> None
         loop.run_forever()
 
     assert in_child(child) == 0
+
+
+def test_the_one_that_was_closed_is_named() -> None:
+    loop = fournil.EventLoop()
+    epoll, waker, *_ = own_descriptors(loop)
+    os.close(epoll)
+    try:
+        with pytest.raises(OSError, match=rf"\({epoll}, {waker}\), {epoll} were closed"):
+            loop.run_forever()
+    finally:
+        loop.close()
+        os.close(waker)  # known by the other one alone

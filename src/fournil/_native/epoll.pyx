@@ -13,7 +13,7 @@ from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close as close_fd
 
-from fournil._native.sys.descriptors cimport descriptor_limit, out_of_the_way
+from fournil._native.sys.descriptors cimport descriptor_limit, fstat, out_of_the_way, stat_t
 from fournil._native.sys.epoll cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -156,9 +156,14 @@ cdef class Epoll:
         return 0
 
     cdef object closed_by_others(self):
+        cdef stat_t found
+        cdef int fd
+        both = self.fd, self.wake_fd
+        # Where both are open, somebody else's took the place of one.
+        lost = [fd for fd in both if fstat(fd, &found) < 0] or both
         return OSError(
             EBADF,
-            f"the loop's own file descriptors ({self.fd}, {self.wake_fd}) were closed by"
-            " the program, and it cannot go on: close descriptors before the loop is made, or"
+            f"of the loop's own file descriptors {both}, {' and '.join(map(str, lost))} were closed"
+            " by the program, and it cannot go on: close descriptors before the loop is made, or"
             " leave out these",
         )
