@@ -8,7 +8,6 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fournil._worker.running import name_of
-from fournil.offload.waiting import have_wait_take
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -137,9 +136,6 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         """Wait no more, as of a task that ends; the call goes on."""
         if self.awaiting is not None:
             self.awaiting.close()
-
-
-have_wait_take(Call)
 
 
 def new_call(

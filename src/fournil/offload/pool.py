@@ -117,7 +117,7 @@ class Pool(abc.ABC):
 
         Returns:
             a future that asyncio also takes for a coroutine: await it, or give it to a task group,
-            `asyncio.create_task`, `gather` or `wait_for`.
+            `asyncio.create_task`, `gather` or `wait_for`. (`asyncio.wait` takes tasks alone.)
 
         Raises:
             PoolClosedError: the pool is closed.
