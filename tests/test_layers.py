@@ -24,7 +24,7 @@ LAYERS: dict[str, frozenset[str] | str] = {
     "_worker": frozenset({"errors", "cloudpickle", "numpy"}),
     "timing": frozenset({"errors"}),
     "_native": frozenset({"errors", "record"}),
-    "_loop": frozenset({"_native"}),
+    "_loop": frozenset({"_native", "offload.default_executor"}),
     "loop": frozenset({"_loop", "_native", "errors"}),
     "other_loops": frozenset({"_native"}),
     "recorder": frozenset({"_native", "other_loops", "record", "errors"}),

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fournil._loop.executor_calls import ExecutorCalls
 from fournil._loop.patches import Patches
 from fournil._loop.selectors import PollerView, foreign_selector
 from fournil._loop.self_pipe import SelfPipe
@@ -31,7 +32,13 @@ T = TypeVar("T")
 
 
 class EventLoop(
-    LoopCore, SocketCalls, TransportMaking, SelfPipe, Patches, asyncio.SelectorEventLoop
+    LoopCore,
+    ExecutorCalls,
+    SocketCalls,
+    TransportMaking,
+    SelfPipe,
+    Patches,
+    asyncio.SelectorEventLoop,
 ):
     """An asyncio event loop whose hot path is native.
 

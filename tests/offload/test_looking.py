@@ -12,14 +12,14 @@ import pytest
 
 import fournil
 from fournil._worker import patience
-from fournil.offload import threads
+from fournil.offload import calling
 from tests.offload.functions import Run
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have workers look after each wait but their first, however long it was."""
-    monkeypatch.setattr(threads, "SOON_NS", 10**15)
+    monkeypatch.setattr(calling, "SOON_NS", 10**15)
 
 
 class Spot:
@@ -59,14 +59,14 @@ class Spot:
 @pytest.fixture
 def spot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spot]:
     spot = Spot()
-    monkeypatch.setattr(threads, "new_lookout", lambda: spot)
+    monkeypatch.setattr(calling, "new_lookout", lambda: spot)
     yield spot
     spot.close()
 
 
 async def run_when_it_waits(pool: fournil.ThreadPool, spot: Spot) -> None:
     """Have a worker that has begun to wait run a call."""
-    while not spot.looking and not pool._shared.waiting:
+    while not spot.looking and not pool._shared.queue.waiting:
         time.sleep(0.0001)
     assert await pool.run(abs, -4) == 4
 
@@ -99,7 +99,7 @@ def test_the_call_after_that_has_another_worker(run: Run, spot: Spot) -> None:
             for gate in gates[:2]:
                 gate.set()
             await asyncio.gather(*calls)
-            while not spot.looking or not pool._shared.waiting:
+            while not spot.looking or not pool._shared.queue.waiting:
                 await run_when_it_waits(pool, spot)
             first, second = pool.run(gates[2].wait), pool.run(abs, -4)
             # No third worker begins, and the first of two is held up.

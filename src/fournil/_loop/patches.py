@@ -14,31 +14,37 @@ import functools
 import selectors
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from fournil._loop.executor_calls import ExecutorCalls
 from fournil._native.core import LoopCore
 
 if TYPE_CHECKING:
     from fournil._native.poller import Poller
 
-# Methods of asyncio's loop that the core has as well, and whose originals work on the core too.
-TAKEN_OVER = (
-    "_run_once",
-    "call_at",
-    "call_later",
-    "call_soon",
-    "call_soon_threadsafe",
-    "create_future",
-    "create_task",
-    "time",
-)
+# Methods of asyncio's loop that ours has as well, and whose originals work on ours too; each with
+# the class that has ours.
+TAKEN_OVER: dict[str, type] = {
+    "_run_once": LoopCore,
+    "call_at": LoopCore,
+    "call_later": LoopCore,
+    "call_soon": LoopCore,
+    "call_soon_threadsafe": LoopCore,
+    "create_future": LoopCore,
+    "create_task": LoopCore,
+    "run_in_executor": ExecutorCalls,
+    "time": LoopCore,
+}
 
 
 def is_patched(owner: type, name: str) -> bool:
     """Tell whether a method of a class of asyncio's is somebody else's by now."""
-    # `functools.wraps` copies all that names a function, and not where it looks up names.
+    # `functools.wraps` copies all that names a function, and not where it looks up names; what
+    # wraps it as an object may have all attributes of what it wraps.
     function = getattr(owner, name)
-    return getattr(function, "__globals__", None) is not vars(sys.modules[owner.__module__])
+    own = vars(sys.modules[owner.__module__])
+    return type(function) is not FunctionType or function.__globals__ is not own
 
 
 def _call_patched(loop: asyncio.BaseEventLoop, name: str, *args: Any, **options: Any) -> Any:
@@ -66,11 +72,11 @@ class Patches(asyncio.SelectorEventLoop):
         """
         own = vars(self)
         followed: dict[str, Callable[..., Any]] = own.setdefault("_followed_patches", {})
-        for name in TAKEN_OVER:
+        for name, owner in TAKEN_OVER.items():
             if own.get(name) is not followed.get(name):
                 continue  # the program's own, of this loop alone
             patched = is_patched(asyncio.BaseEventLoop, name)
-            if patched and getattr(type(self), name) is getattr(LoopCore, name):
+            if patched and getattr(type(self), name) is getattr(owner, name):
                 own[name] = followed[name] = functools.partial(_call_patched, self, name)
             elif name in followed:
                 del own[name], followed[name]

@@ -7,35 +7,23 @@ import contextvars
 import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from fournil._worker.failure import traceback_of
-from fournil._worker.patience import Patience
 from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.call import Call
+from fournil.offload.calling import CallQueue, Outcomes, TurnWakes, Waiter
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.lookout import new_lookout
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
-from fournil.offload.wakers import new_sleep, waker_of
 from fournil.record import hook
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-AT_ONCE = 500
-"""So many outcomes are handed on in one step of the loop; then others have their turn."""
-
-LOOKING_NS = 60_000
-"""A worker looks for so long for its next call: about as long as it takes to wake one."""
-
-SOON_NS = 2 * LOOKING_NS
-"""It looks if it waited less the last time: part of that was the time it took to wake it."""
 
 RETRY_NS = 100_000_000
 """When a thread could not be started beside others, it is tried again so much later."""
@@ -86,43 +74,21 @@ class ThreadPool(Pool):
         # Of the loop's thread alone.
         self._threads: list[Worker] = []
         self._lost = 0  # how many are taken by calls that were abandoned
-        # To wake a worker gives it the GIL, which it keeps until it has nothing to do: a burst of
-        # calls wakes each worker once, and then again at the end of the turn.
-        self._wakes = self.workers
-        self._waking = False
         self._retry_ns = 0  # until then no thread is started, if there are others
         self._stopped = False
 
     def _start(self) -> None:
         assert self._loop is not None
         self._shared = Shared(self._loop, self)
+        self._wakes = TurnWakes(self._loop, self._shared.queue, self.workers)
 
     def _submit(self, call: Call[Any]) -> None:
         call.context = contextvars.copy_context()
         threads = len(self._threads)
         if threads < self.workers and len(self._in_flight) + self._lost >= threads:
             self._start_thread()
-        shared = self._shared
-        shared.calls.append(call)
-        if shared.lookout.call():
-            return
-        if shared.waiting:
-            if self._wakes:
-                self._wakes -= 1
-                shared.wake_worker()
-            elif not self._waking:
-                assert self._loop is not None
-                self._waking = True
-                self._loop.call_soon(self._wake_more)
-
-    def _wake_more(self) -> None:
-        self._waking = False
-        if self._stopped:
-            return  # who waits was woken to end
-        self._wakes = self.workers
-        shared = self._shared
-        for _ in range(min(len(shared.calls), len(shared.waiting))):
-            shared.wake_worker()
+        self._shared.queue.calls.append(call)
+        self._wakes.wake()
 
     def _start_thread(self) -> None:
         if self._retry_ns and self._threads and perf_counter_ns() < self._retry_ns:
@@ -140,22 +106,15 @@ class ThreadPool(Pool):
 
     def _collect(self) -> None:
         """Hand on the outcomes of calls that have ended."""
-        shared = self._shared
-        # Before the look: what ends after it wakes the loop again.
-        shared.woken = False
-        self._wakes = self.workers
-        count = len(shared.ended)
-        now = perf_counter_ns()
-        for _ in range(min(count, AT_ONCE)):
-            call, value, error = shared.ended.popleft()
-            self._lost -= call.abandoned
-            self._ended(call, value, error, now)
-        if count > AT_ONCE:
-            assert self._loop is not None
-            shared.woken = True
-            self._loop.call_soon(self._collect)
-        elif self._stopped:
+        self._wakes.renew()
+        self._now_ns = perf_counter_ns()
+        self._shared.outcomes.hand_on(self._take)
+        if self._stopped and not self._shared.outcomes.ended:
             self._leave_the_loop()
+
+    def _take(self, call: Call[Any], value: Any, error: BaseException | None) -> None:
+        self._lost -= call.abandoned
+        self._ended(call, value, error, self._now_ns)
 
     def _cancel(self, call: Call[Any]) -> None:
         if self.abandon_on_cancel:
@@ -164,6 +123,7 @@ class ThreadPool(Pool):
 
     def _stop(self) -> None:
         self._stopped = True
+        self._wakes.end()
         for worker in self._threads:
             worker.wake_to_end()
         self._threads.clear()
@@ -172,14 +132,15 @@ class ThreadPool(Pool):
     def _leave_the_loop(self) -> None:
         # Calls that were abandoned, or left when `close` was cancelled, may still end.
         if not self._in_flight and not self._lost:
-            self._shared.waker.close()
+            self._shared.outcomes.waker.close()
 
     def _leave(self) -> None:
         # What is to be called soon is called in the child too, if the loop goes on there.
         self._stopped = True
-        self._shared.calls.clear()
+        self._wakes.end()
+        self._shared.queue.leave()
         self._threads.clear()
-        self._shared.waker.leave()
+        self._shared.outcomes.waker.leave()
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)
@@ -189,84 +150,53 @@ class ThreadPool(Pool):
 
 
 class Shared:
-    """What the loop's thread and the workers share.
+    """State that the loop's thread and the workers share.
 
     Nothing here holds the pool, so that one that was thrown away open can end its workers.
 
     Attributes:
-        calls: what is to be run; the loop's thread appends, workers take from the left.
-        ended: calls with their outcomes; workers append, the loop's thread takes.
-        lookout: where one worker at a time looks for calls. It begins to look and then looks at
-            `calls` once more; the loop's thread appends a call and then calls who looks, or, if
-            nobody does, looks at `waiting`. A worker that was not called then waits.
-        waiting: workers that wait for calls. A worker appends itself and then looks at `calls`
-            once more; the loop's thread appends a call and then looks here: so that one of them
-            sees the other. Whoever takes a worker from here wakes it.
-        woken: set by workers and cleared by the loop's thread, always before it looks at `ended`:
-            of several calls that end together, the first wakes the loop.
+        queue: calls to be run; the loop's thread appends, workers take.
+        outcomes: calls that have ended; workers append, the loop's thread takes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPool) -> None:
         self.pool = weakref.ref(pool)
-        self.waker = waker_of(loop, self.collect)
-        self.calls: deque[Call[Any]] = deque()
-        self.lookout = new_lookout()
-        self.ended: deque[tuple[Call[Any], Any, BaseException | None]] = deque()
-        self.waiting: deque[Worker] = deque()
-        self.woken = False
-
-    def wake_worker(self) -> None:
-        """Wake the worker that began to wait last, if any waits."""
-        try:
-            worker = self.waiting.pop()
-        except IndexError:
-            return
-        worker.wake()
-
-    def wake_loop(self) -> None:
-        """Have the loop look at what has ended."""
-        self.woken = True
-        if not self.waker.wake():
-            # The loop is closed: nobody waits for anything any more.
-            self.ended.clear()
-            self.woken = False
+        self.queue: CallQueue[Call[Any]] = CallQueue()
+        self.outcomes: Outcomes[Call[Any]] = Outcomes(loop, self.collect)
 
     def collect(self) -> None:
         pool = self.pool()
         if pool is None:
-            self.waker.close()
+            self.outcomes.waker.close()
         else:
             pool._collect()
 
 
-class Worker:
+class Worker(Waiter):
     """A thread of a pool; its fields are written by the thread, and read by the loop's.
 
-    It looks for calls for a moment, and then sleeps until it is woken, by somebody who lets go of
-    the GIL for that: who is woken, if on the same core, finds it free. A lock is released with the
-    GIL held; the kernel then switches to the woken thread, which waits for the GIL, and back.
+    Attributes:
+        ends: whether it is to end when it has nothing to do; written by the loop's thread, before
+            it wakes this one.
+        cpu_ns: the CPU time of calls that ran while a recorder was on.
     """
 
     def __init__(self, name: str, shared: Shared) -> None:
+        super().__init__()
         self.call: Call[Any] | None = None
         self.calls = 0
         self.busy_ns = 0
-        self.cpu_ns = 0  # of calls that ran while a recorder was on
-        self.patience = Patience(SOON_NS)  # the thread's own
+        self.cpu_ns = 0
         self.name = name
-        self.ends = False  # written by the loop's thread, before it wakes this one
-        self.wakes = new_sleep()
-        shared.waker.hold()
+        self.ends = False
+        shared.outcomes.waker.hold()
         try:
             # One that runs for ever must not keep the process from ending.
             self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
             self.thread.start()
         except BaseException:
-            shared.waker.let_go()
+            shared.outcomes.waker.let_go()
             raise
-
-    def wake(self) -> None:
-        self.wakes.post()
 
     def wake_to_end(self) -> None:
         self.ends = True
@@ -275,49 +205,23 @@ class Worker:
     def work(self, shared: Shared) -> None:
         here = threading.get_ident()
         runs[here] = self
+        queue = shared.queue
         try:
             while True:
                 try:
-                    call = shared.calls.popleft()
+                    call = queue.calls.popleft()
                 except IndexError:
-                    if self.wait(shared):
-                        continue
-                    return
+                    if self.ends:
+                        return
+                    self.wait(queue)
+                    continue
                 if call.take():
                     self.run(call, shared)
                 # A thread that waits must not keep what its last call was given.
                 del call
         finally:
             del runs[here]
-            shared.waker.let_go()
-
-    def wait(self, shared: Shared) -> bool:
-        """Wait until there may be a call; return False when there will be none."""
-        patience = self.patience
-        try:
-            if patience.begin():
-                called = shared.lookout.look(LOOKING_NS, shared.calls)
-                if called is None:
-                    patience.disturbed()
-                elif called:
-                    patience.found()
-                    return True
-            return self.sleep(shared)
-        finally:
-            patience.end()
-
-    def sleep(self, shared: Shared) -> bool:
-        """Wait as `wait` does, until this one is woken if there is no call."""
-        shared.waiting.append(self)
-        if shared.calls:
-            try:
-                shared.waiting.remove(self)
-            except ValueError:
-                pass  # somebody took it, and wakes it
-            else:
-                return True
-        self.wakes.wait()
-        return not self.ends
+            shared.outcomes.waker.let_go()
 
     def run(self, call: Call[Any], shared: Shared) -> None:
         value = error = None
@@ -347,11 +251,12 @@ class Worker:
         self.busy_ns += call.ended_ns - call.began_ns
         if cpu is not None:
             self.cpu_ns += thread_time_ns() - cpu
-        shared.ended.append((call, value, error))
+        outcomes = shared.outcomes
+        outcomes.ended.append((call, value, error))
         # The frames that the error keeps lead back to this one.
         del call, value, error
-        if not shared.woken:
-            shared.wake_loop()
+        if not outcomes.woken:
+            outcomes.wake_loop()
 
     def statistics(self) -> WorkerStatistics:
         call = self.call

@@ -1,0 +1,61 @@
+"""Calls in threads: `run_in_executor` with the loop's default executor, which is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+if TYPE_CHECKING:
+    from fournil.offload import default_executor
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class ExecutorCalls(asyncio.SelectorEventLoop):
+    """The way to threads of `asyncio.to_thread`, name resolution, and all that awaits a function.
+
+    An executor that the program sets, a call from another thread, or one before the loop runs goes
+    asyncio's way.
+    """
+
+    if TYPE_CHECKING:
+        # asyncio's own, which its type stubs leave out.
+        _debug: bool
+        _default_executor: Executor | None
+        _executor_shutdown_called: bool
+        _thread_id: int | None
+
+        def _check_callback(self, callback: object, method: str) -> None: ...
+
+    _own_executor: default_executor.DefaultExecutor | None = None
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Have a thread of an executor (None: the default one) call a function."""
+        if executor is None and not self._executor_shutdown_called:
+            default = self._default_executor
+            if default is None:
+                default = self._make_default_executor()
+            own = self._own_executor
+            if (
+                own is not None
+                and own is default
+                and self._thread_id == threading.get_ident()
+                and own.takes_calls
+            ):
+                if self._debug:
+                    self._check_callback(func, "run_in_executor")
+                return own.call(func, args)
+        return super().run_in_executor(executor, func, *args)
+
+    def _make_default_executor(self) -> Executor | None:
+        # Not at the top: a program that calls nothing in threads does without.
+        from fournil.offload import default_executor
+
+        self._own_executor = self._default_executor = default_executor.new_default_executor(self)
+        return self._own_executor

@@ -1,0 +1,203 @@
+"""The way of calls to the threads that run them, and of their outcomes back to a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from fournil._worker.patience import Patience
+from fournil.offload.lookout import new_lookout
+from fournil.offload.wakers import new_sleep, waker_of
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+"""So many outcomes are handed on in one step of the loop; then others have their turn."""
+
+SPIN_NS = 60_000
+"""A worker spins for so long before it sleeps: about as long as it takes to wake one."""
+
+SOON_NS = 2 * SPIN_NS
+"""It spins if it waited less the last time: part of that was the time it took to wake it."""
+
+
+class CallQueue(Generic[T]):
+    """Calls that wait for a thread, in the order in which they came.
+
+    Any thread may append calls and take them: each operation on a deque is one step of the
+    interpreter.
+
+    Attributes:
+        calls: calls that nobody has taken.
+        spin_wait: where one worker at a time spins. It begins to spin and then looks at `calls`
+            once more; whoever appends a call then calls the spinner, or, if there is none, looks
+            at `waiting`. A worker that was not called then sleeps.
+        waiting: workers that sleep, or are about to. A worker appends itself and then looks at
+            `calls` once more; whoever appends a call then looks here: so that one of them sees the
+            other. Whoever takes a worker from here wakes it.
+    """
+
+    def __init__(self) -> None:
+        self.calls: deque[T] = deque()
+        self.spin_wait = new_lookout()
+        self.waiting: deque[Waiter] = deque()
+
+    def put(self, call: T) -> None:
+        """Append a call, and have a worker that waits take it."""
+        self.calls.append(call)
+        if not self.spin_wait.call():
+            self.wake_worker()
+
+    def wake_worker(self) -> None:
+        """Wake the worker that began to wait last, if any waits."""
+        try:
+            worker = self.waiting.pop()
+        except IndexError:
+            return
+        worker.wakes.post()
+
+    def leave(self) -> None:
+        """Forget calls and workers, in a forked child: they are its parent's."""
+        self.calls.clear()
+        self.waiting.clear()
+        self.spin_wait = new_lookout()  # a worker that is not here may spin at the old one
+
+
+class Waiter:
+    """The part of a worker that waits for calls; used by its own thread, but for `wakes`.
+
+    It spins for a moment, and then sleeps until it is woken, by somebody who lets go of the GIL for
+    that: who is woken, if on the same core, finds it free. A lock is released with the GIL held;
+    the kernel then switches to the woken thread, which waits for the GIL, and back.
+
+    Attributes:
+        wakes: what the thread sleeps on; posted by who took the worker from `CallQueue.waiting`.
+    """
+
+    def __init__(self) -> None:
+        self.patience = Patience(SOON_NS)
+        self.wakes = new_sleep()
+
+    def wait(self, queue: CallQueue[Any]) -> None:
+        """Wait until there may be a call, or somebody woke this worker for another reason."""
+        patience = self.patience
+        try:
+            if patience.begin():
+                called = queue.spin_wait.look(SPIN_NS, queue.calls)
+                if called is None:
+                    patience.disturbed()
+                elif called:
+                    patience.found()
+                    return
+            self._sleep(queue)
+        finally:
+            patience.end()
+
+    def _sleep(self, queue: CallQueue[Any]) -> None:
+        queue.waiting.append(self)
+        if queue.calls:
+            try:
+                queue.waiting.remove(self)
+            except ValueError:
+                pass  # somebody took this worker from there, and posts
+            else:
+                return
+        self.wakes.wait()
+
+
+class TurnWakes:
+    """Wakes of workers by a loop that submits calls; of the loop's thread alone.
+
+    To wake a worker gives it the GIL, which it keeps until it has nothing to do: a burst of calls
+    wakes each worker once, and then again at the end of the turn.
+
+    Args:
+        loop: the loop.
+        queue: where the calls are.
+        workers: how many workers there are at most.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, queue: CallQueue[Any], workers: int
+    ) -> None:
+        self._loop = loop
+        self._queue = queue
+        self._workers = workers
+        self._left = workers  # wakes until the end of the turn
+        self._comes = False  # `_wake_more` will be called
+        self.ended = False
+
+    def wake(self) -> None:
+        """Have a worker take the call that was appended, if one waits."""
+        if self._queue.spin_wait.call() or not self._queue.waiting:
+            return
+        if self._left:
+            self._left -= 1
+            self._queue.wake_worker()
+        elif not self._comes:
+            self._comes = True
+            self._loop.call_soon(self._wake_more)
+
+    def renew(self) -> None:
+        """Begin another turn."""
+        self._left = self._workers
+
+    def end(self) -> None:
+        """Wake nobody any more: whoever waits was woken to end, or is another process's."""
+        self.ended = True
+
+    def _wake_more(self) -> None:
+        self._comes = False
+        if self.ended:
+            return
+        self._left = self._workers
+        for _ in range(min(len(self._queue.calls), len(self._queue.waiting))):
+            self._queue.wake_worker()
+
+
+class Outcomes(Generic[T]):
+    """Outcomes of calls on their way to a loop, which is woken once for many.
+
+    Args:
+        loop: the loop.
+        collect: called in the loop's thread when there may be outcomes; it is to call `hand_on`.
+
+    Attributes:
+        ended: calls with what they returned or raised; workers append, the loop's thread takes.
+        woken: set by workers and cleared by the loop's thread, always before it looks at `ended`:
+            of several calls that end together, the first wakes the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, collect: Callable[[], None]) -> None:
+        self._loop = loop
+        self._collect = collect
+        self.waker = waker_of(loop, collect)
+        self.ended: deque[tuple[T, Any, BaseException | None]] = deque()
+        self.woken = False
+
+    def wake_loop(self) -> None:
+        """Have the loop look at `ended`; called by a worker that found `woken` false there."""
+        self.woken = True
+        if not self.waker.wake():
+            # The loop is closed: nobody waits for anything any more.
+            self.ended.clear()
+            self.woken = False
+
+    def hand_on(self, end: Callable[[T, Any, BaseException | None], None]) -> None:
+        """Call a function with each outcome; others have their turn after `AT_ONCE` of them.
+
+        What the function raises, as a signal's handler does, is raised after what is left was
+        seen to.
+        """
+        # Before the look: what ends after it wakes the loop again.
+        self.woken = False
+        ended = self.ended
+        try:
+            for _ in range(min(len(ended), AT_ONCE)):
+                end(*ended.popleft())
+        finally:
+            if ended:
+                self.woken = True
+                self._loop.call_soon(self._collect)

@@ -1,0 +1,429 @@
+"""The default executor of Fournil's loop: `asyncio.to_thread`, `run_in_executor(None, ...)`.
+
+It is a `ThreadPoolExecutor`, as code expects that looks for one, with the size, the threads' names
+and the end of asyncio's. Its queue and the way back are those of `ThreadPool`, so that a call of
+its loop takes no future of `concurrent.futures`, and many that end wake the loop once.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import concurrent.futures
+import concurrent.futures.thread
+import os
+import queue
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from time import perf_counter_ns, thread_time_ns
+from types import BuiltinFunctionType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from fournil._worker.failure import traceback_of
+from fournil._worker.running import runs
+from fournil.offload.calling import CallQueue, Outcomes, TurnWakes, Waiter
+from fournil.record import hook, kinds
+
+if TYPE_CHECKING:
+    # It is generic for type checkers alone.
+    Future = asyncio.Future[Any]
+
+NAME = "asyncio"
+"""The name of the pool in reports, and what its threads' names begin with, as asyncio has it."""
+
+RETRY_NS = 100_000_000
+"""When a thread could not be started beside others, it is tried again so much later."""
+
+# Its private names, which type stubs leave out: the interpreter's exit waits for threads by them.
+_theirs: Any = concurrent.futures.thread
+
+_cancelled = asyncio.CancelledError()
+"""The outcome of a call that the executor cancelled, when it was shut down."""
+
+
+class LoopCall:
+    """A call of the loop on its way to a thread and back.
+
+    Made and ended in the loop's thread. In between the worker that took it writes what comes of
+    it: nothing, when the future was cancelled before.
+
+    Attributes:
+        awaited: what the loop gave to whoever awaits the call.
+        record: the recorder's side of the executor; None: the call is not recorded, and takes no
+            times.
+        subject: who called, as the recorder names it.
+        worker, cpu_ns: the thread that ran the call, and what it used of the CPU for it.
+        queued_ns, began_ns, ended_ns: times on the clock of `time.perf_counter_ns`; 0: never.
+    """
+
+    __slots__ = (
+        "args",
+        "awaited",
+        "began_ns",
+        "cpu_ns",
+        "ended_ns",
+        "function",
+        "outcomes",
+        "queued_ns",
+        "record",
+        "subject",
+        "worker",
+    )
+
+    worker: str | None
+
+    def __init__(
+        self,
+        awaited: Future,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        outcomes: Outcomes[LoopCall],
+        record: hook.PoolRecord | None,
+    ) -> None:
+        self.awaited = awaited
+        self.function = function
+        self.args = args
+        self.outcomes = outcomes
+        self.record = record
+        if record is not None:
+            self.queued_ns = perf_counter_ns()
+            self.began_ns = self.ended_ns = self.cpu_ns = 0
+            self.worker = None
+            self.subject = record.queued()
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether nobody awaits the call any more; for the function that runs."""
+        return self.awaited.cancelled()
+
+    @property
+    def future(self) -> LoopCall:
+        """The part that `ThreadPoolExecutor.shutdown` cancels, in any thread."""
+        return self
+
+    def cancel(self) -> None:
+        self.outcomes.ended.append((self, None, _cancelled))
+        if not self.outcomes.woken:
+            self.outcomes.wake_loop()
+
+    def note(self, error: BaseException | None, received_ns: int) -> None:
+        """Have the end of the call recorded."""
+        assert self.record is not None
+        if self.awaited.cancelled() or error is _cancelled:
+            state = kinds.CALL_ABANDONED if self.began_ns else kinds.CALL_CANCELLED
+        else:
+            state = kinds.CALL_DONE if error is None else kinds.CALL_RAISED
+        times = self.queued_ns, 0, self.began_ns, self.ended_ns, received_ns
+        self.record.used(self.cpu_ns)
+        function = called_by_to_thread(self.function)
+        self.record.ended(function, self.worker, self.subject, state, times, 0, 0)
+
+
+def called_by_to_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that `asyncio.to_thread` was given; without it, the function itself.
+
+    >>> from contextvars import copy_context
+    >>> called_by_to_thread(partial(copy_context().run, pow, 2))
+    <built-in function pow>
+    >>> called_by_to_thread(pow)
+    <built-in function pow>
+    """
+    if type(function) is partial and function.args:
+        runs_it = function.func
+        if type(runs_it) is BuiltinFunctionType and type(runs_it.__self__) is Context:
+            called: Callable[..., Any] = function.args[0]
+            return called
+    return function
+
+
+class WorkQueue(CallQueue[Any]):
+    """A queue of calls, for what `ThreadPoolExecutor` does with its own; None: threads may end.
+
+    Attributes:
+        idle: one entry for each thread that is free, and that no call was given to by taking one
+            from here; appended by workers before whoever waits for the call goes on.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__()
+        self.idle: deque[None] = deque(maxlen=workers)
+
+    def get_nowait(self) -> Any:
+        """Take the oldest call; raise `queue.Empty` if there is none."""
+        try:
+            return self.calls.popleft()
+        except IndexError:
+            raise queue.Empty from None
+
+    def qsize(self) -> int:
+        """Return how many calls wait, as programs ask that watch an executor."""
+        return len(self.calls)
+
+
+class Worker(Waiter):
+    """A thread of the executor; its own, but for `call`, which the function reads that runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.call: LoopCall | None = None
+
+    def work(
+        self,
+        executor: weakref.ref[DefaultExecutor],
+        queue: WorkQueue,
+        context: tuple[Any, ...],
+    ) -> None:
+        """Run calls until the executor or the interpreter ends.
+
+        Args:
+            executor: as long as it is there.
+            queue: where the calls are.
+            context: what CPython's items of work are run with.
+        """
+        here = threading.get_ident()
+        runs[here] = self
+        calls = queue.calls
+        try:
+            while True:
+                try:
+                    call = calls.popleft()
+                except IndexError:
+                    self.wait(queue)
+                    continue
+                if type(call) is LoopCall:
+                    self.run(call, queue)
+                elif call is not None:
+                    call.run(*context)
+                    queue.idle.append(None)
+                elif is_over(executor()):
+                    queue.put(None)  # for the others
+                    return
+                # A thread that waits must not keep what its last call was given.
+                del call
+        except BaseException:
+            concurrent.futures.thread._base.LOGGER.critical("Exception in worker", exc_info=True)  # type: ignore[attr-defined]
+        finally:
+            del runs[here]
+
+    def run(self, call: LoopCall, queue: WorkQueue) -> None:
+        value = error = None
+        recorded = call.record is not None
+        if not call.awaited.cancelled():
+            self.call = call
+            if recorded:
+                call.worker = threading.current_thread().name
+                cpu_ns = thread_time_ns()
+                call.began_ns = perf_counter_ns()
+            try:
+                value = call.function(*call.args)
+            except BaseException as raised:
+                # Without this frame, which says nothing to a reader.
+                traceback = traceback_of.__get__(raised)
+                traceback_of.__set__(raised, traceback and traceback.tb_next)
+                error = raised
+                del traceback
+            if recorded:
+                call.ended_ns = perf_counter_ns()
+                call.cpu_ns = thread_time_ns() - cpu_ns
+            self.call = None
+        queue.idle.append(None)
+        outcomes = call.outcomes
+        outcomes.ended.append((call, value, error))
+        # The frames that the error keeps lead back to this one.
+        del call, value, error
+        if not outcomes.woken:
+            outcomes.wake_loop()
+
+
+def is_over(executor: DefaultExecutor | None) -> bool:
+    """Return whether a thread of an executor is to end, and say so to those who submit."""
+    if executor is None:
+        return True
+    if _theirs._shutdown:
+        executor._shutdown = True
+    return executor._shutdown
+
+
+class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
+    """A `ThreadPoolExecutor` that takes calls of its loop by a shorter way.
+
+    Whatever is submitted to it as to any executor goes CPython's way, but for the queue, and the
+    threads, which are started when none is idle, and run until the executor is shut down, or
+    the interpreter exits and waits for them.
+
+    Args:
+        loop: the loop, in whose thread `call` is called.
+    """
+
+    _work_queue: WorkQueue  # type: ignore[assignment]
+    _shutdown: bool
+    _max_workers: int
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(thread_name_prefix=NAME)
+        self._loop = loop
+        self._work_queue = WorkQueue(self._max_workers)
+        new_context = getattr(self, "_create_worker_context", None)  # since CPython 3.14
+        self._worker_arguments = () if new_context is None else (new_context(),)
+        self._retry_ns = 0  # until then no thread is started, if there are others
+        # Of the loop's thread alone.
+        self._wakes = TurnWakes(loop, self._work_queue, self._max_workers)
+        self._outcomes: Outcomes[LoopCall] = Outcomes(loop, self._collect)
+        self._record: hook.PoolRecord | None = None
+        self._recorded_by: object = None
+        self._received_ns = 0  # when the outcomes came that are being handed on
+        _executors.add(self)
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether `submit` is CPython's: what takes its place is to see all calls."""
+        # What others wrap it in may have all attributes of what it wraps.
+        submit = type(self).submit
+        return (
+            type(submit) is FunctionType
+            and submit.__globals__ is vars(_theirs)
+            and "submit" not in vars(self)
+        )
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Future:
+        """Have a thread call a function; in the loop's thread.
+
+        Returns:
+            a future of the loop. Cancelled, it lets go at once whoever awaits it; a call that has
+            not begun then never runs.
+
+        Raises:
+            RuntimeError: the executor was shut down, or there is no thread, nor can one be started.
+        """
+        if hook.open_pool is not self._recorded_by:
+            self._follow_recorder()
+        awaited: Future = self._loop.create_future()
+        call = LoopCall(awaited, function, args, self._outcomes, self._record)
+        with self._shutdown_lock, _theirs._global_shutdown_lock:
+            if self._shutdown:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if _theirs._shutdown:
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            self._adjust_thread_count()
+            self._work_queue.calls.append(call)
+        self._wakes.wake()
+        return awaited
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; end the threads when they have run what was submitted."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
+        if self._record is not None and self._loop.is_closed():
+            self._record.close()
+            self._record = None
+
+    def _adjust_thread_count(self) -> None:
+        # CPython's name; called with the locks held.
+        work = self._work_queue
+        try:
+            work.idle.pop()
+        except IndexError:
+            pass
+        else:
+            return
+        count = len(self._threads)
+        if count >= self._max_workers or (count and perf_counter_ns() < self._retry_ns):
+            return
+
+        def collected(_: object, put: Callable[[Any], None] = work.put) -> None:
+            put(None)
+
+        thread = threading.Thread(
+            name=f"{self._thread_name_prefix}_{count}",
+            target=Worker().work,
+            args=(weakref.ref(self, collected), work, self._worker_arguments),
+        )
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            if not count:
+                raise
+            self._retry_ns = perf_counter_ns() + RETRY_NS
+        else:
+            self._threads.add(thread)
+            _theirs._threads_queues[thread] = work
+
+    def _collect(self) -> None:
+        """Hand on the outcomes that have come, in the loop's thread."""
+        self._wakes.renew()
+        if self._record is not None:
+            self._received_ns = perf_counter_ns()
+        self._outcomes.hand_on(self._take)
+
+    def _take(self, call: LoopCall, value: Any, error: BaseException | None) -> None:
+        if call.record is not None and self._recorded_by is hook.open_pool:
+            call.note(error, self._received_ns)
+        awaited = call.awaited
+        if awaited.done():
+            return
+        if error is None:
+            awaited.set_result(value)
+        elif error is _cancelled:
+            awaited.cancel()
+        else:
+            awaited.set_exception(as_asyncio_has_it(error))
+
+    def _follow_recorder(self) -> None:
+        """A recording began or ended: begin to be recorded, or be so no more."""
+        self._recorded_by = opened = hook.open_pool
+        self._record = opened and opened("ThreadPool", NAME, self._max_workers)
+
+    def _leave(self) -> None:
+        """Begin anew, in a forked child: threads and calls stayed with its parent."""
+        self._shutdown_lock = threading.Lock()  # a thread that is not here may have had it
+        self._threads.clear()
+        self._work_queue.leave()
+        self._work_queue.idle.clear()
+        self._wakes = TurnWakes(self._loop, self._work_queue, self._max_workers)
+        self._outcomes = Outcomes(self._loop, self._collect)
+        self._record = self._recorded_by = None
+
+
+def as_asyncio_has_it(error: BaseException) -> BaseException:
+    """Return the exception that a future of asyncio's gets for one that a function raised."""
+    kind = type(error)
+    if issubclass(kind, StopIteration):
+        # It would end the coroutine that awaits; CPython does the same since 3.12.
+        raised = RuntimeError(
+            "StopIteration interacts badly with generators and cannot be raised into a Future"
+        )
+        raised.__cause__ = raised.__context__ = error
+        return raised
+    if kind is concurrent.futures.CancelledError:
+        return asyncio.CancelledError(*error.args).with_traceback(error.__traceback__)
+    if kind is concurrent.futures.InvalidStateError:
+        return asyncio.InvalidStateError(*error.args).with_traceback(error.__traceback__)
+    return error
+
+
+def new_default_executor(loop: asyncio.AbstractEventLoop) -> DefaultExecutor | None:
+    """Return a default executor for a loop.
+
+    None where the program has put something else in the place of `ThreadPoolExecutor`, or of
+    threads, as gevent does: asyncio's way then leads to that.
+    """
+    if (
+        concurrent.futures.ThreadPoolExecutor is not DefaultExecutor.__base__
+        or type(_thread.start_new_thread) is not BuiltinFunctionType
+    ):
+        return None
+    return DefaultExecutor(loop)
+
+
+_executors: weakref.WeakSet[DefaultExecutor] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for executor in list(_executors):
+        executor._leave()
+
+
+os.register_at_fork(after_in_child=_forked)
