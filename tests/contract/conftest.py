@@ -10,6 +10,7 @@ import pytest
 import fournil
 from fournil.record.layout import MINIMUM_SIZE
 from tests.contract import handles
+from tests.contract.executors import Held
 from tests.contract.loops import LOOPS, Loop, LoopFactory
 
 
@@ -49,6 +50,14 @@ def loop(loop_factory: LoopFactory) -> Iterator[Loop]:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
     loop.set_exception_handler(None)  # which keeps the handles of which it was told
+
+
+@pytest.fixture
+def held(loop: Loop) -> Iterator[Held]:
+    """Calls that take all threads of a loop's default executor, until `released` is set."""
+    held = Held(loop)
+    yield held
+    held.released.set()
 
 
 @pytest.fixture

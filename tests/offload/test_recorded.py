@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -164,6 +166,78 @@ def test_more_pools_than_there_is_room_for(tmp_path: Path) -> None:
     assert len(recording.pools) == 64
     assert len(recording.calls) == 74
     assert {pool.done for pool in recording.pools} == {1}
+
+
+def test_calls_of_the_default_executor(tmp_path: Path) -> None:
+    async def main() -> None:
+        await asyncio.create_task(asyncio.to_thread(double, 4), name="caller")
+        loop = asyncio.get_running_loop()
+        with pytest.raises(LookupError):
+            await loop.run_in_executor(None, fail, "told")
+        await loop.run_in_executor(None, use_cpu, 0.02)
+
+    with fournil.Recorder(tmp_path / "default"):
+        fournil.run(main())
+    recording = snapshot(read_file(str(tmp_path / "default")))
+    pool, calls = only(recording)
+    assert (pool.kind, pool.name) == ("ThreadPoolExecutor", "asyncio")
+    assert pool.workers == concurrent.futures.ThreadPoolExecutor()._max_workers
+    assert (pool.calls, pool.ran, pool.done, pool.raised, pool.in_flight) == (3, 3, 2, 1, 0)
+    assert not pool.is_open
+    assert 0.01 < pool.cpu_s <= 2 * pool.inside_s
+    assert [recording.sites[call.site].function for call in calls] == ["double", "fail", "use_cpu"]
+    assert {call.worker for call in calls} == {"asyncio_0"}
+    assert recording.describe(calls[0].subject) == "caller (to_thread)"
+    for call in calls:
+        moments = call.queued_s, call.began_s, call.ended_s, call.received_s
+        came = [moment for moment in moments if moment is not None]
+        assert len(came) == 4
+        assert came == sorted(came)
+
+
+def test_calls_of_the_default_executor_that_are_cancelled(tmp_path: Path, gates: Gates) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        workers = concurrent.futures.ThreadPoolExecutor()._max_workers
+        held = [gates() for _ in range(workers)]
+        calls = [loop.run_in_executor(None, gate.wait) for gate in held]
+        for gate in held:
+            await gate.until_reached()
+        calls += [loop.run_in_executor(None, double, n) for n in range(3)]
+        for call in (calls[0], calls[-1]):
+            call.cancel()
+        for gate in held:
+            gate.open()
+        await asyncio.wait(calls)
+        await loop.shutdown_default_executor()
+
+    with fournil.Recorder(tmp_path / "cancelled"):
+        fournil.run(main())
+    pool, calls = only(snapshot(read_file(str(tmp_path / "cancelled"))))
+    assert (pool.abandoned, pool.cancelled, pool.in_flight) == (1, 1, 0)
+    assert pool.done == pool.calls - 2
+    (dropped,) = [call for call in calls if call.state == kinds.CALL_CANCELLED]
+    assert (dropped.began_s, dropped.worker) == (None, None)
+
+
+def test_a_recorder_that_begins_when_calls_run(tmp_path: Path) -> None:
+    async def main() -> None:
+        for n in range(3):
+            gate = threading.Event()
+            before = asyncio.get_running_loop().run_in_executor(None, gate.wait)
+            with fournil.Recorder(tmp_path / f"midway {n}"):
+                gate.set()
+                assert await before
+                assert await asyncio.to_thread(double, n) == 2 * n
+                gate.clear()
+                after = asyncio.get_running_loop().run_in_executor(None, gate.wait)
+            gate.set()
+            assert await after
+
+    fournil.run(main())
+    for n in range(3):
+        pool, calls = only(snapshot(read_file(str(tmp_path / f"midway {n}"))))
+        assert (pool.calls, pool.done, len(calls)) == (2, 1, 1)
 
 
 def test_the_death_of_a_worker(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ its loop takes no future of `concurrent.futures`, and many that end wake the loo
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import concurrent.futures
 import concurrent.futures.thread
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from fournil._worker.failure import traceback_of
 from fournil._worker.running import runs
 from fournil.offload.calling import CallQueue, Outcomes, TurnWakes, Waiter
+from fournil.offload.wakers import threads_are_replaced
 from fournil.record import hook, kinds
 
 if TYPE_CHECKING:
@@ -144,13 +144,32 @@ class WorkQueue(CallQueue[Any]):
     """A queue of calls, for what `ThreadPoolExecutor` does with its own; None: threads may end.
 
     Attributes:
-        idle: one entry for each thread that is free, and that no call was given to by taking one
-            from here; appended by workers before whoever waits for the call goes on.
+        idle: an entry for each thread that is free, or about to be; workers append one when they
+            have run a call, before whoever waits for that goes on. Whoever submits a call takes
+            one, and starts a thread where there is none to take.
     """
 
     def __init__(self, workers: int) -> None:
         super().__init__()
         self.idle: deque[None] = deque(maxlen=workers)
+
+    def take_idle(self) -> bool:
+        """Return whether a thread is free for a call; for any thread that submits one."""
+        if not self.idle:
+            return False
+        try:
+            self.idle.pop()
+        except IndexError:
+            return False
+        return True
+
+    def forget(self, call: Any) -> bool:
+        """Remove a call that was appended; return False if a worker has taken it."""
+        try:
+            self.calls.remove(call)
+        except ValueError:
+            return False
+        return True
 
     def get_nowait(self) -> Any:
         """Take the oldest call; raise `queue.Empty` if there is none."""
@@ -212,6 +231,7 @@ class Worker(Waiter):
     def run(self, call: LoopCall, queue: WorkQueue) -> None:
         value = error = None
         recorded = call.record is not None
+        cpu_ns = 0
         if not call.awaited.cancelled():
             self.call = call
             if recorded:
@@ -248,6 +268,15 @@ def is_over(executor: DefaultExecutor | None) -> bool:
     return executor._shutdown
 
 
+def unless_replaced(method: Any) -> Any:
+    """Return a method of CPython's executor; None if it is another's."""
+    is_theirs = type(method) is FunctionType and method.__globals__ is vars(_theirs)
+    return method if is_theirs else None
+
+
+_submit = unless_replaced(concurrent.futures.ThreadPoolExecutor.submit)
+
+
 class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     """A `ThreadPoolExecutor` that takes calls of its loop by a shorter way.
 
@@ -260,8 +289,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     """
 
     _work_queue: WorkQueue  # type: ignore[assignment]
-    _shutdown: bool
-    _max_workers: int
+    _threads: set[threading.Thread]
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(thread_name_prefix=NAME)
@@ -281,13 +309,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     @property
     def takes_calls(self) -> bool:
         """Whether `submit` is CPython's: what takes its place is to see all calls."""
-        # What others wrap it in may have all attributes of what it wraps.
-        submit = type(self).submit
-        return (
-            type(submit) is FunctionType
-            and submit.__globals__ is vars(_theirs)
-            and "submit" not in vars(self)
-        )
+        return type(self).submit is _submit and "submit" not in vars(self)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Future:
         """Have a thread call a function; in the loop's thread.
@@ -303,15 +325,27 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
             self._follow_recorder()
         awaited: Future = self._loop.create_future()
         call = LoopCall(awaited, function, args, self._outcomes, self._record)
-        with self._shutdown_lock, _theirs._global_shutdown_lock:
-            if self._shutdown:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            if _theirs._shutdown:
-                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-            self._adjust_thread_count()
-            self._work_queue.calls.append(call)
+        work = self._work_queue
+        work.calls.append(call)
+        # Only now: threads end when they find the None that is appended once one of these is set.
+        if self._shutdown or _theirs._shutdown:
+            self._check_open(call)
+        elif not work.take_idle() and len(self._threads) < self._max_workers:
+            try:
+                with self._shutdown_lock, _theirs._global_shutdown_lock:
+                    self._check_open(call)  # since the look above
+                    self._start_thread()
+            except BaseException:
+                work.forget(call)
+                raise
         self._wakes.wake()
         return awaited
+
+    def _check_open(self, call: LoopCall) -> None:
+        """Raise what `submit` raises after a shutdown, unless a thread has taken the call."""
+        if (self._shutdown or _theirs._shutdown) and self._work_queue.forget(call):
+            by = "" if self._shutdown else "interpreter "
+            raise RuntimeError(f"cannot schedule new futures after {by}shutdown")
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; end the threads when they have run what was submitted."""
@@ -321,17 +355,20 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
             self._record = None
 
     def _adjust_thread_count(self) -> None:
-        # CPython's name; called with the locks held.
-        work = self._work_queue
-        try:
-            work.idle.pop()
-        except IndexError:
-            pass
-        else:
-            return
+        # CPython's name; called by `submit`, with the locks held.
+        if not self._work_queue.take_idle():
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        """Start a thread if there may be one more; with the locks held.
+
+        Raises:
+            RuntimeError: there is no other, and none can be started.
+        """
         count = len(self._threads)
         if count >= self._max_workers or (count and perf_counter_ns() < self._retry_ns):
             return
+        work = self._work_queue
 
         def collected(_: object, put: Callable[[Any], None] = work.put) -> None:
             put(None)
@@ -374,7 +411,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     def _follow_recorder(self) -> None:
         """A recording began or ended: begin to be recorded, or be so no more."""
         self._recorded_by = opened = hook.open_pool
-        self._record = opened and opened("ThreadPool", NAME, self._max_workers)
+        self._record = opened and opened("ThreadPoolExecutor", NAME, self._max_workers)
 
     def _leave(self) -> None:
         """Begin anew, in a forked child: threads and calls stayed with its parent."""
@@ -412,7 +449,7 @@ def new_default_executor(loop: asyncio.AbstractEventLoop) -> DefaultExecutor | N
     """
     if (
         concurrent.futures.ThreadPoolExecutor is not DefaultExecutor.__base__
-        or type(_thread.start_new_thread) is not BuiltinFunctionType
+        or threads_are_replaced()
     ):
         return None
     return DefaultExecutor(loop)

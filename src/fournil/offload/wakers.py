@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import threading
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Protocol
 
 from fournil.offload.watching import Watched
@@ -36,8 +38,18 @@ class PythonSleep:
         self._semaphore.release()
 
 
+def threads_are_replaced() -> bool:
+    """Return whether the program has put others in the place of threads, as gevent does.
+
+    They all run in one thread of the system's, which nothing may stop that is not theirs.
+    """
+    return type(_thread.start_new_thread) is not BuiltinFunctionType
+
+
 def new_sleep() -> Sleep:
     """Return what a thread can sleep on."""
+    if threads_are_replaced():
+        return PythonSleep()
     try:
         from fournil._native import wakers
     except ImportError:

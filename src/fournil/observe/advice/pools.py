@@ -18,8 +18,14 @@ from typing import NamedTuple
 from fournil.observe.recording.model import Pool, PoolCall, Recording
 from fournil.observe.words import count, seconds, share, size
 
-THREADS = "ThreadPool"
-"""The kind of pool whose calls do not travel, and take turns for one GIL."""
+DEFAULT_EXECUTOR = "ThreadPoolExecutor"
+"""The kind of what a loop runs `asyncio.to_thread` and `run_in_executor(None, ...)` in."""
+
+THREADS = "ThreadPool", DEFAULT_EXECUTOR
+"""The kinds of pools whose calls do not travel, and take turns for one GIL."""
+
+LOOPS_OWN = "fournil.to_"
+"""The beginning of the names of pools that a loop has by itself, and nobody else names."""
 
 FEW = 10
 """A pool that ran fewer calls than this is too young to be judged by how many ran at a time."""
@@ -96,8 +102,8 @@ def title(pool: Pool) -> str:
     >>> title(pool), title(replace(pool, name="fournil thread"))
     ("ThreadPool 'crawler'", 'ThreadPool')
     """
-    if pool.name.startswith("fournil.to_"):
-        return pool.name  # a loop's own, which has no other
+    if pool.name.startswith(LOOPS_OWN):
+        return pool.name
     return pool.kind if pool.name.startswith("fournil ") else f"{pool.kind} {pool.name!r}"
 
 
@@ -136,7 +142,7 @@ def _changes(calls: Iterable[PoolCall]) -> Iterator[tuple[float, int, int]]:
 def _advice(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     if not pool.ran:
         return None
-    is_thread = pool.kind == THREADS
+    is_thread = pool.kind in THREADS
     ran_at_once = max(1, use.most if is_thread else min(use.most, cores))
     fed_s = pool.inside_s / ran_at_once  # with workers that never wait for their next call
     spared_s = max(0.0, use.active_s - fed_s)
@@ -211,7 +217,7 @@ def _share(pool: Pool, spared_s: float) -> PoolAdvice:
 def _more(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     """Advise more workers where cores are free for them."""
     # What workers leave of the cores may be what others take; threads that wait need none.
-    waits = pool.kind == THREADS and pool.cpu_s < TURNS[0] * use.active_s
+    waits = pool.kind in THREADS and pool.cpu_s < TURNS[0] * use.active_s
     workers = MOST_WORKERS if waits else cores
     if workers <= pool.workers:
         return None
@@ -219,9 +225,17 @@ def _more(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
     return PoolAdvice(
         "more",
         f"Calls waited for {seconds(pool.waited_s / pool.ran)} each while all workers were busy: "
-        f"with `workers={workers}` more run at a time.",
+        f"{_with_workers(pool, workers)} more run at a time.",
         min(shorter_s, max(0.0, use.active_s - pool.longest_s)),
     )
+
+
+def _with_workers(pool: Pool, workers: int) -> str:
+    if pool.kind == DEFAULT_EXECUTOR:
+        return f"after `loop.set_default_executor(ThreadPoolExecutor({workers}))`"
+    if pool.name.startswith(LOOPS_OWN):
+        return f"in a `{pool.kind}(workers={workers})`"
+    return f"with `workers={workers}`"
 
 
 def _round_up(number: float) -> int:
