@@ -30,7 +30,7 @@ def nothing() -> None:
     pass
 
 
-Workers = Literal["threads", "processes", "interpreters"]
+Workers = Literal["threads", "default", "processes", "interpreters"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class PoolCase:
     Attributes:
         name: as given to --only and as stored.
         title: in the table.
-        workers: what runs the functions.
+        workers: what runs the functions; "default": the threads of a loop's default executor, of
+            which there are as many as processors and four.
         kind: what is measured of it.
         run: makes calls for about so many seconds; returns the figures.
         floor: whether the hop in C can stand in for a pool.
@@ -156,6 +157,20 @@ CASES = {
             "threads",
             BURST,
             burst_of(20_000),
+        ),
+        PoolCase(
+            "pools-default-hop",
+            "asyncio.to_thread of a no-op, by the loop's default executor",
+            "default",
+            HOP,
+            hop,
+        ),
+        PoolCase(
+            "pools-default-burst",
+            "asyncio.to_thread of 10,000 no-ops, by the loop's default executor",
+            "default",
+            BURST,
+            burst_of(10_000),
         ),
         PoolCase(
             "pools-process-hop",

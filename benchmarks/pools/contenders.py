@@ -43,6 +43,11 @@ async def asyncio_to_thread() -> AsyncIterator[Submit]:
 
 
 @asynccontextmanager
+async def default_executor() -> AsyncIterator[Submit]:
+    yield asyncio.to_thread
+
+
+@asynccontextmanager
 async def anyio_to_thread() -> AsyncIterator[Submit]:
     import anyio.to_thread
 
@@ -225,6 +230,9 @@ CONTENDERS = {
         Contender("fournil on fournil", "threads", ours, "fournil"),
         Contender("fournil as an executor", "threads", executor_of_ours, default=False),
         Contender("futex-c", "threads", None, program="futex_hop"),
+        Contender("asyncio", "default", default_executor),
+        Contender("uvloop", "default", default_executor, "uvloop"),
+        Contender("asyncio.to_thread on fournil", "default", default_executor, "fournil"),
         Contender("ProcessPoolExecutor", "processes", process_pool_executor),
         Contender("ProcessPoolExecutor by fork", "processes", forked_executor, default=False),
         Contender("anyio.to_process", "processes", anyio_to_process, package="anyio"),
@@ -265,6 +273,7 @@ CONTENDERS = {
 
 BASELINES: dict[Workers, str] = {
     "threads": "run_in_executor",
+    "default": "asyncio",
     "processes": "ProcessPoolExecutor",
     "interpreters": "InterpreterPoolExecutor",
 }

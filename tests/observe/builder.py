@@ -205,13 +205,21 @@ class Builder:
         }
         self._samples.append(_pack(layout.SAMPLE, entry | fields))
 
-    def pool(self, kind: str, workers: int, *, opened: float, **fields: int | float) -> int:
+    def pool(
+        self,
+        kind: str,
+        workers: int,
+        *,
+        opened: float,
+        name: str = "a worker",
+        **fields: int | float,
+    ) -> int:
         """Add a pool and return its number; times are in seconds."""
         number = len(self._pools) + 1
         entry: dict[str, Any] = {
             "state": kinds.POOL_CLOSED if "closed" in fields else kinds.POOL_OPEN,
             "kind": self.text(kind),
-            "name": self.text("a worker"),
+            "name": self.text(name),
             "workers": workers,
             "number": number,
             "opened": moment(opened),

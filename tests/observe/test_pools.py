@@ -97,11 +97,13 @@ def test_calls_that_were_overwritten_are_counted() -> None:
     assert any(note.startswith("The 12 oldest calls of pools") for note in report.notes)
 
 
-def judged(kind: str, workers: int, at_once: int, cores: int = 2, **totals: float) -> PoolFinding:
+def judged(
+    kind: str, workers: int, at_once: int, cores: int = 2, name: str = "a worker", **totals: float
+) -> PoolFinding:
     """Return the finding of a pool with 40 calls, of which so many ran at a time for 10 s."""
     builder = Builder(meta=META | {"cores": cores}).end(12.0)
     fields: dict[str, Any] = {"calls": 40, "done": 40, "ran": 40, "longest": 0.5} | totals
-    pool = builder.pool(kind, workers, opened=0.5, closed=11.0, **fields)
+    pool = builder.pool(kind, workers, name=name, opened=0.5, closed=11.0, **fields)
     length = 10.0 * at_once / 40
     for number in range(40):
         at = 1.0 + number // at_once * length
@@ -128,12 +130,32 @@ def judged(kind: str, workers: int, at_once: int, cores: int = 2, **totals: floa
         (judged("ThreadPool", 4, 4, 1, inside=39.0, cpu=9.9), None, True),
         (judged("ThreadPool", 4, 4, inside=39.0, waited=400.0, cpu=0.1), "more", True),
         (judged("ThreadPool", 32, 4, inside=39.0, cpu=0.1), None, True),
+        (judged("ThreadPoolExecutor", 4, 4, inside=39.0, cpu=9.9), "process", True),
+        (judged("ThreadPoolExecutor", 8, 2, inside=19.0, cpu=0.1), None, True),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_advice(finding: PoolFinding, to: str | None, worth_it: bool) -> None:
     assert (finding.advice and finding.advice.to) == to
     assert finding.worth_it is worth_it
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("ThreadPool", "crawler", "with `workers=32` more run"),
+        ("ThreadPool", "fournil.to_thread", "in a `ThreadPool(workers=32)` more run"),
+        (
+            "ThreadPoolExecutor",
+            "asyncio",
+            "after `loop.set_default_executor(ThreadPoolExecutor(32))` more run",
+        ),
+    ],
+)
+def test_more_workers_as_each_pool_gets_them(kind: str, name: str, said: str) -> None:
+    finding = judged(kind, 4, 4, name=name, inside=39.0, waited=400.0, cpu=0.1)
+    assert finding.advice is not None
+    assert said in finding.advice.text
 
 
 def test_a_gain_is_what_better_fed_workers_take_less() -> None:
