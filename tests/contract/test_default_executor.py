@@ -330,3 +330,14 @@ def test_no_call_is_left_lying(loop: Loop) -> None:
                 pass
 
     loop.run_until_complete(main())
+
+
+def test_a_step_may_wait_for_the_calls_that_it_makes(loop: Loop) -> None:
+    async def main() -> None:
+        called = threading.Semaphore(0)
+        for _ in range(200):
+            loop.run_in_executor(None, called.release)
+            called.acquire()
+        await asyncio.to_thread(int)
+
+    loop.run_until_complete(main())

@@ -137,6 +137,17 @@ def test_who_looks_when_the_pool_is_closed_ends(run: Run, spot: Spot) -> None:
     run(main)
 
 
+def test_a_step_may_wait_for_the_calls_that_it_makes(run: Run) -> None:
+    async def main() -> None:
+        called = threading.Semaphore(0)
+        async with fournil.ThreadPool(workers=2) as pool:
+            for _ in range(200):
+                pool.run(called.release)
+                called.acquire()
+
+    run(main)
+
+
 def test_no_call_is_left_lying(run: Run) -> None:
     """Calls come while workers look, stop looking, go to sleep, and sleep."""
     chance = random.Random(15)

@@ -37,6 +37,9 @@ cdef class Semaphore:
         with nogil:
             sem_post(&self.semaphore)
 
+    def post_with_gil(self):
+        sem_post(&self.semaphore)
+
 
 cdef class Pipe:
     def __cinit__(self):

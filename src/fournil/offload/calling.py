@@ -51,12 +51,20 @@ class CallQueue(Generic[T]):
             self.wake_worker()
 
     def wake_worker(self) -> None:
-        """Wake the worker that began to wait last, if any waits."""
+        """Wake the worker that began to wait last, if any waits, and let it have the GIL."""
         try:
             worker = self.waiting.pop()
         except IndexError:
             return
-        worker.wakes.post()
+        worker.sleep.post()
+
+    def wake_worker_later(self) -> None:
+        """Wake a worker as `wake_worker` does, which runs when the GIL is free."""
+        try:
+            worker = self.waiting.pop()
+        except IndexError:
+            return
+        worker.sleep.post_with_gil()
 
     def leave(self) -> None:
         """Forget calls and workers, in a forked child: they are its parent's."""
@@ -66,19 +74,20 @@ class CallQueue(Generic[T]):
 
 
 class Waiter:
-    """The part of a worker that waits for calls; used by its own thread, but for `wakes`.
+    """The part of a worker that waits for calls; used by its own thread, but for `sleep`.
 
     It spins for a moment, and then sleeps until it is woken, by somebody who lets go of the GIL for
     that: who is woken, if on the same core, finds it free. A lock is released with the GIL held;
     the kernel then switches to the woken thread, which waits for the GIL, and back.
 
     Attributes:
-        wakes: what the thread sleeps on; posted by who took the worker from `CallQueue.waiting`.
+        sleep: what the thread sleeps on; posted by whoever took the worker from
+            `CallQueue.waiting`.
     """
 
     def __init__(self) -> None:
         self.patience = Patience(SOON_NS)
-        self.wakes = new_sleep()
+        self.sleep = new_sleep()
 
     def wait(self, queue: CallQueue[Any]) -> None:
         """Wait until there may be a call, or somebody woke this worker for another reason."""
@@ -104,57 +113,42 @@ class Waiter:
                 pass  # somebody took this worker from there, and posts
             else:
                 return
-        self.wakes.wait()
+        self.sleep.wait()
 
 
-class TurnWakes:
+class Wakes:
     """Wakes of workers by a loop that submits calls; of the loop's thread alone.
 
-    To wake a worker gives it the GIL, which it keeps until it has nothing to do: a burst of calls
-    wakes each worker once, and then again at the end of the turn.
+    A step may wait for a call that it submits, so that each call wakes a worker at once, if one
+    sleeps. Who is woken gets the GIL, and keeps it until it has nothing to do: that is soonest for
+    a single call, and in the midst of a burst it is a switch of threads for each. So each worker
+    is woken like that once; then the loop keeps the GIL, and a worker that was woken waits for it
+    until the interpreter has threads switched, and meanwhile is none that sleeps.
 
     Args:
-        loop: the loop.
         queue: where the calls are.
         workers: how many workers there are at most.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, queue: CallQueue[Any], workers: int
-    ) -> None:
-        self._loop = loop
+    def __init__(self, queue: CallQueue[Any], workers: int) -> None:
         self._queue = queue
         self._workers = workers
-        self._left = workers  # wakes until the end of the turn
-        self._comes = False  # `_wake_more` will be called
-        self.ended = False
+        self._left = workers  # how many more are given the GIL
 
     def wake(self) -> None:
         """Have a worker take the call that was appended, if one waits."""
-        if self._queue.spin_wait.call() or not self._queue.waiting:
+        queue = self._queue
+        if queue.spin_wait.call() or not queue.waiting:
             return
         if self._left:
             self._left -= 1
-            self._queue.wake_worker()
-        elif not self._comes:
-            self._comes = True
-            self._loop.call_soon(self._wake_more)
+            queue.wake_worker()
+        else:
+            queue.wake_worker_later()
 
     def renew(self) -> None:
-        """Begin another turn."""
+        """Outcomes have come: whatever is submitted now is no part of the last burst."""
         self._left = self._workers
-
-    def end(self) -> None:
-        """Wake nobody any more: whoever waits was woken to end, or is another process's."""
-        self.ended = True
-
-    def _wake_more(self) -> None:
-        self._comes = False
-        if self.ended:
-            return
-        self._left = self._workers
-        for _ in range(min(len(self._queue.calls), len(self._queue.waiting))):
-            self._queue.wake_worker()
 
 
 class Outcomes(Generic[T]):
@@ -198,6 +192,6 @@ class Outcomes(Generic[T]):
             for _ in range(min(len(ended), AT_ONCE)):
                 end(*ended.popleft())
         finally:
-            if ended:
+            if ended and not self.woken:
                 self.woken = True
                 self._loop.call_soon(self._collect)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from fournil._worker.failure import traceback_of
 from fournil._worker.running import runs
-from fournil.offload.calling import CallQueue, Outcomes, TurnWakes, Waiter
+from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes
 from fournil.offload.wakers import threads_are_replaced
 from fournil.record import hook, kinds
 
@@ -293,13 +293,13 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(thread_name_prefix=NAME)
-        self._loop = loop
+        self.loop = loop
         self._work_queue = WorkQueue(self._max_workers)
         new_context = getattr(self, "_create_worker_context", None)  # since CPython 3.14
         self._worker_arguments = () if new_context is None else (new_context(),)
         self._retry_ns = 0  # until then no thread is started, if there are others
         # Of the loop's thread alone.
-        self._wakes = TurnWakes(loop, self._work_queue, self._max_workers)
+        self._wakes = Wakes(self._work_queue, self._max_workers)
         self._outcomes: Outcomes[LoopCall] = Outcomes(loop, self._collect)
         self._record: hook.PoolRecord | None = None
         self._recorded_by: object = None
@@ -323,7 +323,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         """
         if hook.open_pool is not self._recorded_by:
             self._follow_recorder()
-        awaited: Future = self._loop.create_future()
+        awaited: Future = self.loop.create_future()
         call = LoopCall(awaited, function, args, self._outcomes, self._record)
         work = self._work_queue
         work.calls.append(call)
@@ -350,7 +350,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; end the threads when they have run what was submitted."""
         super().shutdown(wait, cancel_futures=cancel_futures)
-        if self._record is not None and self._loop.is_closed():
+        if self._record is not None and self.loop.is_closed():
             self._record.close()
             self._record = None
 
@@ -419,8 +419,8 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._threads.clear()
         self._work_queue.leave()
         self._work_queue.idle.clear()
-        self._wakes = TurnWakes(self._loop, self._work_queue, self._max_workers)
-        self._outcomes = Outcomes(self._loop, self._collect)
+        self._wakes = Wakes(self._work_queue, self._max_workers)
+        self._outcomes = Outcomes(self.loop, self._collect)
         self._record = self._recorded_by = None
 
 

@@ -16,7 +16,7 @@ from fournil._worker.failure import traceback_of
 from fournil._worker.running import name_of, refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.call import Call
-from fournil.offload.calling import CallQueue, Outcomes, TurnWakes, Waiter
+from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes
 from fournil.offload.lifetime import OwnPools
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
@@ -80,7 +80,7 @@ class ThreadPool(Pool):
     def _start(self) -> None:
         assert self._loop is not None
         self._shared = Shared(self._loop, self)
-        self._wakes = TurnWakes(self._loop, self._shared.queue, self.workers)
+        self._wakes = Wakes(self._shared.queue, self.workers)
 
     def _submit(self, call: Call[Any]) -> None:
         call.context = contextvars.copy_context()
@@ -123,7 +123,6 @@ class ThreadPool(Pool):
 
     def _stop(self) -> None:
         self._stopped = True
-        self._wakes.end()
         for worker in self._threads:
             worker.wake_to_end()
         self._threads.clear()
@@ -137,7 +136,6 @@ class ThreadPool(Pool):
     def _leave(self) -> None:
         # What is to be called soon is called in the child too, if the loop goes on there.
         self._stopped = True
-        self._wakes.end()
         self._shared.queue.leave()
         self._threads.clear()
         self._shared.outcomes.waker.leave()
@@ -200,7 +198,7 @@ class Worker(Waiter):
 
     def wake_to_end(self) -> None:
         self.ends = True
-        self.wakes.post()
+        self.sleep.post()
 
     def work(self, shared: Shared) -> None:
         here = threading.get_ident()

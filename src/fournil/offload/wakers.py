@@ -22,7 +22,10 @@ class Sleep(Protocol):
         """Sleep until it was posted once more than it was waited for."""
 
     def post(self) -> None:
-        """Wake who sleeps here, or will."""
+        """Wake the thread that sleeps here, or will, and let it have the GIL."""
+
+    def post_with_gil(self) -> None:
+        """Wake the thread; it runs when the GIL is free."""
 
 
 class PythonSleep:
@@ -36,6 +39,8 @@ class PythonSleep:
 
     def post(self) -> None:
         self._semaphore.release()
+
+    post_with_gil = post
 
 
 def threads_are_replaced() -> bool:
