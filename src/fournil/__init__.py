@@ -10,11 +10,11 @@ observe        reads a recording; says what to do about it        evidence, reco
 recorder       records what runs while it is entered              _native, other_loops, record,
                                                                   errors
 other_loops    loops that are not ours, while a recorder is on    _native
+loop           EventLoop, run, Runner                             _loop, _native, errors
+_loop          the parts of EventLoop besides its native core     _native,
+                                                                  offload.default_executor
 offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
                                                                   evidence, record
-loop           EventLoop, run, Runner                             _loop, _native, errors
-_loop          what EventLoop is put together from, besides       _native
-               its native core
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors

@@ -43,8 +43,9 @@ class EventLoop(
     """An asyncio event loop whose hot path is native.
 
     `LoopCore` takes over callbacks, timers, polling and wake-ups, `Stream` connected sockets,
-    `Datagrams` UDP, `Listener` servers, `TLSCore` TLS; subprocesses, signals, pipes and name
-    resolution are asyncio's own.
+    `Datagrams` UDP, `Listener` servers, `TLSCore` TLS, and `fournil.offload` the threads of the
+    default executor: of `asyncio.to_thread`, `run_in_executor(None, ...)`, name resolution.
+    Subprocesses, signals and pipes are asyncio's own.
 
     Args:
         selector: what the loop is to wait by. A selector of the program's own is asked each time,

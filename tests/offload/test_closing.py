@@ -292,7 +292,7 @@ def test_its_threads_are_not_woken_once_they_have_ended(
             thread = await pool.run(threading.current_thread)
             # More calls in one turn than there are workers: the rest wakes them at its end.
             for _ in range(2):
-                while not pool._shared.queue.waiting:
+                while not pool._exchange.queue.waiting:
                     time.sleep(0.0001)
                 pool.run(int).cancel()
         thread.join()

@@ -66,7 +66,7 @@ def spot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spot]:
 
 async def run_when_it_waits(pool: fournil.ThreadPool, spot: Spot) -> None:
     """Have a worker that has begun to wait run a call."""
-    while not spot.looking and not pool._shared.queue.waiting:
+    while not spot.looking and not pool._exchange.queue.waiting:
         time.sleep(0.0001)
     assert await pool.run(abs, -4) == 4
 
@@ -99,7 +99,7 @@ def test_the_call_after_that_has_another_worker(run: Run, spot: Spot) -> None:
             for gate in gates[:2]:
                 gate.set()
             await asyncio.gather(*calls)
-            while not spot.looking or not pool._shared.queue.waiting:
+            while not spot.looking or not pool._exchange.queue.waiting:
                 await run_when_it_waits(pool, spot)
             first, second = pool.run(gates[2].wait), pool.run(abs, -4)
             # No third worker begins, and the first of two is held up.

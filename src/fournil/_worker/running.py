@@ -38,7 +38,8 @@ state: object = None
 def cancelled() -> bool:
     """Return whether the call of a pool that this code runs in was cancelled.
 
-    A thread cannot be stopped from outside: a function that takes long asks this now and then.
+    A thread cannot be stopped from outside: a function that takes long asks this now and then. In
+    the default executor of Fournil's loop, as under `asyncio.to_thread`, it asks as well.
 
     Raises:
         RuntimeError: no pool runs this code.

@@ -7,9 +7,12 @@ statistics  what pools and their workers did so far
 call        Call: one function call on its way to a worker and back
 mapping     what `pool.map` returns: the results of many calls, a bounded number in flight
 executor    a pool as an executor of `concurrent.futures`
-bell        how workers in other threads have a loop look at what they ended
+calling     calls on their way to threads, and outcomes on their way back to a loop
+wakers      wakers of threads, and of a loop by them
+watching    a descriptor of ours that a loop watches
 lifetime    pools of a loop's own, which end with it
 threads     ThreadPool, to_thread: workers that are threads
+default_executor  the default executor of our loop: `asyncio.to_thread`, `run_in_executor`
 remote      what pools have in common whose workers share no objects with their program
 remote_worker  one worker of such a pool, as the pool sees it
 processes   ProcessPool, to_process: workers that are processes

@@ -1,8 +1,9 @@
 """The default executor of Fournil's loop: `asyncio.to_thread`, `run_in_executor(None, ...)`.
 
-It is a `ThreadPoolExecutor`, as code expects that looks for one, with the size, the threads' names
-and the end of asyncio's. Its queue and the way back are those of `ThreadPool`, so that a call of
-its loop takes no future of `concurrent.futures`, and many that end wake the loop once.
+The executor is a `ThreadPoolExecutor`, as code expects that looks for one, with the size, the
+threads' names and the end of asyncio's. Its queue and the way back are those of `ThreadPool`, so
+that a call of its loop takes no future of `concurrent.futures`, and many calls that end wake the
+loop once.
 """
 
 from __future__ import annotations
@@ -48,15 +49,17 @@ _cancelled = asyncio.CancelledError()
 class LoopCall:
     """A call of the loop on its way to a thread and back.
 
-    Made and ended in the loop's thread. In between the worker that took it writes what comes of
-    it: nothing, when the future was cancelled before.
+    All fields belong to the loop's thread before the call is appended to the queue and after its
+    outcome was put; in between to the thread that took it from there. The future is the loop's
+    throughout: others only ask whether it was cancelled, and a call whose future was, before a
+    thread took the call, never runs.
 
     Attributes:
-        awaited: what the loop gave to whoever awaits the call.
-        record: the recorder's side of the executor; None: the call is not recorded, and takes no
-            times.
-        subject: who called, as the recorder names it.
-        worker, cpu_ns: the thread that ran the call, and what it used of the CPU for it.
+        awaited: the future that the loop gave to whoever awaits the call.
+        record: the recorder's side of the executor; None: the call is not recorded, and none of
+            the fields below is set.
+        subject: the step that called, as the recorder names it.
+        worker, cpu_ns: the thread that ran the call, and the CPU time that it used for it.
         queued_ns, began_ns, ended_ns: times on the clock of `time.perf_counter_ns`; 0: never.
     """
 
@@ -102,7 +105,7 @@ class LoopCall:
 
     @property
     def future(self) -> LoopCall:
-        """The part that `ThreadPoolExecutor.shutdown` cancels, in any thread."""
+        """The object that `ThreadPoolExecutor.shutdown` cancels: the call, in any thread."""
         return self
 
     def cancel(self) -> None:
@@ -183,7 +186,7 @@ class WorkQueue(CallQueue[Any]):
         return len(self.calls)
 
 
-class Worker(Waiter):
+class ExecutorThread(Waiter):
     """A thread of the executor; its own, but for `call`, which the function reads that runs."""
 
     def __init__(self) -> None:
@@ -224,7 +227,7 @@ class Worker(Waiter):
                 # A thread that waits must not keep what its last call was given.
                 del call
         except BaseException:
-            concurrent.futures.thread._base.LOGGER.critical("Exception in worker", exc_info=True)  # type: ignore[attr-defined]
+            _theirs._base.LOGGER.critical("Exception in worker", exc_info=True)
         finally:
             del runs[here]
 
@@ -375,18 +378,21 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
 
         thread = threading.Thread(
             name=f"{self._thread_name_prefix}_{count}",
-            target=Worker().work,
+            target=ExecutorThread().work,
             args=(weakref.ref(self, collected), work, self._worker_arguments),
         )
+        # Before it starts: a signal's handler may raise while this waits until it has, and the
+        # interpreter's exit would wait for a thread that nobody tells to end.
+        self._threads.add(thread)
+        _theirs._threads_queues[thread] = work
         try:
             thread.start()
         except (RuntimeError, MemoryError):
+            self._threads.discard(thread)
+            del _theirs._threads_queues[thread]
             if not count:
                 raise
             self._retry_ns = perf_counter_ns() + RETRY_NS
-        else:
-            self._threads.add(thread)
-            _theirs._threads_queues[thread] = work
 
     def _collect(self) -> None:
         """Hand on the outcomes that have come, in the loop's thread."""
@@ -396,7 +402,9 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._outcomes.hand_on(self._take)
 
     def _take(self, call: LoopCall, value: Any, error: BaseException | None) -> None:
-        if call.record is not None and self._recorded_by is hook.open_pool:
+        record = call.record
+        # Not where the recorder has ended that was on when the call was made.
+        if record is not None and record is self._record and hook.open_pool is self._recorded_by:
             call.note(error, self._received_ns)
         awaited = call.awaited
         if awaited.done():

@@ -1,4 +1,4 @@
-"""Memory of what is shared: who uses it, and when it is given back.
+"""Memory of shared objects: its users, and the moment when it is given back.
 
 All that is shared lies in one file in memory, of which each object has a part: so a thousand
 objects take one descriptor. Who may use a part:
@@ -36,8 +36,8 @@ class File(OwnFile):
     """A file in memory, of which each shared object has a part.
 
     Attributes:
-        parts: those that are in use, by number; under the lock.
-        end: where the next part begins; under the lock.
+        parts: the numbers of the parts that are in use; under the lock.
+        end: the offset of the next part; under the lock.
         was_forked: whether other processes may have all of its parts, and tell nobody.
     """
 
@@ -53,14 +53,16 @@ class Shared:
     """Memory of one shared object.
 
     Attributes:
-        number: of all that this process shares.
-        file, offset, size: where it is.
-        memory: it, mapped.
-        begin, end: its addresses here.
-        is_here: whether something here uses it.
-        was_forked: whether other processes may have it, and tell nobody when they let go.
-        users: of workers that have it: what is called with its number when nothing here uses it
-            any more, in any thread. Each entry is added and removed by the thread of its loop.
+        number: the object's, among all that this process shares.
+        file, offset, size: place of the memory, and its size in bytes.
+        memory: the memory, mapped.
+        begin, end: addresses of the memory in this process.
+        is_here: whether something here uses the object; cleared by whoever drops the last use, in
+            any thread.
+        was_forked: whether other processes may have the object, and tell nobody when they let go.
+        users: by worker, the function that is called with the number when nothing here uses the
+            object any more, in any thread. Each entry is added and removed by the thread of its
+            worker's loop.
     """
 
     def __init__(self, number: int, file: File, offset: int, size: int) -> None:
@@ -76,14 +78,14 @@ class Shared:
         self.users: dict[int, Callable[[int], None]] = {}
 
     def view(self) -> memoryview:
-        """Return a view of it; when that and all that was made of it are gone, it is not here."""
+        """Return a view of the memory; when all that was made of it is gone, it is not here."""
         whole = (c_char * self.size).from_buffer(self.memory)
         weakref.finalize(whole, self.left_here).atexit = False
         shares.add(self)
         return memoryview(whole).cast("B").toreadonly()
 
     def left_here(self) -> None:
-        """Note that nothing here uses it any more."""
+        """Note that nothing here uses the object any more."""
         shares.remove(self)
         self.is_here = False
         if self.file.process == os.getpid():
@@ -92,7 +94,7 @@ class Shared:
         self.free_if_unused()
 
     def left_by(self, user: int) -> None:
-        """Note that a worker does not use it any more."""
+        """Note that a worker does not use the object any more."""
         self.users.pop(user, None)
         self.free_if_unused()
 
@@ -104,9 +106,10 @@ class Shared:
 
 
 _numbers = count(1)
-_file: File | None = None  # the one that takes more parts; under the lock
-# The memory is taken and freed under the lock. An object may be found gone in the midst of that,
-# in the same thread: so who frees does not wait, but leaves it to who has the lock.
+_file: File | None = None  # the file that takes more parts; under the lock
+# Memory is taken and freed under the lock. A collection in the midst of that may drop the last use
+# of another object, in the same thread: so who frees does not wait for the lock, but leaves the
+# part to its holder.
 _lock = threading.Lock()
 _unused: deque[Shared] = deque()
 
@@ -156,7 +159,7 @@ def _retire() -> None:
 
 
 def _free() -> None:
-    """Give back what nobody uses any more, unless another is at it, who then does this too."""
+    """Give back the parts that nobody uses, unless another thread is at it, and does this too."""
     while _unused and _lock.acquire(blocking=False):
         try:
             while _unused:

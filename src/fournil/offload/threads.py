@@ -1,4 +1,4 @@
-"""Threads as workers."""
+"""ThreadPool, and `to_thread`: workers that are threads."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class ThreadPool(Pool):
 
     Context variables have the values of the code that called `run` or went on with `map`.
 
-    A worker whose calls come one after the other looks for the next one for up to 60 microseconds
-    before it sleeps, as long as nobody else wants its processor.
+    A worker whose calls come one after the other spins for up to 60 microseconds before it sleeps,
+    as long as nobody else wants its processor.
 
     Args:
-        workers: how many threads at most, started as they are needed; as many as processors
-            and four, at most 32, unless given.
+        workers: number of threads at most, started as they are needed; by default the number of
+            processors and four, at most 32.
         abandon_on_cancel: whether calls that are cancelled while they run are abandoned.
-        name: what the threads' names begin with.
+        name: beginning of the threads' names.
 
     Example:
         >>> import asyncio, time
@@ -73,28 +73,29 @@ class ThreadPool(Pool):
         self.name = name
         # Of the loop's thread alone.
         self._threads: list[Worker] = []
-        self._lost = 0  # how many are taken by calls that were abandoned
+        self._lost = 0  # threads that are taken by calls that were abandoned
+        self._received_ns = 0  # when the outcomes came that are being handed on
         self._retry_ns = 0  # until then no thread is started, if there are others
         self._stopped = False
 
     def _start(self) -> None:
         assert self._loop is not None
-        self._shared = Shared(self._loop, self)
-        self._wakes = Wakes(self._shared.queue, self.workers)
+        self._exchange = Exchange(self._loop, self)
+        self._wakes = Wakes(self._exchange.queue, self.workers)
 
     def _submit(self, call: Call[Any]) -> None:
         call.context = contextvars.copy_context()
         threads = len(self._threads)
         if threads < self.workers and len(self._in_flight) + self._lost >= threads:
             self._start_thread()
-        self._shared.queue.calls.append(call)
+        self._exchange.queue.calls.append(call)
         self._wakes.wake()
 
     def _start_thread(self) -> None:
         if self._retry_ns and self._threads and perf_counter_ns() < self._retry_ns:
             return
         try:
-            worker = Worker(f"{self.name} {len(self._threads) + 1}", self._shared)
+            worker = Worker(f"{self.name} {len(self._threads) + 1}", self._exchange)
         except (OSError, RuntimeError, MemoryError) as error:
             if not self._threads:
                 reason = str(error) or type(error).__name__
@@ -107,14 +108,14 @@ class ThreadPool(Pool):
     def _collect(self) -> None:
         """Hand on the outcomes of calls that have ended."""
         self._wakes.renew()
-        self._now_ns = perf_counter_ns()
-        self._shared.outcomes.hand_on(self._take)
-        if self._stopped and not self._shared.outcomes.ended:
+        self._received_ns = perf_counter_ns()
+        self._exchange.outcomes.hand_on(self._take)
+        if self._stopped and not self._exchange.outcomes.ended:
             self._leave_the_loop()
 
     def _take(self, call: Call[Any], value: Any, error: BaseException | None) -> None:
         self._lost -= call.abandoned
-        self._ended(call, value, error, self._now_ns)
+        self._ended(call, value, error, self._received_ns)
 
     def _cancel(self, call: Call[Any]) -> None:
         if self.abandon_on_cancel:
@@ -131,14 +132,14 @@ class ThreadPool(Pool):
     def _leave_the_loop(self) -> None:
         # Calls that were abandoned, or left when `close` was cancelled, may still end.
         if not self._in_flight and not self._lost:
-            self._shared.outcomes.waker.close()
+            self._exchange.outcomes.waker.close()
 
     def _leave(self) -> None:
         # What is to be called soon is called in the child too, if the loop goes on there.
         self._stopped = True
-        self._shared.queue.leave()
+        self._exchange.queue.leave()
         self._threads.clear()
-        self._shared.outcomes.waker.leave()
+        self._exchange.outcomes.waker.leave()
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)
@@ -147,8 +148,8 @@ class ThreadPool(Pool):
         return sum(worker.cpu_ns for worker in self._threads)
 
 
-class Shared:
-    """State that the loop's thread and the workers share.
+class Exchange:
+    """Queue and outcomes of one pool, which the loop's thread and the workers share.
 
     Nothing here holds the pool, so that one that was thrown away open can end its workers.
 
@@ -171,15 +172,17 @@ class Shared:
 
 
 class Worker(Waiter):
-    """A thread of a pool; its fields are written by the thread, and read by the loop's.
+    """A thread of a pool; writes its own fields, which the loop's thread reads.
 
     Attributes:
-        ends: whether it is to end when it has nothing to do; written by the loop's thread, before
-            it wakes this one.
-        cpu_ns: the CPU time of calls that ran while a recorder was on.
+        call: the call that runs; read by its function, too.
+        calls, busy_ns: number of calls that ended here, and the time that they took.
+        cpu_ns: CPU time of calls that ran while a recorder was on.
+        ends: whether the thread is to end when it has nothing to do; written by the loop's thread
+            before it wakes this one.
     """
 
-    def __init__(self, name: str, shared: Shared) -> None:
+    def __init__(self, name: str, exchange: Exchange) -> None:
         super().__init__()
         self.call: Call[Any] | None = None
         self.calls = 0
@@ -187,23 +190,25 @@ class Worker(Waiter):
         self.cpu_ns = 0
         self.name = name
         self.ends = False
-        shared.outcomes.waker.hold()
+        exchange.outcomes.waker.retain()
         try:
             # One that runs for ever must not keep the process from ending.
-            self.thread = threading.Thread(target=self.work, args=(shared,), name=name, daemon=True)
+            self.thread = threading.Thread(
+                target=self.work, args=(exchange,), name=name, daemon=True
+            )
             self.thread.start()
         except BaseException:
-            shared.outcomes.waker.let_go()
+            exchange.outcomes.waker.release()
             raise
 
     def wake_to_end(self) -> None:
         self.ends = True
         self.sleep.post()
 
-    def work(self, shared: Shared) -> None:
+    def work(self, exchange: Exchange) -> None:
         here = threading.get_ident()
         runs[here] = self
-        queue = shared.queue
+        queue = exchange.queue
         try:
             while True:
                 try:
@@ -214,14 +219,14 @@ class Worker(Waiter):
                     self.wait(queue)
                     continue
                 if call.take():
-                    self.run(call, shared)
+                    self.run(call, exchange)
                 # A thread that waits must not keep what its last call was given.
                 del call
         finally:
             del runs[here]
-            shared.outcomes.waker.let_go()
+            exchange.outcomes.waker.release()
 
-    def run(self, call: Call[Any], shared: Shared) -> None:
+    def run(self, call: Call[Any], exchange: Exchange) -> None:
         value = error = None
         self.call = call
         call.worker = self.name
@@ -249,7 +254,7 @@ class Worker(Waiter):
         self.busy_ns += call.ended_ns - call.began_ns
         if cpu is not None:
             self.cpu_ns += thread_time_ns() - cpu
-        outcomes = shared.outcomes
+        outcomes = exchange.outcomes
         outcomes.ended.append((call, value, error))
         # The frames that the error keeps lead back to this one.
         del call, value, error

@@ -1,4 +1,4 @@
-"""How a pool's threads are woken, and how they wake the loop."""
+"""Wakers of a pool's threads, and of the loop by them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Sleep(Protocol):
-    """What one thread sleeps on."""
+    """A semaphore that one thread sleeps on."""
 
     def wait(self) -> None:
-        """Sleep until it was posted once more than it was waited for."""
+        """Sleep until the semaphore was posted once more than it was waited for."""
 
     def post(self) -> None:
         """Wake the thread that sleeps here, or will, and let it have the GIL."""
@@ -29,7 +29,7 @@ class Sleep(Protocol):
 
 
 class PythonSleep:
-    """One where there are no native modules."""
+    """A semaphore of Python's, where there are no native modules, or no threads of the system."""
 
     def __init__(self) -> None:
         self._semaphore = threading.Semaphore(0)
@@ -52,7 +52,7 @@ def threads_are_replaced() -> bool:
 
 
 def new_sleep() -> Sleep:
-    """Return what a thread can sleep on."""
+    """Return a semaphore for one thread to sleep on."""
     if threads_are_replaced():
         return PythonSleep()
     try:
@@ -63,9 +63,10 @@ def new_sleep() -> Sleep:
 
 
 class LoopWaker:
-    """Has a loop call a function soon, when any thread asks for it.
+    """A call of a function by a loop, soon, when any thread asks for it.
 
-    Who asks says so before, by `hold`, and says when it will not any more, by `let_go`.
+    Each thread that is going to ask says so before, by `retain`, and when it will ask no more, by
+    `release`.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
@@ -80,21 +81,21 @@ class LoopWaker:
             return False
         return True
 
-    def hold(self) -> None:
-        """Be going to ask."""
+    def retain(self) -> None:
+        """Count one more thread that is going to ask; called by the loop's thread, for it."""
 
-    def let_go(self) -> None:
-        """Ask no more."""
+    def release(self) -> None:
+        """Count one thread less: the caller asks no more."""
 
     def close(self) -> None:
-        """Have the loop listen no more: in its thread, or when nobody uses this there."""
+        """Have the loop listen no more; in the loop's thread, or when that uses this no more."""
 
     def leave(self) -> None:
-        """Let go of what a forked child has of it: it is its parent's."""
+        """Close the descriptors here, in a forked child: the waker is its parent's."""
 
 
 class PipeWaker(LoopWaker):
-    """One that asyncio's own loop hears in half the time.
+    """A waker by a pipe, which asyncio's own loop hears in half the time.
 
     Its `call_soon_threadsafe` sends a byte through a socket, which it then reads until there is
     none, and calls the function in the turn after that. A reader is called as soon as it is read.
@@ -107,8 +108,8 @@ class PipeWaker(LoopWaker):
         self.thread = threading.get_ident()
         self.pipe = pipe
         self.lock = threading.Lock()
-        self.holders = 1  # the loop; under the lock
-        self.closed = False
+        self.holders = 1  # threads that may write to the pipe, and the loop; under the lock
+        self.closed = False  # of the loop's thread, or whoever collects a pool that was thrown away
         self.watched = Watched(loop, pipe.fileno(), self.answer)
 
     def wake(self) -> bool:
@@ -120,11 +121,11 @@ class PipeWaker(LoopWaker):
         self.pipe.clear()
         self.function()
 
-    def hold(self) -> None:
+    def retain(self) -> None:
         with self.lock:
             self.holders += 1
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         with self.lock:
             self.holders -= 1
             if self.holders:
@@ -143,11 +144,11 @@ class PipeWaker(LoopWaker):
         try:
             self.loop.call_soon_threadsafe(self.end)
         except RuntimeError:
-            self.let_go()  # a closed loop has no readers
+            self.release()  # a closed loop has no readers
 
     def end(self) -> None:
         self.watched.end()
-        self.let_go()
+        self.release()
 
     def leave(self) -> None:
         self.closed = True
@@ -156,7 +157,7 @@ class PipeWaker(LoopWaker):
 
 
 def waker_of(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> LoopWaker:
-    """Return what has the loop call a function soonest."""
+    """Return the waker that has a loop call a function soonest."""
     is_asyncio_own = (
         isinstance(loop, asyncio.SelectorEventLoop)
         and type(loop).call_soon_threadsafe is asyncio.BaseEventLoop.call_soon_threadsafe
