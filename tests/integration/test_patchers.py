@@ -59,10 +59,11 @@ class TestPatchers:
         pytest.importorskip("gevent")
         source = """
             from gevent import monkey; monkey.patch_all()
-            import asyncio, gevent, threading, time
+            import asyncio, fournil, gevent, threading, time
 
             async def main():
                 loop = asyncio.get_running_loop()
+                print(await fournil.to_thread(lambda: 6))
                 ticks = gevent.spawn(tick)
                 print(await loop.run_in_executor(None, lambda: 5))
                 await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.01) for _ in range(5)))
@@ -81,7 +82,7 @@ class TestPatchers:
             print("ended")
         """
         lines = run(source, ours=ours).splitlines()
-        assert sorted(lines) == ["5", "called", "ended", "tick 0", "tick 1", "tick 2"]
+        assert sorted(lines) == ["5", "6", "called", "ended", "tick 0", "tick 1", "tick 2"]
         assert lines[-1] == "ended"
 
     def test_freezegun(self, ours: bool) -> None:
