@@ -209,6 +209,24 @@ def test_nothing_is_kept_of_a_call(loop: Loop) -> None:
     run_turns_until(loop, lambda: reference() is None)
 
 
+def test_what_a_function_has_called_comes_before_its_result(loop: Loop) -> None:
+    got: list[int] = []
+
+    def call(first: int) -> None:
+        for n in range(first, first + 3):
+            loop.call_soon_threadsafe(got.append, n)
+
+    async def main() -> None:
+        async def one(first: int) -> None:
+            await asyncio.to_thread(call, first)
+            assert {first, first + 1, first + 2} <= set(got)
+
+        await asyncio.gather(*(one(3 * n) for n in range(300)))
+
+    loop.run_until_complete(main())
+    assert sorted(got) == list(range(900))
+
+
 def test_a_call_before_the_loop_runs(loop: Loop) -> None:
     call = loop.run_in_executor(None, divmod, 17, 5)
     assert loop.run_until_complete(call) == (3, 2)

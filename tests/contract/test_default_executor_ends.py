@@ -34,6 +34,15 @@ def test_after_its_shutdown(loop: Loop) -> None:
     loop.run_until_complete(main())
 
 
+def test_all_calls_have_ended_after_its_shutdown(loop: Loop) -> None:
+    async def main() -> int:
+        calls = [loop.run_in_executor(None, abs, -n) for n in range(5000)]
+        await loop.shutdown_default_executor()
+        return sum(call.done() for call in calls)
+
+    assert loop.run_until_complete(main()) == 5000
+
+
 def test_a_shutdown_with_nothing_to_shut_down(loop: Loop) -> None:
     loop.run_until_complete(loop.shutdown_default_executor())
     assert executor_of(loop) is None

@@ -179,17 +179,23 @@ class Outcomes(Generic[T]):
             self.ended.clear()
             self.woken = False
 
-    def hand_on(self, end: Callable[[T, Any, BaseException | None], None]) -> None:
-        """Call a function with each outcome; others have their turn after `AT_ONCE` of them.
+    def hand_on(
+        self, end: Callable[[T, Any, BaseException | None], None], *, most: int = AT_ONCE
+    ) -> None:
+        """Call a function with each outcome.
 
         What the function raises, as a signal's handler does, is raised after what is left was
         seen to.
+
+        Args:
+            end: the function.
+            most: the number of outcomes after which others have their turn first.
         """
         # Before the look: what ends after it wakes the loop again.
         self.woken = False
         ended = self.ended
         try:
-            for _ in range(min(len(ended), AT_ONCE)):
+            for _ in range(min(len(ended), most)):
                 end(*ended.popleft())
         finally:
             if ended and not self.woken:

@@ -13,6 +13,7 @@ import concurrent.futures
 import concurrent.futures.thread
 import os
 import queue
+import sys
 import threading
 import weakref
 from collections import deque
@@ -399,7 +400,11 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._wakes.renew()
         if self._record is not None:
             self._received_ns = perf_counter_ns()
-        self._outcomes.hand_on(self._take)
+        if self._shutdown:
+            # Nothing is left when `shutdown_default_executor` returns.
+            self._outcomes.hand_on(self._take, most=sys.maxsize)
+        else:
+            self._outcomes.hand_on(self._take)
 
     def _take(self, call: LoopCall, value: Any, error: BaseException | None) -> None:
         record = call.record
