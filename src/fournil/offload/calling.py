@@ -13,6 +13,9 @@ from fournil.offload.wakers import new_sleep, waker_of
 
 T = TypeVar("T")
 
+traceback_of: Any = BaseException.__dict__["__traceback__"]
+"""The traceback of an exception, whose class may give the name another meaning."""
+
 AT_ONCE = 500
 """So many outcomes are handed on in one step of the loop; then others have their turn."""
 

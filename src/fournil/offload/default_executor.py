@@ -24,9 +24,8 @@ from time import perf_counter_ns, thread_time_ns
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from fournil._worker.failure import traceback_of
 from fournil._worker.running import runs
-from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes
+from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes, traceback_of
 from fournil.offload.wakers import threads_are_replaced
 from fournil.record import hook, kinds
 
