@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fournil.offload import default_executor
 from tests.contract.executors import Held, executor_of, is_ours
 from tests.contract.loops import Loop, LoopFactory, Reports
 from tests.contract.test_fork import in_child, run_a_loop
@@ -267,6 +268,25 @@ def test_calls_once_the_interpreter_ends(loop_factory: LoopFactory) -> None:
         """,
     )
     assert (code, out) == (0, "cannot schedule new futures after shutdown\n"), err
+
+
+def test_more_threads_can_be_started_again(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not is_ours(loop):
+        pytest.skip("CPython's raises, and runs the call nevertheless")
+    monkeypatch.setattr(default_executor, "RETRY_NS", 0)
+
+    async def main() -> None:
+        released = threading.Event()
+        waiting = loop.run_in_executor(None, released.wait)
+        with no_more_threads():
+            calls = [loop.run_in_executor(None, int) for _ in range(5)]
+        released.set()
+        await asyncio.gather(waiting, *calls)
+        # Calls that wait for one another have a thread each.
+        meeting = threading.Barrier(executor_of(loop)._max_workers)
+        await asyncio.gather(*(asyncio.to_thread(meeting.wait) for _ in range(meeting.parties)))
+
+    loop.run_until_complete(main())
 
 
 def test_in_a_forked_child(loop: Loop, loop_factory: LoopFactory) -> None:

@@ -12,6 +12,7 @@ wakers      wakers of threads, and of a loop by them
 watching    a descriptor of ours that a loop watches
 lifetime    pools of a loop's own, which end with it
 threads     ThreadPool, to_thread: workers that are threads
+loop_call   a call of our loop in a thread of its default executor
 default_executor  the default executor of our loop: `asyncio.to_thread`, `run_in_executor`
 remote      what pools have in common whose workers share no objects with their program
 remote_worker  one worker of such a pool, as the pool sees it

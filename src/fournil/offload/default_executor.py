@@ -18,16 +18,15 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
-from functools import partial
 from time import perf_counter_ns, thread_time_ns
-from types import BuiltinFunctionType, FunctionType
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker.running import runs
 from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes, traceback_of
+from fournil.offload.loop_call import CANCELLED, LoopCall, as_asyncio_has_it
 from fournil.offload.wakers import threads_are_replaced
-from fournil.record import hook, kinds
+from fournil.record import hook
 
 if TYPE_CHECKING:
     # It is generic for type checkers alone.
@@ -42,106 +41,6 @@ RETRY_NS = 100_000_000
 # Its private names, which type stubs leave out: the interpreter's exit waits for threads by them.
 _theirs: Any = concurrent.futures.thread
 
-_cancelled = asyncio.CancelledError()
-"""The outcome of a call that the executor cancelled, when it was shut down."""
-
-
-class LoopCall:
-    """A call of the loop on its way to a thread and back.
-
-    All fields belong to the loop's thread before the call is appended to the queue and after its
-    outcome was put; in between to the thread that took it from there. The future is the loop's
-    throughout: others only ask whether it was cancelled, and a call whose future was, before a
-    thread took the call, never runs.
-
-    Attributes:
-        awaited: the future that the loop gave to whoever awaits the call.
-        record: the recorder's side of the executor; None: the call is not recorded, and none of
-            the fields below is set.
-        subject: the step that called, as the recorder names it.
-        worker, cpu_ns: the thread that ran the call, and the CPU time that it used for it.
-        queued_ns, began_ns, ended_ns: times on the clock of `time.perf_counter_ns`; 0: never.
-    """
-
-    __slots__ = (
-        "args",
-        "awaited",
-        "began_ns",
-        "cpu_ns",
-        "ended_ns",
-        "function",
-        "outcomes",
-        "queued_ns",
-        "record",
-        "subject",
-        "worker",
-    )
-
-    worker: str | None
-
-    def __init__(
-        self,
-        awaited: Future,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        outcomes: Outcomes[LoopCall],
-        record: hook.PoolRecord | None,
-    ) -> None:
-        self.awaited = awaited
-        self.function = function
-        self.args = args
-        self.outcomes = outcomes
-        self.record = record
-        if record is not None:
-            self.queued_ns = perf_counter_ns()
-            self.began_ns = self.ended_ns = self.cpu_ns = 0
-            self.worker = None
-            self.subject = record.queued()
-
-    @property
-    def cancelling(self) -> bool:
-        """Whether nobody awaits the call any more; for the function that runs."""
-        return self.awaited.cancelled()
-
-    @property
-    def future(self) -> LoopCall:
-        """The object that `ThreadPoolExecutor.shutdown` cancels: the call, in any thread."""
-        return self
-
-    def cancel(self) -> None:
-        self.outcomes.ended.append((self, None, _cancelled))
-        if not self.outcomes.woken:
-            self.outcomes.wake_loop()
-
-    def note(self, error: BaseException | None, received_ns: int) -> None:
-        """Have the end of the call recorded."""
-        assert self.record is not None
-        if self.awaited.cancelled() or error is _cancelled:
-            state = kinds.CALL_ABANDONED if self.began_ns else kinds.CALL_CANCELLED
-        else:
-            state = kinds.CALL_DONE if error is None else kinds.CALL_RAISED
-        times = self.queued_ns, 0, self.began_ns, self.ended_ns, received_ns
-        self.record.used(self.cpu_ns)
-        function = called_by_to_thread(self.function)
-        self.record.ended(function, self.worker, self.subject, state, times, 0, 0)
-
-
-def called_by_to_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function that `asyncio.to_thread` was given; without it, the function itself.
-
-    >>> from contextvars import copy_context
-    >>> called_by_to_thread(partial(copy_context().run, pow, 2))
-    <built-in function pow>
-    >>> called_by_to_thread(pow)
-    <built-in function pow>
-    """
-    if type(function) is partial and function.args:
-        runs_it = function.func
-        if type(runs_it) is BuiltinFunctionType and type(runs_it.__self__) is Context:
-            called: Callable[..., Any] = function.args[0]
-            return called
-    return function
-
 
 class WorkQueue(CallQueue[Any]):
     """A queue of calls, for what `ThreadPoolExecutor` does with its own; None: threads may end.
@@ -150,11 +49,26 @@ class WorkQueue(CallQueue[Any]):
         idle: an entry for each thread that is free, or about to be; workers append one when they
             have run a call, before whoever waits for that goes on. Whoever submits a call takes
             one, and starts a thread where there is none to take.
+        owed: an entry for each call for which no thread could be started, so that it runs in one
+            of those that there are; whoever submits appends it, the worker that ends a call next
+            takes it, and appends none to `idle`.
     """
 
     def __init__(self, workers: int) -> None:
         super().__init__()
         self.idle: deque[None] = deque(maxlen=workers)
+        self.owed: deque[None] = deque()
+
+    def add_idle(self) -> None:
+        """Note that a thread is free for another call; for that thread."""
+        if self.owed:
+            try:
+                self.owed.pop()
+            except IndexError:
+                pass
+            else:
+                return
+        self.idle.append(None)
 
     def take_idle(self) -> bool:
         """Return whether a thread is free for a call; for any thread that submits one."""
@@ -173,6 +87,11 @@ class WorkQueue(CallQueue[Any]):
         except ValueError:
             return False
         return True
+
+    def leave(self) -> None:
+        super().leave()
+        self.idle.clear()
+        self.owed.clear()
 
     def get_nowait(self) -> Any:
         """Take the oldest call; raise `queue.Empty` if there is none."""
@@ -220,7 +139,7 @@ class ExecutorThread(Waiter):
                     self.run(call, queue)
                 elif call is not None:
                     call.run(*context)
-                    queue.idle.append(None)
+                    queue.add_idle()
                 elif is_over(executor()):
                     queue.put(None)  # for the others
                     return
@@ -253,7 +172,7 @@ class ExecutorThread(Waiter):
                 call.ended_ns = perf_counter_ns()
                 call.cpu_ns = thread_time_ns() - cpu_ns
             self.call = None
-        queue.idle.append(None)
+        queue.add_idle()
         outcomes = call.outcomes
         outcomes.ended.append((call, value, error))
         # The frames that the error keeps lead back to this one.
@@ -368,10 +287,13 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: there is no other, and none can be started.
         """
-        count = len(self._threads)
-        if count >= self._max_workers or (count and perf_counter_ns() < self._retry_ns):
-            return
         work = self._work_queue
+        count = len(self._threads)
+        if count >= self._max_workers:
+            return
+        if count and perf_counter_ns() < self._retry_ns:
+            work.owed.append(None)
+            return
 
         def collected(_: object, put: Callable[[Any], None] = work.put) -> None:
             put(None)
@@ -392,6 +314,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
             del _theirs._threads_queues[thread]
             if not count:
                 raise
+            work.owed.append(None)
             self._retry_ns = perf_counter_ns() + RETRY_NS
 
     def _collect(self) -> None:
@@ -415,7 +338,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
             return
         if error is None:
             awaited.set_result(value)
-        elif error is _cancelled:
+        elif error is CANCELLED:
             awaited.cancel()
         else:
             awaited.set_exception(as_asyncio_has_it(error))
@@ -430,27 +353,9 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._shutdown_lock = threading.Lock()  # a thread that is not here may have had it
         self._threads.clear()
         self._work_queue.leave()
-        self._work_queue.idle.clear()
         self._wakes = Wakes(self._work_queue, self._max_workers)
         self._outcomes = Outcomes(self.loop, self._collect)
         self._record = self._recorded_by = None
-
-
-def as_asyncio_has_it(error: BaseException) -> BaseException:
-    """Return the exception that a future of asyncio's gets for one that a function raised."""
-    kind = type(error)
-    if issubclass(kind, StopIteration):
-        # It would end the coroutine that awaits; CPython does the same since 3.12.
-        raised = RuntimeError(
-            "StopIteration interacts badly with generators and cannot be raised into a Future"
-        )
-        raised.__cause__ = raised.__context__ = error
-        return raised
-    if kind is concurrent.futures.CancelledError:
-        return asyncio.CancelledError(*error.args).with_traceback(error.__traceback__)
-    if kind is concurrent.futures.InvalidStateError:
-        return asyncio.InvalidStateError(*error.args).with_traceback(error.__traceback__)
-    return error
 
 
 def new_default_executor(loop: asyncio.AbstractEventLoop) -> DefaultExecutor | None:
