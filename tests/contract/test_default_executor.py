@@ -210,6 +210,9 @@ def test_nothing_is_kept_of_a_call(loop: Loop) -> None:
 
 
 def test_what_a_function_has_called_comes_before_its_result(loop: Loop) -> None:
+    skip_bug_of_asyncio(
+        loop, sys.version_info >= (3, 12), "a function that ends at once overtakes what it called"
+    )
     got: list[int] = []
 
     def call(first: int) -> None:
