@@ -63,6 +63,7 @@ def test_a_shutdown_that_takes_too_long(loop: Loop, held: Held) -> None:
         thread.join()
 
 
+@pytest.mark.filterwarnings("ignore:a loop of another kind:RuntimeWarning")
 def test_a_loop_that_is_closed_while_calls_run(
     loop: Loop, held: Held, caplog: pytest.LogCaptureFixture
 ) -> None:
