@@ -63,9 +63,8 @@ def test_a_shutdown_that_takes_too_long(loop: Loop, held: Held) -> None:
         thread.join()
 
 
-@pytest.mark.filterwarnings("ignore:a loop of another kind:RuntimeWarning")
 def test_a_loop_that_is_closed_while_calls_run(
-    loop: Loop, held: Held, caplog: pytest.LogCaptureFixture
+    loop: Loop, loop_factory: LoopFactory, held: Held, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: list[int] = []
     reports = Reports()
@@ -79,9 +78,11 @@ def test_a_loop_that_is_closed_while_calls_run(
     threads = set(executor_of(loop)._threads)
     loop.close()
     assert executor_of(loop) is None
-    for call in (lambda: loop.run_in_executor(None, int), lambda: asyncio.run(run_in(loop))):
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.run_in_executor(None, int)
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         with pytest.raises(RuntimeError, match="Event loop is closed"):
-            call()
+            runner.run(run_in(loop))
     held.released.set()
     for thread in threads:
         thread.join()
