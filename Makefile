@@ -4,6 +4,9 @@
 # Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 # Arguments:      make test ARGS='-k timers'   make bench ARGS='--quick'
 #
+# make trials tries the sentences of the advice in more programs than make test does: it makes the
+# edits of each, and compares what ran before and after.
+#
 # make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares;
 # make packages does so with those of well-known packages, which it downloads.
 
@@ -27,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test bench check conformance packages sanitize valgrind clean
+.PHONY: demo test bench check conformance packages sanitize trials valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -38,6 +41,9 @@ test: $(made)/test $(made)/native
 
 bench: $(made)/peers $(made)/native
 	$(python) -m benchmarks $(ARGS)
+
+trials: $(made)/test $(made)/native
+	$(python) -m tests.advice $(ARGS)
 
 conformance: $(made)/native
 	$(python) -m tests.conformance $(ARGS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fournil.evidence.classify import Blocker
 from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.edits import Edit
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.live import snapshot
 from fournil.observe.recording.model import BlockedGroup
@@ -158,6 +159,9 @@ ADVICE = {
     Blocker.WAITING: Advice(
         to="thread",
         text="`await asyncio.to_thread(...)`: the run would take 6.1 s.",
+        rule="http",
+        file=APP,
+        edits=(Edit(42, 11, 42, 28, "await asyncio.to_thread(requests.get, URL)"),),
         gain_s=3.9,
         run_s=6.1,
         busy_s=0.5,

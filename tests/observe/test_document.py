@@ -58,7 +58,18 @@ def test_the_names_of_the_json() -> None:
             {"file": APP, "line": 45, "function": "handle", "own": True},
         ],
         "source": "return requests.get(URL)",
-        "advice": ADVICE[Blocker.WAITING]._asdict(),
+        "advice": ADVICE[Blocker.WAITING]._asdict()
+        | {
+            "edits": [
+                {
+                    "line": 42,
+                    "column": 11,
+                    "end_line": 42,
+                    "end_column": 28,
+                    "text": "await asyncio.to_thread(requests.get, URL)",
+                }
+            ]
+        },
     }
     assert (native_gil["class"], native_gil["kind"], native_gil["task"]) == (
         "native-gil",

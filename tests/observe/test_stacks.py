@@ -7,7 +7,7 @@ import pytest
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, parse
 from fournil.observe.recording.model import Meta
-from tests.observe.builder import APP, FOURNIL, PACKAGES, STDLIB
+from tests.observe.builder import APP, FOURNIL, PACKAGES, PROJECT, STDLIB
 
 OWNERSHIP = Ownership(
     Meta(main=APP, stdlib_roots=(STDLIB,), package_roots=(PACKAGES,), fournil_roots=(FOURNIL,))
@@ -57,7 +57,12 @@ def test_only_the_innermost_loop_cuts() -> None:
     ("file", "is_own"),
     [
         (APP, True),
-        ("<string>", True),
+        ("<stdin>", True),
+        ("<ipython-input-3-1a2b>", True),
+        ("<string>", False),  # what `exec` ran, the methods of a dataclass
+        ("<template>", False),
+        ("<attrs generated init app.Job>", False),
+        (f"{PROJECT}/templates/list.html", False),
         ("/srv/other.py", True),
         (f"{STDLIB}er/x.py", True),
         (f"{STDLIB}/socket.py", False),
@@ -105,3 +110,8 @@ def test_a_librarys_path_is_shown_as_its_users_know_it() -> None:
 )
 def test_whose_a_file_is(file: str, own: bool, programs: bool) -> None:
     assert (OWNERSHIP.is_own(file), OWNERSHIP.is_programs(file)) == (own, programs)
+
+
+def test_a_command_is_the_users_own() -> None:
+    assert Ownership(Meta(argv=("python", "-c", "main()"))).is_own("<string>")
+    assert not Ownership(Meta(argv=("python", "-m", "app"))).is_own("<string>")

@@ -17,9 +17,18 @@ BUILT_FROM = "src/fournil/_native/"
 ASYNCIO_FUNCTION = "run_forever"
 ASYNCIO_FILE = "asyncio/base_events.py"
 
+TYPED = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest")
+"""What the user typed, by the name that stands for its file."""
+
+TEMPLATES = frozenset({".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".tmpl", ".xml"})
+
 
 class CodeRoots(Protocol):
     """Where a program's code lies, as it said itself; directories as absolute paths."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command that ran it, with the interpreter and its options."""
 
     @property
     def main(self) -> str | None:
@@ -38,6 +47,7 @@ class Ownership:
 
     def __init__(self, roots: CodeRoots) -> None:
         self._main = roots.main
+        self._is_command = roots.main is None and "-c" in roots.argv
         self._stdlib = _as_prefixes(roots.stdlib_roots)
         self._packages = _as_prefixes(roots.package_roots)
         self._fournil = (*_as_prefixes(roots.fournil_roots), BUILT_FROM)
@@ -45,7 +55,19 @@ class Ownership:
 
     def is_own(self, file: str) -> bool:
         # A program that lies inside one of the roots is the user's all the same.
-        return file == self._main or not file.startswith(self._foreign)
+        if file == self._main:
+            return True
+        return not (file.startswith(self._foreign) or self._is_generated(file))
+
+    def _is_generated(self, file: str) -> bool:
+        """Whether code has no file of its own: what it did, its caller did.
+
+        As the methods of a dataclass, what `exec` runs, a template.
+        """
+        if file.startswith("<"):
+            return not file.startswith(TYPED) and not (file == "<string>" and self._is_command)
+        suffix = PurePath(file).suffix
+        return suffix in TEMPLATES
 
     def is_programs(self, file: str) -> bool:
         """Return whether a file is the user's own, or of a package that they installed."""
@@ -62,6 +84,9 @@ class Ownership:
         for root in (*self._packages, *self._stdlib):
             if file.startswith(root):
                 return file.removeprefix(root)
+        for root in self._fournil:  # installed from a checkout, it lies outside of them
+            if file.startswith(root):
+                return f"fournil/{file.removeprefix(root)}"
         return file
 
     def inside_step(self, frames: Sequence[Frame]) -> tuple[Frame, ...]:

@@ -13,8 +13,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
-from fournil.observe.advice.rules import ONLY_LAG, rule_for, sentence
-from fournil.observe.advice.scene import Source, look_at
+from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.program import Sources, Text
+from fournil.observe.advice.scene import look_at
+from fournil.observe.advice.sentence import say
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
 from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
@@ -30,15 +32,23 @@ MOST_REPLAYED = 4 * MOST_STEPS
 SMALL_SHARE = 0.01
 """A gain below this share of the run is none to speak of."""
 
+ONLY_LAG = "By itself this shortens the lag, not the run."
+
+MOVES = frozenset({"thread", "process", "await"})
+"""Where a step can go; else the code itself is to change, and what that gains is not known."""
+
 
 class Advice(NamedTuple):
     """What would help against a group of blocked steps, and what it alone would gain."""
 
-    to: str  # "thread", "process", or "await"
+    to: str  # "thread", "process", "await", or "code": nowhere, the code is to change
     text: str
-    gain_s: float  # by how much the run would be shorter
-    run_s: float
-    busy_s: float  # of all loops
+    rule: str
+    file: str  # that the edits are of
+    edits: tuple[Edit, ...]  # that do what the text says; none: they cannot be written
+    gain_s: float | None  # by how much the run would be shorter; None, as what follows: not known
+    run_s: float | None
+    busy_s: float | None  # of all loops
     lag_s: Mapping[str, float] | None  # p50, p99, max; None: too many groups to replay each
 
 
@@ -47,24 +57,27 @@ class Advisor:
 
     Args:
         recording: the recording.
-        source: returns the line of source of a frame, or nothing.
+        text_of: returns the text of a source file, or nothing.
     """
 
-    def __init__(self, recording: Recording, source: Source = lambda frame: "") -> None:
+    def __init__(self, recording: Recording, text_of: Text = lambda file: "") -> None:
         self._recording = recording
-        self._source = source
+        self._sources = Sources(text_of)
 
     def advise(self, group: BlockedGroup) -> Advice | None:
         """Return what would help against a group of blocked steps; None if nothing was seen."""
-        scene = look_at(group, self._recording, self._source)
+        scene = look_at(group, self._recording, self._sources)
         if scene is None:
             return None
-        rule = rule_for(scene)
-        gain = self._gain(group, rule.to)
-        text = sentence(rule, scene)
+        said = say(scene)
+        to, text = said.rule.to, said.text
+        told = to, text, said.rule.name, said.file, said.edits
+        if to not in MOVES:
+            return Advice(*told, None, None, None, None)
+        gain = self._gain(group, to)
         if gain.gain_s < SMALL_SHARE * self._recording.run_s:
-            text = f"{text} {ONLY_LAG}"
-        return Advice(rule.to, text, *gain)
+            told = to, f"{text} {ONLY_LAG}", *told[2:]
+        return Advice(*told, *gain)
 
     def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
         """Return what the run would have been with all advice followed; None without any.
@@ -72,9 +85,8 @@ class Advisor:
         Args:
             advised: groups of blocked steps, each with its advice.
         """
-        if not advised:
-            return None
-        return self._model.outcome([(group, _move(group, it.to)) for group, it in advised])
+        moved = [(group, _move(group, it.to)) for group, it in advised if it.to in MOVES]
+        return self._model.outcome(moved) if moved else None
 
     def _gain(self, group: BlockedGroup, to: str) -> Gain:
         """Return what the run would gain with one group moved."""
@@ -107,7 +119,7 @@ class Advisor:
         """Which part of their time the groups gain that are replayed; the others gain as much."""
         replayed = self._groups[: self._most]
         advised = ((group, self.advise(group)) for group in replayed)
-        gained_s = sum(advice.gain_s for _, advice in advised if advice)
+        gained_s = sum(advice.gain_s or 0.0 for _, advice in advised if advice)
         return gained_s / max(sum(group.total_s for group in replayed), 1e-9)
 
 

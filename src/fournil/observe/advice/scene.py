@@ -1,148 +1,204 @@
-"""What the rules of advice look at: the stack of a blocked step and the lines of its source.
-
-The watch sees Python's frames. A call of C code, as `time.sleep(1)`, has no frame of its
-own, so which function it was is read from the line of source, where there is one.
-"""
+"""What the rules of advice look at: the stack of a blocked step, and the source of its lines."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+import ast
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.advice.program import Module, Sources, is_generator
+from fournil.observe.advice.rules.rule import Situation
+from fournil.observe.advice.work import NOTHING, Work, find_work, is_small
 from fournil.observe.recording.model import BlockedGroup, Recording
 from fournil.record.kinds import Kind
 
-Source = Callable[[Frame], str]
-"""Returns a frame's line of source, or nothing where it cannot be read."""
+CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
-LONGEST_FUNCTION = 400
-"""So many lines above a frame's line its `def` is looked for."""
+IMPORTER = "importlib._bootstrap"
 
-LONGEST_LINE = 500
-"""So much of a line of source is looked at; generated code may have lines of megabytes."""
 
-_CALL = re.compile(r"([A-Za-z_][\w.]*)\s*\(")
-_STRING = re.compile(r"""("|')(?:\\.|(?!\1).)*\1""")
+class Place(NamedTuple):
+    """A line of the user's own code, and what it did."""
 
-_AROUND = re.compile(
-    "print|len|list|tuple|dict|set|frozenset|str|bytes|int|float|bool|iter|next|enumerate|zip|"
-    "range|reversed|isinstance|format|append|extend|add|await|return|yield|if|elif|while|for|in|"
-    "not|and|or|assert|with|lambda"
-)
-"""What stands before a bracket and is not what takes the time."""
+    frame: Frame
+    module: Module | None  # None: its source cannot be read, as for the next two
+    scope: ast.AST | None
+    work: Work
+    called: str  # the function that the line had called; empty: C code, or none
 
 
 class Scene(NamedTuple):
     """A group of blocked steps, as far as the rules can see it."""
 
     blocker: Blocker
+    situation: Situation
     inside: tuple[tuple[str, str], ...]
     """Module and function of the frames inside the user's line, outermost first."""
-    source: str  # the user's line
-    calls: tuple[str, ...]  # what to await elsewhere, the likeliest first; none: not known
-    is_inline: bool  # it is the coroutine's own Python code that takes the time
+    around: tuple[tuple[str, str], ...]
+    """The same of libraries' frames between that line and the one that may await."""
+    called: str  # the innermost function of all
+    cause: Place  # the innermost line of the user's
+    place: Place  # the innermost that may await; of a callback, its own
+    may_await: bool  # False: no line is known that may
     in_callback: bool
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether the line that took the time is the one that may await."""
+        return self.cause.frame == self.place.frame
 
-def look_at(group: BlockedGroup, recording: Recording, source: Source) -> Scene | None:
+
+def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Scene | None:
     """Return what the rules look at; None where the watch saw nothing."""
     if group.blocker is None:
         return None
     ownership = Ownership(recording.meta)
-    frames = group.frames
-
-    def line_of(frame: Frame) -> str:
-        return source(frame)[:LONGEST_LINE]
-
-    # What another look saw there may lie in another function than the heaviest stack.
-    inner = next((i for i, frame in enumerate(frames) if ownership.is_own(frame.file)), 0)
+    frames = group.frames or (group.culprit,)
+    own = [place for place, frame in enumerate(frames) if ownership.is_own(frame.file)] or [0]
     in_callback = group.longest.kind != Kind.TASK
-    outer = _where_to_await(frames, inner, ownership, line_of, in_callback=in_callback)
-    text = line_of(group.culprit)
-    called = plain_name(frames[outer - 1].function) if outer else ""
-    is_inline = group.blocker is Blocker.PYTHON and (outer == 0 or called.startswith("<"))
-    line = line_of(frames[outer]) if frames else text
+    places = [_place(frames, index, sources) for index in own]
+    cause = _cause(places)
+    situation, cause = _situation(group.blocker, places, frames, own, cause)
+    first = places.index(cause)
+    await_at, may_await = _where_to_await(places[first:], in_callback=in_callback)
+    inner = own[first]
+
+    def named(part: Sequence[Frame]) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (_module(ownership.short_path(frame.file)), plain_name(frame.function))
+            for frame in reversed(part)
+            if not ownership.is_own(frame.file)
+        )
+
     return Scene(
         blocker=group.blocker,
-        inside=tuple(
-            (_module(ownership.short_path(frame.file)), plain_name(frame.function))
-            for frame in reversed(frames[:inner])
-        ),
-        source=text,
-        calls=() if is_inline else _calls_on(line, called),
-        is_inline=is_inline,
+        situation=situation,
+        inside=named(frames[:inner]),
+        around=named(frames[inner + 1 : own[places.index(await_at)]]),
+        called=plain_name(frames[0].function),
+        cause=cause,
+        place=await_at,
+        may_await=may_await,
         in_callback=in_callback,
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",
     )
 
 
-def _where_to_await(
-    frames: tuple[Frame, ...],
-    inner: int,
-    ownership: Ownership,
-    source: Source,
-    *,
-    in_callback: bool,
-) -> int:
-    """Return the innermost of the user's frames that can await: a coroutine's.
+def _place(frames: tuple[Frame, ...], index: int, sources: Sources) -> Place:
+    frame = frames[index]
+    called = frames[index - 1] if index else None
+    name = plain_name(called.function) if called else ""
+    module = sources.module(frame.file)
+    scope = module.scope_of(frame) if module else None
+    if module is None or scope is None:
+        return Place(frame, None, None, NOTHING, name)
+    callee = None
+    if called and (other := sources.module(called.file)):
+        callee = other.scope_of(called)
+    return Place(frame, module, scope, find_work(module, scope, frame.line, called, callee), name)
 
-    A callback has none; there, it is the user's outermost frame, the callback itself.
+
+def _cause(places: list[Place]) -> Place:
+    """Return the innermost place whose own work it was.
+
+    What a comprehension does, its function does; what a key to sort by does, the sorting does.
     """
-    own = [place for place in range(inner, len(frames)) if ownership.is_own(frames[place].file)]
-    if in_callback or not own:
-        return own[-1] if own else inner
-    known: dict[Frame, bool] = {}  # a recursion has the same frame many times
-    for place in own:
-        frame = frames[place]
-        if frame not in known:
-            known[frame] = _is_coroutine(frame, source)
-        if known[frame]:
+    for place, outer in pairwise(places):
+        if not isinstance(place.scope, ast.expr) and not outer.work.is_handed:
             return place
-    # Without a source, the caller of the culprit's function is taken to be one.
-    return own[min(1, len(own) - 1)]
+    return places[-1]
 
 
-def _is_coroutine(frame: Frame, source: Source) -> bool:
-    name = plain_name(frame.function)
-    if name == "<module>":
-        return True
-    # A lambda or a comprehension is none, and without its source nothing is known.
-    if not name.isidentifier() or not source(frame):
+def _situation(
+    blocker: Blocker,
+    places: list[Place],
+    frames: tuple[Frame, ...],
+    own: list[int],
+    cause: Place,
+) -> tuple[Situation, Place]:
+    for place, index in zip(reversed(places), reversed(own), strict=True):
+        imports = isinstance(place.work.statement, (ast.Import, ast.ImportFrom))
+        inner = frames[index - 1] if index else None
+        if imports and inner is not None and IMPORTER in inner.file:
+            return "import", place
+    for place in places:
+        name = plain_name(place.frame.function)
+        if name == "__del__":
+            return "destructor", cause
+        if place.module is not None and _handles_signals(place.module, name):
+            return "signal handler", cause
+    if cause.module is not None and cause.work.statement is None:
+        return "no line", cause
+    if blocker is Blocker.NATIVE_GIL and _only_makes_containers(cause):
+        return "containers", cause
+    if _makes_many(cause):
+        return "comprehension", cause
+    return "", cause
+
+
+def _only_makes_containers(cause: Place) -> bool:
+    """Whether a line makes lists and the like, and calls nothing that could take long."""
+    work = cause.work
+    if work.statement is None or cause.called.isidentifier() or work.is_lazy:
         return False
-    definition = re.compile(rf"\s*(async\s+)?def\s+{name}\b")
-    for line in range(frame.line, max(0, frame.line - LONGEST_FUNCTION), -1):
-        if found := definition.match(source(Frame(frame.file, line, frame.function))):
-            return found[1] is not None
-    return False
+    head = [one for one in ast.iter_child_nodes(work.statement) if isinstance(one, ast.expr)]
+    nodes = [node for one in head for node in ast.walk(one)]
+    return any(isinstance(node, CONTAINERS) for node in nodes) and not any(
+        isinstance(node, (ast.BinOp, ast.GeneratorExp))
+        or (isinstance(node, ast.Call) and not is_small(node))
+        for node in nodes
+    )
 
 
-def _calls_on(line: str, called: str) -> tuple[str, ...]:
-    """Return the call on a line that leads to a function, or those that are likely to take long.
+def _makes_many(cause: Place) -> bool:
+    """Whether a comprehension makes many objects, and each in no time."""
+    expression = cause.work.expression
+    if cause.called.isidentifier():
+        return False
+    if isinstance(expression, (ast.ListComp, ast.SetComp)):
+        return not isinstance(expression.elt, ast.Call)
+    return isinstance(expression, ast.DictComp)
 
-    >>> _calls_on("data = json.loads(fetch(url))", "fetch")
-    ('fetch',)
-    >>> _calls_on("print(len(zlib.compress(json.dumps(orders))))", "")
-    ('zlib.compress', 'json.dumps')
+
+def _handles_signals(module: Module, name: str) -> bool:
+    if module.imports.get("signal") is None and "signal.signal" not in module.imports.values():
+        return False
+    return any(
+        isinstance(node, ast.Call)
+        and module.origin(node.func) == "signal.signal"
+        and len(node.args) == 2
+        and name in {getattr(node.args[1], "id", ""), getattr(node.args[1], "attr", "")}
+        for node in ast.walk(module.tree)
+    )
+
+
+def _where_to_await(places: list[Place], *, in_callback: bool) -> tuple[Place, bool]:
+    """Return the innermost of the user's lines that can await: a coroutine's.
+
+    A callback has none; there, it is the user's outermost line, the callback itself.
     """
-    calls = list(_calls(line))
-    exact = [call for call in calls if plain_name(call) == called]
-    if exact:
-        return (exact[0],)
-    if called.isidentifier() and not calls:
-        return (called,)
-    return tuple(call for call in calls if not _AROUND.fullmatch(plain_name(call)))
+    if in_callback:
+        functions = [place for place in places if not isinstance(place.scope, ast.Lambda)]
+        return (functions or places)[-1], True
+    for place in places:
+        if isinstance(place.scope, (ast.AsyncFunctionDef, ast.Module)):
+            return place, True
+    if any(place.module is not None for place in places):
+        return places[0], False
+    # Without a source, the caller of the culprit's function is taken to be one.
+    return places[min(1, len(places) - 1)], True
 
 
-def _calls(line: str) -> Iterator[str]:
-    without_strings = _STRING.sub("''", line).partition("#")[0]
-    return (match[1] for match in _CALL.finditer(without_strings))
+def is_lazy(place: Place) -> bool:
+    """Whether a place is in a generator, which works for whoever asks it."""
+    return place.scope is not None and is_generator(place.scope)
 
 
 def _module(path: str) -> str:

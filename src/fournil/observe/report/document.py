@@ -19,7 +19,8 @@ blocked             what made others wait first, then the greatest total: [{clas
                       task, callback, started_by, others, when: {first_s, last_s},
                       delayed: {steps, total_s, longest_s, arrived, unknown, by:
                       [{code, steps}]}, stack: [{file, line, function, own}], source,
-                      advice: {to, text, gain_s, run_s, busy_s, lag_s} or null}]
+                      advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
+                      lag_s} or null}]
                     `class` is waiting, python, native, native-gil, or null when the watch saw
                     nothing; file, line and function are of the innermost frame of the user's
                     own code; `stack` is innermost first; `kind` is task, callback, timer,
@@ -28,8 +29,12 @@ blocked             what made others wait first, then the greatest total: [{clas
                     `when` counts from the recording's start; `delayed` is of the steps that were
                     ready meanwhile, `arrived` of them took up what had come from outside, whose
                     times are estimates; of `unknown` blocked steps nothing is left that tells;
-                    `running` says that a step had not ended; an advice is to await, to use
-                    a thread or a process; its estimates are of following it alone
+                    `running` says that a step had not ended; an advice is to await, to use a
+                    thread or a process, or to change the code; `rule` names what it is of;
+                    `edits` are changes of `file` that do what it says, none where they cannot
+                    be written: [{line, column, end_line, end_column, text}], lines from 1,
+                    columns in characters from 0; its estimates are of following it alone,
+                    null where they are not known
 estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse}
                     or null; coarse: of some steps little was known
 tasks               code that took most of the loops: [{function, file, line, is_coroutine,
@@ -62,6 +67,7 @@ from typing import Any
 
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame
+from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding
 from fournil.observe.recording.model import End, Recording, Script, Site, Thread
 from fournil.observe.report.endings import Unfinished
@@ -165,8 +171,12 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
             frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames
         ],
         "source": source(group.culprit).strip() or None,
-        "advice": None if advice is None else advice._asdict(),
+        "advice": None if advice is None else _advice(advice),
     }
+
+
+def _advice(advice: Advice) -> Document:
+    return advice._asdict() | {"edits": [edit._asdict() for edit in advice.edits]}
 
 
 def _estimate(report: Report) -> Document | None:

@@ -34,7 +34,7 @@ def load(path: str) -> Report:
         RecordingError: there is none, or it cannot be read.
     """
     recording = recording_at(path)
-    return find(recording, Advisor(recording, source_line))
+    return find(recording, Advisor(recording, source_text))
 
 
 def publish(path: str, *, json_to: str | None, show: bool) -> None:
@@ -74,14 +74,21 @@ def write_json(report: Report, path: str) -> None:
 
 def source_line(frame: Frame) -> str:
     """Return a frame's line of source code, or nothing where it cannot be read."""
+    return linecache.getline(frame.file, frame.line) if _is_source(frame.file) else ""
+
+
+def source_text(file: str) -> str:
+    """Return the text of a source file, or nothing where it cannot be read."""
+    return "".join(linecache.getlines(file)) if _is_source(file) else ""
+
+
+def _is_source(file: str) -> bool:
     try:
-        path = Path(frame.file)
+        path = Path(file)
         # A recording may name anything; what is no regular file could block or never end.
-        if not path.is_file() or path.stat().st_size > LARGEST_SOURCE:
-            return ""
+        return path.is_file() and path.stat().st_size <= LARGEST_SOURCE
     except (OSError, ValueError):
-        return ""
-    return linecache.getline(frame.file, frame.line)
+        return False
 
 
 def _working_directory() -> str:

@@ -217,6 +217,8 @@ class _Sections:
 
     def _advice(self, advice: Advice) -> Iterator[Line]:
         yield from self._advice_text(advice)
+        if advice.gain_s is None or advice.run_s is None or advice.busy_s is None:
+            return  # what the code would gain that is to change is not known
         if sum(finding.advice is not None for finding in self._report.findings) == 1:
             return  # the estimate of all advice says the same
         gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"

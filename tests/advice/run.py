@@ -1,0 +1,41 @@
+"""Runs programs under a recorder, one after the other: `python -m tests.advice.run FOLDER`.
+
+Each is a module with `async def main()`. A line of JSON a program says what it returned, or what
+it raised, how long it took, and how much of the CPU its loop's thread used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import fournil
+
+THRESHOLD_S = 0.03
+
+
+def main(folder: str, *names: str) -> None:
+    sys.path.insert(0, folder)
+    for name in names:
+        module = importlib.import_module(name)
+        told: dict[str, object] = {"name": name}
+        # What programs print is theirs.
+        with contextlib.redirect_stdout(io.StringIO()):
+            with fournil.Recorder(Path(folder) / f"{name}.fournil", threshold=THRESHOLD_S):
+                begin, used = time.perf_counter(), time.thread_time()
+                try:
+                    told["value"] = repr(fournil.run(module.main()))
+                except Exception as error:
+                    told["raised"] = f"{type(error).__name__}: {error}"
+                told["seconds"] = time.perf_counter() - begin
+                told["cpu_s"] = time.thread_time() - used
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
