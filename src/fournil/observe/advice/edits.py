@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fournil.observe.advice.program import Module
+from fournil.observe.advice.program import Module, lines_of
 
 
 class Edit(NamedTuple):
@@ -25,7 +25,7 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     >>> apply("a = f(1)\nb\n", [Edit(1, 4, 1, 8, "await g(1)"), Edit(2, 0, 2, 0, "c\n")])
     'a = await g(1)\nc\nb\n'
     """
-    lines = text.splitlines(keepends=True) or [""]
+    lines = lines_of(text)
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))

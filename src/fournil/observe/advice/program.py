@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterator
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from fournil.evidence.stacks import Frame, plain_name
@@ -48,6 +50,11 @@ _TYPES = ("list", "dict", "set", "tuple", "str", "bytes", "bytearray", "int", "f
 _MADE = {f"{name}()": name for name in _TYPES} | {"sorted()": "list"}
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, as Python counts them; a form feed ends none."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
 class Sources:
     """The modules of a program, each parsed once."""
 
@@ -58,7 +65,7 @@ class Sources:
     def module(self, file: str) -> Module | None:
         """Return the tree of a file; None where it is no Python that can be read."""
         if file not in self._modules:
-            self._modules[file] = _parse(self._text_of(file))
+            self._modules[file] = _parse(self._text_of(file).replace("\r\n", "\n"))
         return self._modules[file]
 
 
@@ -76,8 +83,9 @@ class Module:
 
     def __init__(self, text: str, tree: ast.Module) -> None:
         self.text = text
-        self.lines = text.splitlines(keepends=True)
+        self.lines = lines_of(text)
         self.tree = tree
+        self._assigned: dict[ast.AST, dict[str, list[tuple[ast.expr, int]]]] = {}
         self.parents = {
             child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
         }
@@ -112,18 +120,24 @@ class Module:
         name = plain_name(frame.function)
         if name == "<module>":
             return self.tree
-        kind = COMPREHENSIONS.get(name)
         found = None
+        for node in self._scopes.get(name, ()):
+            decorators = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(one.lineno for one in decorators)])
+            if first <= frame.line <= (node.end_lineno or 0):
+                found = node if found is None or node.lineno >= found.lineno else found
+        return found
+
+    @cached_property
+    def _scopes(self) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef | ast.expr]]:
+        """What has a frame of its own, by the frame's name."""
+        names = {kind: name for name, kind in COMPREHENSIONS.items()}
+        found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef | ast.expr]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-                fits = node.name == name and first <= frame.line <= (node.end_lineno or 0)
-            elif kind is not None and isinstance(node, kind):
-                fits = node.lineno <= frame.line <= (node.end_lineno or 0)
-            else:
-                continue
-            if fits and (found is None or node.lineno >= found.lineno):
-                found = node
+                found.setdefault(node.name, []).append(node)
+            elif isinstance(node, ast.expr) and (name := names.get(type(node))):
+                found.setdefault(name, []).append(node)
         return found
 
     def statements_at(self, scope: ast.AST, line: int) -> list[ast.stmt]:
@@ -145,7 +159,16 @@ class Module:
         return found
 
     def source(self, node: ast.AST) -> str:
-        return ast.get_source_segment(self.text, node) or ""
+        """Return a node's text."""
+        first = getattr(node, "lineno", None)
+        last = getattr(node, "end_lineno", None)
+        if first is None or last is None:
+            return ""
+        begin, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
+        lines = [line.encode() for line in self.lines[first - 1 : last]]
+        lines[-1] = lines[-1][:end]
+        lines[0] = lines[0][begin:]
+        return b"".join(lines).decode(errors="replace")
 
     def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield what a node lies in, the nearest first."""
@@ -161,8 +184,8 @@ class Module:
 
     def definition(self, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
         """Return the function of a name, wherever in the module it is defined."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
+        for node in self._scopes.get(name, ()):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 return node
         return None
 
@@ -220,27 +243,14 @@ class Module:
             if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)):
                 yield outer
 
-    def assignments(self, scope: ast.AST, name: str) -> Iterator[tuple[ast.expr, int]]:
-        """Yield what a function assigns to a name, with the lines."""
-        for node in own_nodes(scope):
-            match node:
-                case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                    for target, value in zip(targets, values, strict=False):
-                        if isinstance(target, ast.Name) and target.id == name:
-                            yield value, value.lineno
-                    continue
-                case ast.Assign(targets, value):
-                    found = any(isinstance(one, ast.Name) and one.id == name for one in targets)
-                case ast.AnnAssign(ast.Name(target), _, ast.expr() as value):
-                    found = target == name
-                case ast.NamedExpr(ast.Name(target), value):
-                    found = target == name
-                case ast.withitem(value, ast.Name(target)):
-                    found = target == name
-                case _:
-                    continue
-            if found:
-                yield value, value.lineno
+    def assignments(self, scope: ast.AST, name: str) -> Sequence[tuple[ast.expr, int]]:
+        """Return what a function assigns to a name, with the lines."""
+        if scope not in self._assigned:
+            found: dict[str, list[tuple[ast.expr, int]]] = {}
+            for target, value in _assignments(scope):
+                found.setdefault(target, []).append((value, value.lineno))
+            self._assigned[scope] = found
+        return self._assigned[scope].get(name, ())
 
     def _value_of_attribute(self, node: ast.AST, attribute: str) -> ast.expr | None:
         around = next((one for one in self.enclosing(node) if isinstance(one, ast.ClassDef)), None)
@@ -257,15 +267,34 @@ class Module:
         return name in self.definitions or name in self.imports or hasattr(builtins, name)
 
 
+def _assignments(scope: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a function assigns to, with what is assigned."""
+    for node in own_nodes(scope):
+        match node:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                pairs = list(zip(targets, values, strict=False))
+            case ast.Assign(targets, value):
+                pairs = [(target, value) for target in targets]
+            case ast.AnnAssign(target, _, ast.expr() as value) | ast.NamedExpr(target, value):
+                pairs = [(target, value)]
+            case ast.withitem(value, ast.expr() as target):
+                pairs = [(target, value)]
+            case _:
+                continue
+        for target, value in pairs:
+            if isinstance(target, ast.Name):
+                yield target.id, value
+
+
 def _spans(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
 def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a function, not those of the functions and classes inside it."""
-    pending = list(ast.iter_child_nodes(scope))
+    pending = deque(ast.iter_child_nodes(scope))
     while pending:
-        node = pending.pop(0)
+        node = pending.popleft()
         yield node
         if not isinstance(node, (*DEFINITIONS, ast.Lambda)):
             pending += ast.iter_child_nodes(node)

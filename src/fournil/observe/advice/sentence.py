@@ -32,6 +32,10 @@ ALSO_PLAIN = frozenset({"containers", "comprehension"})
 """Situations in which a rule may also be about what is called there."""
 
 
+Named = tuple[tuple[str, str], ast.Call | None]
+"""What a call stands for and how it is written, and the call; no call where a `with` enters."""
+
+
 class Found(NamedTuple):
     """A rule that applies, and the call that it is about."""
 
@@ -58,10 +62,11 @@ def say(scene: Scene) -> Said:
 
 def rule_for(scene: Scene) -> Found:
     """Return the first rule of the table that applies."""
-    return next(found for rule in RULES if (found := _found(rule, scene)))
+    names = list(_names(scene))
+    return next(found for rule in RULES if (found := _found(rule, scene, names)))
 
 
-def _found(rule: Rule, scene: Scene) -> Found | None:
+def _found(rule: Rule, scene: Scene, calls: list[Named]) -> Found | None:
     if scene.blocker not in rule.blockers or (rule.gil and not scene.waited_for_gil):
         return None
     situations = {scene.situation, ""} if scene.situation in ALSO_PLAIN else {scene.situation}
@@ -73,7 +78,7 @@ def _found(rule: Rule, scene: Scene) -> Found | None:
         return None
     if not rule.calls and not rule.inside:
         return Found(rule, None)
-    for names, call in _names(scene) if rule.calls else ():
+    for names, call in calls if rule.calls else ():
         if any(re.fullmatch(rule.calls, name) for name in names):
             return Found(rule, call)
     return Found(rule, None) if _is_seen(rule.inside, scene.inside) else None
@@ -85,7 +90,7 @@ def _is_seen(pattern: str, frames: tuple[tuple[str, str], ...]) -> bool:
     )
 
 
-def _names(scene: Scene) -> Iterator[tuple[tuple[str, str], ast.Call | None]]:
+def _names(scene: Scene) -> Iterator[Named]:
     """Yield the names of what the line calls: what they stand for, and as they are written."""
     module, work = scene.cause.module, scene.cause.work
     if module is None:

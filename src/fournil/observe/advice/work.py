@@ -68,9 +68,10 @@ def find_work(
         called: the frame inside this line's; None: C code, or the line itself.
         callee: the function of that frame, where its source is known.
     """
-    statements = module.statements_at(scope, line)
     if isinstance(scope, ast.expr):  # a lambda or a comprehension
         statements = [one for one in module.enclosing(scope) if isinstance(one, ast.stmt)][:1]
+    else:
+        statements = module.statements_at(scope, line)
     defines = (ast.FunctionDef, ast.AsyncFunctionDef)
     statements = [one for one in statements if not isinstance(one, defines)]
     if not statements:
