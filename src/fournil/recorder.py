@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import platform
 import site
@@ -21,7 +20,7 @@ from typing import Any, Self
 from fournil._native import ring, watch as native_watch
 from fournil._native.pools import PoolRecord
 from fournil.other_loops import OtherLoops
-from fournil.record import files, hook
+from fournil.record import bounds, files, hook, programs
 from fournil.record.layout import DEFAULT_SIZE
 
 ARGUMENTS = 4096
@@ -53,7 +52,7 @@ class Recorder:
             what is no recording, or is still written by a process, is not. In its name, `%p`
             stands for the number of the process; a folder gets a file `%p.fournil`.
         threshold: how long a step must run to count as blocked, in seconds.
-        size: of the recording, in bytes.
+        size: of the recording: a number of bytes, or a text as `64M`; from 2 MiB to 32 GiB.
         watch: whether to find out why and where steps block. The watch uses SIGURG while it
             is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
@@ -78,18 +77,14 @@ class Recorder:
         path: str | os.PathLike[str] | None = None,
         *,
         threshold: float = 0.05,
-        size: int = DEFAULT_SIZE,
+        size: int | str = DEFAULT_SIZE,
         watch: bool = True,
         main: str | None = None,
     ) -> None:
-        if not (math.isfinite(threshold) and 0.001 <= threshold <= 3600):
-            raise ValueError(
-                f"threshold is a number of seconds from 0.001 to 3600, got {threshold!r}"
-            )
         self.path = None if path is None else Path(path)
-        self.threshold = threshold
+        self.threshold = bounds.threshold(threshold)
         self._given = None if path is None else os.fspath(path)
-        self._size = size
+        self._size = bounds.size(size)
         self._watches = watch
         self._main = main
         self._ring: ring.Ring | None = None
@@ -129,6 +124,8 @@ class Recorder:
                 self._size,
                 int(self.threshold * 1e9),
                 int(sys.getswitchinterval() * 1e9),
+                programs.own(),
+                os.getppid(),
                 describe_process(self._main),
             )
             if threading.current_thread() is threading.main_thread():

@@ -12,7 +12,7 @@
 
 `load` reads a recording once: of a program that ended, was killed, or still runs. `follow` goes on
 reading while the program runs. Both only read the file: the program is asked nothing, and notices
-nothing.
+nothing. `set_threshold` asks a program that runs.
 
 All times are in seconds; moments are since the recording's start. What a recording no longer has,
 since its rings overwrite their oldest entries, is counted in `Recording.lost`.
@@ -26,10 +26,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from fournil.errors import RecordingError
 from fournil.observe.recording import events, live, model, tasks
 from fournil.observe.recording.lazy import LazySequence
 from fournil.observe.recording.reading import Reader
-from fournil.record import kinds
+from fournil.record import bounds, control, kinds
 from fournil.record.kinds import Kind
 
 __all__ = [
@@ -41,11 +42,14 @@ __all__ = [
     "Lost",
     "Pool",
     "Recording",
+    "RunningCall",
+    "Second",
     "Site",
     "Step",
     "Task",
     "follow",
     "load",
+    "set_threshold",
 ]
 
 _KINDS = {int(kind): kind.name.lower() for kind in Kind}
@@ -94,6 +98,7 @@ class Task:
     made_by: str | None  # the task or callback that made it; None: not known, or no step
     born_s: float
     ended_s: float | None  # None: it is pending
+    last_s: float | None  # when its last step ended; None: it never ran
     steps: int
     busy_s: float
     delay_s: float
@@ -129,12 +134,31 @@ class Loop:
     number: int  # counts the program's loops from 1
     thread: str
     ran_s: float
-    busy_s: float  # of it, not waiting in the kernel
+    busy_s: float  # of it, neither waiting in the kernel nor after that for the GIL
     busy_share: float  # 0 to 1
+    gil_wait_s: float  # waiting for the GIL between steps, which another thread held
+    gil_longest_s: float
     steps: int
+    pending: int  # tasks that have not ended
     blocked: int  # steps at or over the threshold
     longest_s: float
     lag: Lag
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What a loop did in a second: a row of the recording's history."""
+
+    loop: int  # Loop.number
+    end_s: float
+    lasted_s: float  # more than a second where the machine let nothing be written down
+    busy_s: float
+    gil_wait_s: float
+    lag_p99_s: float
+    lag_max_s: float
+    steps: int
+    pending: int  # tasks, at its end
+    blocked: int  # steps that ended in it, at or over the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +220,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningCall:
+    """A call of a pool that a worker runs, or ran when its program died."""
+
+    pool: int  # Pool.number
+    worker: str
+    site: Site | None  # its function
+    number: int  # how many calls the worker has begun, this one among them
+    since_s: float  # when it began; of a worker that is a process, as far as its parent knew
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """How much a recording no longer has, or had no room for."""
 
@@ -211,6 +246,8 @@ class Recording:
     """What a recording says, as it was when it was read. Parts are made when they are asked for."""
 
     pid: int
+    parent: int  # the process that started it
+    program: int  # a number that the processes of one program share
     argv: tuple[str, ...]
     python: str | None
     started_unix_s: float
@@ -226,6 +263,8 @@ class Recording:
     blocked: Sequence[BlockedStep]  # in the order in which they began
     pools: tuple[Pool, ...]
     calls: Sequence[Call]  # that are left
+    running: Sequence[RunningCall]
+    history: Sequence[Second]  # of all loops: an hour of one, in a recording of the default size
     lost: Lost
     _events: events.Events = field(repr=False, compare=False)
     _names: _Names = field(repr=False, compare=False)
@@ -313,6 +352,27 @@ def follow(path: str, *, every: float = 1.0) -> Iterator[Recording]:
             time.sleep(every)
 
 
+def set_threshold(path: str, seconds: float) -> None:
+    """Have a program that is recorded take steps for blocked from so many seconds on.
+
+    The program's watch does it, within a tenth of a second; whoever may write the file may ask.
+
+    Args:
+        path: the recording that the program writes.
+        seconds: from 0.001 to 3600.
+
+    Raises:
+        ValueError: it is no threshold.
+        RecordingError: there is no such recording, it has ended, or nobody answers.
+    """
+    seconds = bounds.threshold(seconds)
+    try:
+        control.set_threshold(path, seconds)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None)
+        raise RecordingError(f"{path}: {reason}" if reason else str(error)) from error
+
+
 class _Names:
     """Finds what the numbers of a recording mean, each once."""
 
@@ -353,6 +413,8 @@ def _public(recording: model.Recording) -> Recording:
     unseen = recording.unseen
     return Recording(
         pid=recording.pid,
+        parent=recording.parent,
+        program=recording.program,
         argv=recording.meta.argv,
         python=recording.meta.python,
         started_unix_s=recording.started_unix_s,
@@ -378,6 +440,16 @@ def _public(recording: model.Recording) -> Recording:
         ),
         pools=tuple(map(_pool, recording.pools)),
         calls=LazySequence(lambda: [_call(call, recording, names) for call in recording.calls]),
+        running=LazySequence(
+            lambda: [
+                RunningCall(
+                    worker.pool, worker.name, names.site(worker.site), worker.calls, worker.since_s
+                )
+                for worker in recording.workers
+                if worker.since_s is not None
+            ]
+        ),
+        history=LazySequence(lambda: [Second(*second) for second in recording.history]),
         lost=Lost(unseen.events, unseen.calls, unseen.blocked, unseen.tasks, unseen.sites),
         _events=recording.events,
         _names=names,
@@ -391,7 +463,10 @@ def _loop(loop: model.Thread) -> Loop:
         ran_s=loop.ran_s,
         busy_s=loop.busy_s,
         busy_share=loop.busy_share,
+        gil_wait_s=loop.gil_wait_s,
+        gil_longest_s=loop.gil_longest_s,
         steps=loop.steps,
+        pending=loop.pending,
         blocked=loop.blocked,
         longest_s=loop.longest_s,
         lag=Lag(*loop.lag),
@@ -407,6 +482,7 @@ def _task(task: tasks.Task, recording: model.Recording, names: _Names) -> Task:
         made_by=recording.describe(task.parent),
         born_s=task.born_s,
         ended_s=task.ended_s,
+        last_s=task.last_s,
         steps=task.steps,
         busy_s=task.busy_s,
         delay_s=task.delay_s,

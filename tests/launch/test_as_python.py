@@ -110,7 +110,8 @@ CASES = {
         environment={"LC_ALL": "", "LC_CTYPE": "", "LANG": "C"},
     ),
     "environment": Case(
-        ["-c", "import os; print(sorted(set(os.environ) - {'PYTEST_CURRENT_TEST', '_'}))"]
+        ["-c", "import os; print(sorted(set(os.environ)"
+               " - {'PYTEST_CURRENT_TEST', '_', 'FOURNIL_PROGRAM'}))"]
     ),
     "files of a child": Case(
         ["-c", "import subprocess; subprocess.run(['ls', '/proc/self/fd'], close_fds=False)"]

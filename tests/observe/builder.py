@@ -80,6 +80,9 @@ class Builder:
         self._sites: list[bytes] = []
         self._tasks: list[bytes] = []
         self._threads: list[bytes] = []
+        self._loops: list[bytes] = []
+        self._workers: list[bytes] = []
+        self._history: list[bytes] = []
         self._samples: list[bytes] = []
         self._events: list[bytes] = []
         self._pools: list[bytes] = []
@@ -127,18 +130,23 @@ class Builder:
     def task(self, site: int, **fields: int | float | str) -> int:
         """Add a task and return its id; times are in seconds."""
         number = len(self._tasks) + 1
-        entry: dict[str, Any] = {"id": number, "site": site, "number": number, "born": 0.1}
+        entry: dict[str, Any] = {"id": number, "site": site, "name": number, "born": 0.1}
         entry |= fields
-        if "name" in entry:
-            entry["name"] = self.text(str(entry["name"]))
-        for moment in ("born", "ended"):
+        if isinstance(entry["name"], str):
+            entry["name"] = self.text(entry["name"])
+        elif entry["name"]:
+            entry["name"] |= kinds.NAME_BIT
+        for moment in ("born", "last"):
             entry[moment] = tick(entry[moment]) if entry.get(moment) else 0
-        self._tasks.append(_pack(layout.TASK, _in_ticks(entry)))
+        entry = _in_ticks(entry)
+        entry["longest"] = units.pack_ticks(int(entry.get("longest", 0)))
+        self._tasks.append(_pack(layout.TASK, entry))
         return int(entry["id"])
 
     def loop(self, *, turns: Sequence[float] = (), **fields: int | float | str) -> int:
         """Add a loop, or with state=THREAD_SCRIPT the main thread, and return its index."""
         entry: dict[str, Any] = {
+            "sequence": len(self._threads) + 1,
             "state": kinds.THREAD_LOOP,
             "number": len(self._threads) + 1,
             "native_id": 4_000_000,
@@ -147,15 +155,33 @@ class Builder:
             "steps": 1,
         } | fields
         entry["name"] = self.text(entry["name"])
-        for moment in ("opened", "closed", "running_since", "begin", "waiting_since"):
+        for moment in _MOMENTS_OF_THREADS:
             entry[moment] = tick(entry[moment]) if entry.get(moment) else 0
+        entry = _in_ticks(entry)
         histogram = [0] * layout.TURN_BUCKETS
         for turn in turns:
             histogram[units.turn_bucket(ticks(turn))] += 1
-        values = [entry.get(name, 0) for name in layout.THREAD.names[:-1]]
-        values = list(_in_ticks(dict(zip(layout.THREAD.names, values, strict=False))).values())
-        self._threads.append(layout.THREAD.struct.pack(*values, *histogram))
+        of_thread = {name: value for name, value in entry.items() if name in layout.THREAD.names}
+        of_loop = {name: value for name, value in entry.items() if name not in of_thread}
+        totals = [of_loop.pop(name, 0) for name in layout.LOOP.names[1:-1]]
+        assert not of_loop, f"threads and loops have no fields {sorted(of_loop)}"
+        self._threads.append(_pack(layout.THREAD, of_thread))
+        self._loops.append(layout.LOOP.struct.pack(entry["sequence"], *totals, *histogram))
         return len(self._threads) - 1
+
+    def second(self, loop: int, at: float, **fields: int | float) -> None:
+        """Add a row of the history, of a loop by its number; times are in seconds."""
+        entry: dict[str, Any] = {"loop": loop, "lasted": 1.0} | fields
+        for name in ("lasted", "busy", "gil_waited", "lag_p99", "lag_max"):
+            entry[name] = units.pack_ticks(ticks(entry.get(name, 0.0)))
+        self._history.append(_pack(layout.HISTORY, entry | {"at": tick(at)}))
+
+    def worker(self, pool: int, name: str, site: int, **fields: int | float) -> None:
+        """Add a worker that has begun calls; times are in seconds."""
+        number = len(self._workers) + 1
+        entry: dict[str, Any] = {"sequence": number, "pool": pool, "site": site} | fields
+        entry["since"] = moment(entry["since"]) if "since" in entry else 0
+        self._workers.append(_pack(layout.WORKER, entry | {"name": self.text(name)}))
 
     def event(self, kind: Kind, begin: float, duration: float = 0.0, **fields: int | float) -> None:
         entry: dict[str, Any] = {"kind": kind, "begin": tick(begin)} | fields
@@ -246,7 +272,10 @@ class Builder:
             "sites": (b"".join(self._sites), layout.SITE.size, len(self._sites)),
             "tasks": (b"".join(self._tasks), layout.TASK.size, len(self._tasks)),
             "threads": (b"".join(self._threads), layout.THREAD.size, len(self._threads)),
+            "loops": (b"".join(self._loops), layout.LOOP.size, len(self._loops)),
             "pools": (b"".join(self._pools), layout.POOL.size, len(self._pools)),
+            "workers": (b"".join(self._workers), layout.WORKER.size, len(self._workers)),
+            "history": (*_ring(self._history, 16, layout.HISTORY),),
             "samples": (*_ring(self._samples, self._sample_count, layout.SAMPLE),),
             "events": (*_ring(self._events, self._event_count, layout.EVENT),),
             "calls": (*_ring(self._calls, self._call_count, layout.CALL),),
@@ -261,7 +290,8 @@ class Builder:
             "sites_used": len(self._sites),
             "tasks_used": len(self._tasks),
             "tasks_born": len(self._tasks),
-            "threads_used": len(self._threads),
+            "loops_used": len(self._loops),
+            "history_head": len(self._history),
             "samples_head": len(self._samples),
             "pools_used": len(self._pools),
             "events_head": len(self._events),
@@ -283,9 +313,12 @@ def _ring(entries: list[bytes], count: int, entry: layout.Layout) -> tuple[bytes
     return b"".join(slots), entry.size, count
 
 
+_MOMENTS_OF_THREADS = ("opened", "closed", "running_since", "begin", "waiting_since", "returned")
+
+
 def _in_ticks(fields: dict[str, Any]) -> dict[str, Any]:
     """Return fields with durations, given in seconds, in ticks."""
-    durations = {"busy", "delay", "longest", "ran", "idle"}
+    durations = {"busy", "delay", "longest", "ran", "idle", "gil_waited", "gil_longest"}
     return {name: ticks(value) if name in durations else value for name, value in fields.items()}
 
 

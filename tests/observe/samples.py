@@ -45,19 +45,19 @@ def bakery() -> Builder:
     builder.site("audit", APP, 130, never_awaited=3)
     send = builder.site("send", APP, 70, never_retrieved=2)
 
-    root = builder.task(main, state=kinds.TASK_FINISHED, ended=9.9, steps=10, busy=0.02)
+    root = builder.task(main, state=kinds.TASK_FINISHED, last=9.9, steps=10, busy=0.02)
     handlers = [
-        builder.task(handle, parent=root, state=kinds.TASK_FINISHED, ended=6.0, busy=1.0)
+        builder.task(handle, parent=root, state=kinds.TASK_FINISHED, last=6.0, busy=1.0)
         for _ in range(4)
     ]
     pricers = [
         builder.task(
-            price, parent=handlers[0], name=f"price-{i}", state=kinds.TASK_FINISHED, ended=8.0
+            price, parent=handlers[0], name=f"price-{i}", state=kinds.TASK_FINISHED, last=8.0
         )
         for i in range(3)
     ]
     for _ in range(2):
-        builder.task(poll, parent=root, state=kinds.TASK_CANCELLED, ended=9.95)
+        builder.task(poll, parent=root, state=kinds.TASK_CANCELLED, last=9.95)
     builder.task(send, parent=root)
 
     builder.loop(
@@ -89,7 +89,7 @@ def calm() -> Builder:
     """Nothing blocks."""
     builder = Builder()
     main = builder.site("main", APP, 88, tasks=1, ended=1, steps=300, busy=1.0)
-    builder.task(main, state=kinds.TASK_FINISHED, ended=9.9, steps=300, busy=1.0)
+    builder.task(main, state=kinds.TASK_FINISHED, last=9.9, steps=300, busy=1.0)
     builder.loop(turns=[0.002] * 500, ran=9.9, idle=8.9, steps=300, longest=0.002)
     return builder
 
@@ -118,7 +118,7 @@ def killed() -> Builder:
         end=kinds.END_KILLED,
         end_code=9,
     ).end(9.0, closed=False)
-    poll = builder.site("poll", APP, 12, tasks=2)
+    poll = builder.site("poll", APP, 12, tasks=2, steps=4, busy=1.0)
     task = builder.task(poll, steps=4, busy=1.0)
     stuck = builder.loop(ran=5.0, running_since=6.0, idle=3.0, begin=6.5, subject=task, kind=1)
     other = builder.loop(ran=5.0, idle=3.0, name="worker-1", blocked=3)

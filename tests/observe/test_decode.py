@@ -30,7 +30,7 @@ def read(builder: Builder) -> Recording:
 
 def test_times_are_seconds_since_the_start() -> None:
     builder = Builder()
-    builder.task(builder.site("main"), born=0.25, ended=2.5, state=kinds.TASK_FINISHED, busy=1.5)
+    builder.task(builder.site("main"), born=0.25, last=2.5, state=kinds.TASK_FINISHED, busy=1.5)
     recording = read(builder)
     assert recording.run_s == pytest.approx(10.0)
     assert recording.threshold_s == pytest.approx(0.05)
@@ -83,8 +83,8 @@ def test_tasks_have_the_names_that_they_were_given() -> None:
     builder = Builder()
     site = builder.site("handle")
     builder.task(site, name="order-17")
-    builder.task(site, number=4)
-    builder.task(site, number=0)
+    builder.task(site, name=4)
+    builder.task(site, name=0)
     names = [task.name for task in read(builder).tasks.values()]
     assert names == ["order-17", "Task-4", "a task that never ran"]
 
@@ -98,11 +98,10 @@ def test_slots_that_are_empty_or_half_written_are_left_out() -> None:
     assert list(read(builder).tasks) == [7]
 
 
-def test_a_sites_totals_include_those_of_its_pending_tasks() -> None:
+def test_a_site_has_its_totals() -> None:
     builder = Builder()
-    site = builder.site("handle", steps=10, busy=1.0, delay=0.5, longest=0.25, tasks=3, ended=1)
+    site = builder.site("handle", steps=15, busy=1.5, delay=0.625, longest=0.5, tasks=3, ended=1)
     builder.task(site, steps=5, busy=0.5, delay=0.125, longest=0.5)
-    builder.task(site, steps=5, busy=0.5, state=kinds.TASK_FINISHED, ended=2.0)
     found = read(builder).sites[site]
     assert (found.steps, found.tasks, found.ended) == (15, 3, 1)
     assert found.busy_s == pytest.approx(1.5)
@@ -229,13 +228,61 @@ def test_subjects_in_words() -> None:
     assert recording.describe(0) is None
 
 
+def test_the_history_in_seconds() -> None:
+    builder = Builder()
+    builder.second(3, 2.0, busy=0.25, gil_waited=0.5, lag_p99=0.125, lag_max=0.75, steps=7)
+    builder.second(3, 4.5, lasted=2.5, pending=9, blocked=1)
+    first, second = read(builder).history
+    assert (first.loop, first.steps, first.pending, first.blocked) == (3, 7, 0, 0)
+    assert first[1:7] == pytest.approx((2.0, 1.0, 0.25, 0.5, 0.125, 0.75))
+    assert (second.pending, second.blocked, second.steps) == (9, 1, 0)
+    assert second.lasted_s == pytest.approx(2.5)
+
+
+def test_workers_and_what_they_run() -> None:
+    builder = Builder()
+    site = builder.site("double")
+    builder.worker(1, "worker 1", site, call=3, since=2.5)
+    builder.worker(1, "worker 2", site, call=1)
+    builder.worker(0, "", 0)
+    busy, idle = read(builder).workers
+    assert (busy.pool, busy.name, busy.site, busy.calls) == (1, "worker 1", site, 3)
+    assert busy.since_s == pytest.approx(2.5)
+    assert idle.since_s is None
+
+
+def test_a_loop_that_waits_for_the_gil() -> None:
+    builder = Builder().end(9.0, closed=False)
+    builder.loop(
+        running_since=1.0, idle=4.0, gil_waited=0.5, gil_longest=0.25, waiting_since=6.0,
+        returned=7.0,
+    )  # fmt: skip
+    builder.loop(running_since=1.0, idle=4.0, waiting_since=7.0, returned=6.0)
+    waiting, idle = read(builder).loops
+    assert waiting.idle_s == pytest.approx(5.0)
+    assert waiting.gil_wait_s == pytest.approx(2.5)
+    assert waiting.busy_s == pytest.approx(0.5)
+    assert waiting.lag.max == pytest.approx(2.0)
+    assert idle.idle_s == pytest.approx(6.0)
+    assert idle.gil_wait_s == 0.0
+
+
+def test_a_birth_that_is_the_last_event_lasted_no_time() -> None:
+    builder = Builder(ended_ticks=0).end(0.001, closed=False)
+    builder.event(Kind.TASK, 1.0, 0.5)
+    builder.event(Kind.ENDED, 2.0, 30.0)
+    assert read(builder).run_s == pytest.approx(2.0)
+    builder.event(Kind.BORN, 3.0, subject=9)
+    assert read(builder).run_s == pytest.approx(3.0)
+
+
 def test_what_was_dropped_is_counted() -> None:
     counters: dict[str, Any] = {
         "text_dropped": 1,
         "sites_dropped": 2,
         "tasks_dropped": 3,
-        "threads_dropped": 4,
-        "threads_recycled": 5,
+        "loops_dropped": 4,
+        "loops_recycled": 5,
         "forks": 6,
         "watch_signal_lost": 40,
         "watch_unanswered": 8,

@@ -100,19 +100,7 @@ def test_a_recording_with_other_numbers_in_its_header(
 def test_a_recording_with_other_numbers_in_an_entry(data: st.DataObject) -> None:
     changed = bytearray(recording(data.draw(st.integers(0, len(SAMPLES) - 1))))
     header = layout.HEADER.unpack(changed)
-    section, entry = data.draw(
-        st.sampled_from(
-            [
-                ("sites", layout.SITE),
-                ("tasks", layout.TASK),
-                ("threads", layout.THREAD),
-                ("pools", layout.POOL),
-                ("calls", layout.CALL),
-                ("samples", layout.SAMPLE),
-                ("events", layout.EVENT),
-            ]
-        )
-    )
+    section, entry = data.draw(st.sampled_from(list(layout.ENTRIES.items())))
     for _ in range(data.draw(st.integers(1, 6))):
         index = data.draw(st.integers(0, max(0, header[f"{section}_count"] - 1)))
         field = data.draw(st.sampled_from(entry.fields))
@@ -125,7 +113,7 @@ def test_a_recording_with_other_numbers_in_an_entry(data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize(
-    "field", ["text_size", "tasks_count", "events_count", "samples_count", "calls_count"]
+    "field", ["text_size", *(f"{section}_count" for section in layout.ENTRIES)]
 )
 def test_a_header_that_claims_much_costs_no_memory(field: str) -> None:
     offset = next(of.offset for of in layout.HEADER.fields if of.name == field)

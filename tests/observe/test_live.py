@@ -185,14 +185,14 @@ def test_a_snapshot_stays_as_it_is() -> None:
     after = live.become(program(30, "one", "two"))
     assert [task.name for task in before.tasks.values()] == ["one"]
     assert [task.name for task in after.tasks.values()] == ["one", "two"]
-    assert (before.sites[1].steps, after.sites[1].steps) == (8, 90)
+    assert (before.sites[1].steps, after.sites[1].steps) == (4, 30)
     assert [round(event.begin) for event in before.events] == [0, 1, 2, 3]
 
 
 def test_a_task_whose_slot_was_used_again_is_another() -> None:
     def program(id_: int, state: int) -> bytes:
         builder = Builder().end(9.0, closed=False)
-        builder.task(builder.site("work"), id=id_, number=id_, state=state)
+        builder.task(builder.site("work"), id=id_, name=id_, state=state)
         return builder.build()
 
     live = Live()

@@ -17,6 +17,7 @@ from fournil.errors import (
     RecordingVersionError,
 )
 from fournil.observe.recording import reading
+from fournil.observe.recording.live import snapshot
 from fournil.observe.recording.reading import (
     UNSAFE_ENTRIES,
     Delta,
@@ -169,6 +170,80 @@ def test_a_place_handed_out_and_not_yet_written_is_left_out() -> None:
 def test_an_empty_ring_may_have_no_places() -> None:
     raw = read_buffer(recording(0, events=0))
     assert (raw.events, raw.events_dropped) == (b"", 0)
+
+
+# Slots.
+
+
+def slot_of(data: bytes, section: str, slot: int) -> slice:
+    """Return where a slot is in a recording."""
+    size = layout.ENTRIES[section].size
+    at = layout.HEADER.unpack(data)[f"{section}_offset"] + slot * size
+    return slice(at, at + size)
+
+
+def occupied(task: int, *, recycled: int) -> bytes:
+    builder = Builder(tasks_recycled=recycled).end(9.0, closed=False)
+    sites = [builder.site("one"), builder.site("two")]
+    builder.task(sites[task % 2], id=7, name=7)
+    builder.task(sites[task % 2], id=task, name=task, steps=task)
+    builder.loop(sequence=task, number=task, begin=task, subject=task, steps=task)
+    builder.pool("ThreadPool", task, opened=1.0, number=task)
+    builder.worker(task, "a worker", sites[task % 2], sequence=task, call=task, since=task)
+    return builder.build()
+
+
+@pytest.mark.parametrize("section", ["tasks", "threads", "loops", "pools", "workers"])
+def test_a_slot_that_is_given_to_another_while_it_is_read_is_left_out(section: str) -> None:
+    before, after = occupied(11, recycled=0), occupied(12, recycled=1)
+    place = slot_of(before, section, 1 if section == "tasks" else 0)
+    old, new, empty = before[place], after[place], bytes(place.stop - place.start)
+    half = (old[4 : len(old) // 2] + new[len(old) // 2 :], old[4:], new[4:])
+    # The number goes before anything is written, and comes back after all was.
+    stages = [before] + [
+        after[: place.start] + empty[:4] + others + after[place.stop :] for others in half
+    ]
+    begin = layout.THREAD.offset("begin")
+    whole = {old, new, empty}
+    if section == "threads":
+        whole |= {one[:begin] + bytes(8) + one[begin + 8 :] for one in whole}
+    for first in range(40):
+
+        def write(reads: int) -> bytes:
+            stage = max(0, reads - first)  # noqa: B023
+            return stages[stage] if stage < len(stages) else after
+
+        raw = Sections("live", Live(before, write).read).poll(len(before))
+        size = layout.ENTRIES[section].size
+        slot = getattr(raw, section)[-size:] if section == "tasks" else getattr(raw, section)[:size]
+        assert slot.startswith(empty[:4]) or slot in whole, first
+
+
+@pytest.mark.parametrize("section", ["tasks", "pools", "workers", "loops"])
+def test_a_slot_that_is_being_written_is_no_ones(section: str) -> None:
+    data = occupied(11, recycled=0)
+    place = slot_of(data, section, 1 if section == "tasks" else 0)
+    half = data[: place.start] + bytes(4) + data[place.start + 4 :]
+    found = snapshot(read_buffer(half))
+    seen = {
+        "tasks": list(found.tasks),
+        "loops": [loop.number for loop in found.loops],
+        "pools": [pool.number for pool in found.pools],
+        "workers": [worker.pool for worker in found.workers],
+    }
+    assert seen[section] == ([7] if section == "tasks" else [])
+
+
+def test_a_step_that_changes_while_it_is_read_is_none() -> None:
+    before, after = occupied(11, recycled=0), occupied(11, recycled=0)
+    at = layout.HEADER.unpack(before)["threads_offset"] + layout.THREAD.offset("begin")
+    after = before[:at] + tick(12).to_bytes(8, "little") + before[at + 8 :]
+    seen = set()
+    for first in range(1, 40):
+        live = Live(before, lambda reads: after if reads >= first else before)  # noqa: B023
+        raw = Sections("live", live.read).poll(len(before))
+        seen.add(layout.THREAD.unpack(raw.threads)["begin"])
+    assert seen == {tick(11), 0, tick(12)}
 
 
 class Live:

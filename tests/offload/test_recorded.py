@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil.observe.recording.live import snapshot
-from fournil.observe.recording.model import Pool, PoolCall, Recording
+from fournil.observe.recording.live import load, snapshot
+from fournil.observe.recording.model import Pool, PoolCall, Recording, Worker
 from fournil.observe.recording.reading import read_file
 from fournil.record import kinds
 from tests.offload.functions import Gate, Run, double, fail, use_cpu
@@ -312,3 +312,73 @@ def test_a_forked_child_records_no_pools(tmp_path: Path) -> None:
         assert fournil.run(use()) == 4
     pool, calls = only(snapshot(read_file(str(tmp_path / "forked"))))
     assert (pool.calls, len(calls)) == (1, 1)
+
+
+def test_a_call_is_seen_while_it_runs(run: Run, make: Make, gates: Gates, tmp_path: Path) -> None:
+    path = str(tmp_path / "running")
+    seen: list[Worker] = []
+
+    def running() -> list[Worker]:
+        return [worker for worker in load(path).workers if worker.since_s is not None]
+
+    async def main() -> None:
+        async with make(workers=2) as pool:
+            assert await pool.run(double, 1) == 2
+            assert not running()
+            gate = gates()
+            call = pool.run(gate.wait)
+            await gate.until_reached()
+            seen.extend(running())
+            gate.open()
+            await call
+            while running():  # its thread may still be about to say so
+                await asyncio.sleep(0)
+        assert not load(path).workers
+
+    with fournil.Recorder(path):
+        run(main)
+    (worker,) = seen
+    recording = load(path)
+    assert worker.pool == recording.pools[0].number
+    assert recording.codes[worker.site].function.endswith("Gate.wait")
+    call = recording.calls[-1]
+    assert worker.name == call.worker
+    assert worker.calls in (1, 2)
+    assert worker.since_s is not None
+    assert call.began_s is not None
+    assert call.queued_s <= worker.since_s <= call.began_s + 1e-6
+
+
+def test_calls_behind_one_another_are_seen_one_after_the_other(
+    run: Run, make: Make, gates: Gates, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "behind")
+
+    async def main() -> None:
+        async with make(workers=1) as pool:
+            for number in range(1, 4):
+                gate = gates()
+                calls = [pool.run(gate.wait), pool.run(double, number)]
+                await gate.until_reached()
+                (worker,) = load(path).workers
+                assert worker.since_s is not None
+                assert worker.calls == 2 * number - 1
+                gate.open()
+                await asyncio.gather(*calls)
+
+    with fournil.Recorder(path):
+        run(main)
+
+
+def test_a_call_that_killed_its_worker_runs_no_more(run: Run, gates: Gates, tmp_path: Path) -> None:
+    path = str(tmp_path / "died")
+
+    async def main() -> None:
+        async with fournil.ProcessPool(workers=1) as pool:
+            with pytest.raises(fournil.WorkerDied):
+                await pool.run(os._exit, 3)
+            assert not any(worker.since_s for worker in load(path).workers)
+            assert await pool.run(double, 2) == 4
+
+    with fournil.Recorder(path):
+        run(main)

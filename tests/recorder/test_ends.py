@@ -263,7 +263,7 @@ def attempt(call: Callable[..., object], *arguments: object) -> None:
 @pytest.fixture
 def ring(tmp_path: Path) -> Iterator[Ring]:
     with (tmp_path / "recording").open("w+b") as file:
-        yield Ring(file.fileno(), file.name, SIZE, 10**9, 10**6, {})
+        yield Ring(file.fileno(), file.name, SIZE, 10**9, 10**6, 1, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_a_watch_that_is_left_running_goes_with_the_process(tmp_path: Path) -> N
         from fournil._native.watch import Watch
 
         with open(path, "w+b") as file:
-            Watch(Ring(file.fileno(), path, 2 << 20, 10**6, 10**6, {})).start()
+            Watch(Ring(file.fileno(), path, 2 << 20, 10**6, 10**6, 1, 1, {})).start()
         gc.collect()
         """,
         tmp_path / "recording",
@@ -344,7 +344,7 @@ def test_records_in_cycles(ring: Ring) -> None:
 def test_more_recordings_than_can_be_guarded(tmp_path: Path) -> None:
     def make(number: int) -> Ring:
         with (tmp_path / str(number)).open("w+b") as file:
-            return Ring(file.fileno(), file.name, SIZE, 10**9, 10**6, {})
+            return Ring(file.fileno(), file.name, SIZE, 10**9, 10**6, 1, 1, {})
 
     gc.collect()
     rings = [make(number) for number in range(64)]

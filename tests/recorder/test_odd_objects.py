@@ -161,7 +161,7 @@ def test_a_partial_of_itself_is_named_all_the_same(tmp_path: Path) -> None:
     circle = functools.partial(print)
     circle.__setstate__((circle, (), {}, {}))  # type: ignore[attr-defined]
     with (tmp_path / "recording").open("w+b") as file:
-        ring = Ring(file.fileno(), file.name, 2 << 20, 10**9, 10**6, {})
+        ring = Ring(file.fileno(), file.name, 2 << 20, 10**9, 10**6, 1, 1, {})
     PoolRecord(ring, "pool", "pool", 1).ended(circle, "worker", 0, 1, (1, 2, 3, 4, 5), 0, 0)
 
 

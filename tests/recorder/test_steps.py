@@ -252,11 +252,6 @@ def test_a_threshold_out_of_range(threshold: float) -> None:
         fournil.Recorder(threshold=threshold)
 
 
-def test_a_recording_too_small(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 2097152 bytes, got 1000"):
-        fournil.Recorder(tmp_path / "small", size=1000).start()
-
-
 def test_exceptions_never_retrieved_and_tasks_destroyed(
     record: Callable[[Main], Recording],
 ) -> None:

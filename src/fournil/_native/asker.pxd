@@ -1,6 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.layout cimport MAX_THREADS
+from fournil._native.ring cimport Ring
 from fournil._native.sys.thread_descriptors cimport Descriptor
 from fournil._native.sys.threads cimport pthread_t, sem_t
 

@@ -11,8 +11,8 @@ written down how long it had to, and how much CPU time the holder spent once it 
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.layout cimport SAMPLE_ASK, SAW_OVER, Header, Sample
-from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.layout cimport MAX_THREADS, SAMPLE_ASK, SAW_OVER, Header, Sample
+from fournil._native.ring cimport Ring
 from fournil._native.sys.atomics cimport observe, publish, publish_and_observe
 from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start

@@ -169,12 +169,12 @@ cdef class LoopCore(Spawning):
         cdef uint64_t began
         cdef int count
         if self.record is None:
-            count = self.poller.wait(timeout_ns)
+            count = self.poller.wait(timeout_ns, NULL)
             self.polled_at = ticks_now()
         else:
             began = ticks_now()
             self.record.begin_wait(began)
-            count = self.poller.wait(timeout_ns)
+            count = self.poller.wait(timeout_ns, self.record.returned)
             self.polled_at = ticks_now()
             self.record.end_wait(began, self.polled_at, count, timeout_ns != 0)
         return count
@@ -320,7 +320,7 @@ cdef class LoopCore(Spawning):
     def _process_events(self, events):
         # asyncio's name. What a view of the poller selected was made ready by that.
         if self.selector_is_foreign:
-            self.poller.collect(self.poller.wait(0), ticks_now())
+            self.poller.collect(self.poller.wait(0, NULL), ticks_now())
 
     cdef int run_by_asyncio(self, Handle handle) except -1:
         """Run a handle by the `_run` that asyncio's has by now."""

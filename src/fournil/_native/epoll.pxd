@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 from fournil._native.sys.epoll cimport epoll_event
 
 
@@ -26,6 +28,6 @@ cdef class Epoll:
     cdef bint renew(self) except -1
     cdef bint is_ours(self) noexcept
     cdef object closed_by_others(self)
-    cdef int wait(self, long long timeout_ns) except -2
+    cdef int wait(self, long long timeout_ns, uint64_t *returned) except -2
     cdef int wake(self) except -1
     cdef void close(self) noexcept

@@ -10,7 +10,7 @@ import os
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, errno
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport close as close_fd
 
 from fournil._native.sys.descriptors cimport descriptor_limit, fstat, out_of_the_way, stat_t
@@ -30,7 +30,9 @@ from fournil._native.sys.epoll cimport (
     eventfd,
 )
 from fournil._native.sys.errors cimport os_error
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 
+ticks_choose()
 
 forks = 0
 
@@ -120,8 +122,14 @@ cdef class Epoll:
             return False
         return errno == EEXIST
 
-    cdef int wait(self, long long timeout_ns) except -2:
-        """Wait at most `timeout_ns` (negative: without end); return how many events came."""
+    cdef int wait(self, long long timeout_ns, uint64_t *returned) except -2:
+        """Wait for the kernel; return how many events came.
+
+        Args:
+            timeout_ns: for how long at most; negative: without end.
+            returned: NULL, or where to write the tick when the kernel answered, before the thread
+                has the GIL again, if it was given away.
+        """
         cdef int count, problem
         if timeout_ns == 0:
             # A look takes less than a microsecond: giving the GIL away for it would cost
@@ -133,6 +141,8 @@ cdef class Epoll:
             with nogil:
                 count = epoll_wait_ns(self.fd, self.events, BATCH, timeout_ns)
                 problem = errno
+                if returned != NULL:
+                    returned[0] = ticks_now()
             self.waiting = False
         if count < 0:
             if problem == EBADF or problem == EINVAL:

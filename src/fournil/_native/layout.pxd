@@ -3,12 +3,17 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef enum:
-    RECORDING_VERSION = 2
+    RECORDING_VERSION = 3
     RECORDING_HEADER_SIZE = 4096
     TURN_BUCKETS = 384
+    MAX_LOOPS = 64
+    MAX_THREADS = 256
+    MAX_POOLS = 64
+    MAX_WORKERS = 256
     COARSE_BIT = 2147483648
     COARSE_SHIFT = 12
     SITE_BIT = 2147483648
+    NAME_BIT = 2147483648
     FLAG_FIRST = 1
     TASK_PENDING = 0
     TASK_FINISHED = 1
@@ -32,9 +37,9 @@ cdef enum:
     SAW_ON_CPU = 1
     SAW_GIL_HELD = 2
     SAW_GIL_WAIT = 4
-    SAW_CUT = 16
     SAW_OVER = 32
     WATCH_NO_THREADS = 65536
+    CONTROL_THRESHOLD = 1
     KIND_TASK = 1
     KIND_CALLBACK = 2
     KIND_TIMER = 3
@@ -56,6 +61,11 @@ cdef struct Header:
     uint64_t size
     uint32_t pid
     uint32_t tsc
+    uint64_t program
+    uint32_t parent
+    uint32_t meta_text
+    uint32_t switch_interval_ns
+    uint32_t watch_signal
     uint64_t started_unix_ns
     uint64_t started_ns
     uint64_t started_ticks
@@ -64,8 +74,6 @@ cdef struct Header:
     uint64_t clock_ticks
     uint64_t ended_ticks
     uint64_t threshold_ticks
-    uint32_t meta_text
-    uint32_t switch_interval_ns
     uint64_t text_offset
     uint64_t text_size
     uint64_t sites_offset
@@ -74,8 +82,14 @@ cdef struct Header:
     uint64_t tasks_count
     uint64_t threads_offset
     uint64_t threads_count
+    uint64_t loops_offset
+    uint64_t loops_count
     uint64_t pools_offset
     uint64_t pools_count
+    uint64_t workers_offset
+    uint64_t workers_count
+    uint64_t history_offset
+    uint64_t history_count
     uint64_t samples_offset
     uint64_t samples_count
     uint64_t events_offset
@@ -90,87 +104,98 @@ cdef struct Header:
     uint64_t tasks_born
     uint64_t tasks_dropped
     uint64_t tasks_recycled
-    uint64_t threads_used
-    uint64_t threads_dropped
-    uint64_t threads_recycled
+    uint64_t loops_used
+    uint64_t loops_dropped
+    uint64_t loops_recycled
     uint64_t pools_used
     uint64_t pools_dropped
     uint64_t pools_recycled
+    uint64_t workers_dropped
+    uint64_t history_head
     uint64_t samples_head
     uint64_t events_head
     uint64_t calls_head
     uint64_t forks
-    uint32_t watch_signal
-    uint32_t watch_signal_lost
     uint64_t watch_unanswered
+    uint32_t watch_signal_lost
+    uint32_t watch_error
     uint32_t end
     uint32_t end_code
-    uint32_t watch_error
-    uint32_t reserved
+    uint64_t control_request
+    uint32_t control_command
+    uint32_t control_refused
+    uint64_t control_value
+    uint64_t control_answered
 
 
 cdef struct Site:
+    uint64_t steps
+    uint64_t busy
+    uint64_t delay
+    uint64_t longest
+    uint64_t tasks
+    uint64_t ended
+    uint64_t never_awaited
+    uint64_t never_retrieved
     uint32_t function
     uint32_t file
     uint32_t line
     uint32_t flags
-    uint64_t tasks
-    uint64_t ended
-    uint64_t steps
-    uint64_t busy
-    uint64_t delay
-    uint64_t longest
-    uint64_t never_awaited
-    uint64_t never_retrieved
 
 
 cdef struct Task:
     uint32_t id
-    uint32_t parent
     uint32_t site
+    uint32_t parent
     uint32_t name
-    uint32_t number
-    uint32_t state
-    uint32_t thread
-    uint32_t reserved
-    uint64_t born
-    uint64_t ended
+    uint32_t longest
+    uint16_t state
+    uint16_t thread
     uint64_t steps
     uint64_t busy
     uint64_t delay
-    uint64_t longest
+    uint64_t born
+    uint64_t last
 
 
 cdef struct Thread:
-    uint32_t state
+    uint32_t sequence
     uint32_t number
     uint32_t native_id
     uint32_t name
+    uint16_t state
+    uint16_t kind
+    uint32_t subject
+    uint64_t begin
+    uint64_t waiting_since
+    uint64_t returned
     uint64_t opened
     uint64_t closed
+
+
+cdef struct Loop:
+    uint32_t sequence
+    uint32_t pending
     uint64_t running_since
     uint64_t ran
-    uint64_t begin
-    uint32_t subject
-    uint32_t kind
-    uint64_t waiting_since
     uint64_t steps
     uint64_t busy
-    uint64_t idle
-    uint64_t polls
     uint64_t longest
     uint64_t blocked
+    uint64_t polls
+    uint64_t idle
+    uint64_t gil_waited
+    uint64_t gil_longest
     uint64_t longest_turn
     uint64_t turns[384]
 
 
 cdef struct Pool:
+    uint32_t number
     uint32_t state
     uint32_t kind
     uint32_t name
     uint32_t workers
-    uint32_t number
-    uint32_t reserved
     uint64_t opened
     uint64_t closed
     uint64_t calls
@@ -190,6 +215,28 @@ cdef struct Pool:
     uint64_t bytes_back
 
 
+cdef struct Worker:
+    uint32_t sequence
+    uint32_t pool
+    uint32_t name
+    uint32_t site
+    uint64_t call
+    uint64_t since
+
+
+cdef struct HistoryRow:
+    uint64_t at
+    uint32_t lasted
+    uint32_t loop
+    uint32_t steps
+    uint32_t pending
+    uint32_t blocked
+    uint32_t busy
+    uint32_t gil_waited
+    uint32_t lag_p99
+    uint32_t lag_max
+
+
 cdef struct Event:
     uint64_t begin
     uint32_t duration
@@ -207,6 +254,7 @@ cdef struct Sample:
     uint64_t since
     uint64_t begin
     uint64_t cpu_ns
+    uint64_t delay
     uint32_t subject
     uint32_t stack
     uint32_t ask
@@ -215,9 +263,6 @@ cdef struct Sample:
     uint8_t kind
     uint8_t evidence
     uint8_t step_kind
-    uint8_t spare
-    uint16_t spare2
-    uint64_t delay
 
 
 cdef struct Call:
@@ -232,5 +277,4 @@ cdef struct Call:
     uint32_t site
     uint32_t worker
     uint16_t pool
-    uint8_t state
-    uint8_t spare
+    uint16_t state

@@ -24,7 +24,7 @@ cdef class Poller(Registrations):
 
     cdef uint32_t unclaimed(self, int fd) noexcept
     cdef int follow_fork(self) except -1
-    cdef int wait(self, long long timeout_ns) except -2
+    cdef int wait(self, long long timeout_ns, uint64_t *returned) except -2
     cdef int collect(self, int count, uint64_t now) except -1
     cdef list reported(self, int count)
     cdef int notify(self, int fd, PyObject **place, uint64_t now) except -1

@@ -57,10 +57,10 @@ cdef class Poller(Registrations):
         self.ready = ready
         self.epoll = Epoll()
 
-    cdef int wait(self, long long timeout_ns) except -2:
-        """Wait at most `timeout_ns` (negative: without end); return how many events came."""
+    cdef int wait(self, long long timeout_ns, uint64_t *returned) except -2:
+        """Wait for the kernel, as `Epoll.wait` does; return how many events came."""
         self.follow_fork()
-        return self.epoll.wait(timeout_ns)
+        return self.epoll.wait(timeout_ns, returned)
 
     def fileno(self):
         """Return the descriptor of the epoll instance."""

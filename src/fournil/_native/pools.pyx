@@ -11,21 +11,25 @@ from fournil._native.layout cimport (
     CALL_DIED,
     CALL_DONE,
     CALL_RAISED,
+    MAX_LOOPS,
+    MAX_POOLS,
+    MAX_WORKERS,
     POOL_CLOSED,
     POOL_OPEN,
     Call,
     Pool,
+    Worker,
 )
-from fournil._native.ring cimport MAX_POOLS, MAX_THREADS, Ring, pack_ticks
-from fournil._native.sys.atomics cimport publish
+from fournil._native.ring cimport Ring, current_ring, next_number, pack_ticks
+from fournil._native.sys.atomics cimport begin_slot, end_slot, publish
 from fournil._native.sys.ticks cimport monotonic_ns
 
 cdef extern from "Python.h":
     void *PyThreadState_Get()
 
 
-cdef Pool *open_slot(Ring ring) noexcept:
-    """Return the slot of a new pool; NULL when all are taken by open ones."""
+cdef Pool *find_slot(Ring ring) noexcept:
+    """Return a slot for a new pool; NULL when all are taken by open ones."""
     cdef int slot
     cdef Pool *found = NULL
     if ring.header.pools_used < MAX_POOLS:
@@ -41,10 +45,6 @@ cdef Pool *open_slot(Ring ring) noexcept:
             ring.header.pools_dropped += 1
             return NULL
         ring.header.pools_recycled += 1
-        memset(found, 0, sizeof(Pool))
-    ring.last_pool += 1
-    found.number = ring.last_pool
-    found.state = POOL_OPEN
     return found
 
 
@@ -52,7 +52,7 @@ cdef uint32_t subject_here(Ring ring) noexcept:
     """Return the subject of the step that runs in this thread; 0: none does."""
     cdef void *here = PyThreadState_Get()
     cdef int slot
-    for slot in range(<int> min(ring.header.threads_used, <uint64_t> MAX_THREADS)):
+    for slot in range(<int> min(ring.header.loops_used, <uint64_t> MAX_LOOPS)):
         if ring.states[slot] == here and slot != ring.script_slot:
             return ring.threads[slot].subject if ring.threads[slot].begin else 0
     return 0
@@ -66,19 +66,29 @@ cdef class PoolRecord:
     def __cinit__(self, Ring ring not None, str kind not None, str name not None, uint32_t workers):
         self.ring = ring
         self.free_since = {}
-        self.pool = open_slot(ring)
+        self.slots = {}
+        cdef uint32_t kind_text = ring.intern(kind)
+        cdef uint32_t name_text = ring.intern(name)
+        self.pool = find_slot(ring)
         if self.pool == NULL:
             return
-        self.pool.kind = ring.intern(kind)
-        self.pool.name = ring.intern(name)
+        begin_slot(&self.pool.number)
+        memset(self.pool, 0, sizeof(Pool))
+        self.pool.state = POOL_OPEN
+        self.pool.kind = kind_text
+        self.pool.name = name_text
         self.pool.workers = workers
         self.pool.opened = monotonic_ns()
+        ring.last_pool = next_number(ring.last_pool)
+        end_slot(&self.pool.number, ring.last_pool)
 
     def __dealloc__(self):
         self.end()
 
     cdef void end(self) noexcept:
         if self.pool != NULL:
+            for worker in list(self.slots):
+                self.left(worker)
             self.pool.closed = monotonic_ns()
             self.pool.state = POOL_CLOSED
             self.pool = NULL
@@ -145,6 +155,61 @@ cdef class PoolRecord:
         self.pool.longest = max(self.pool.longest, call.ended - call.began)
         self.received = call.received
         return 0
+
+    cdef Worker *slot_of(self, str worker) except? NULL:
+        """Return the slot of a worker, a new one where it has none; NULL: all are taken."""
+        cdef Ring ring = self.ring
+        cdef int slot
+        cdef uint32_t name
+        known = self.slots.get(worker)
+        if known is not None:
+            slot = known
+            return NULL if slot < 0 else &ring.workers[slot]
+        name = ring.intern(worker)
+        for slot in range(MAX_WORKERS):
+            if ring.workers[slot].pool == 0:
+                begin_slot(&ring.workers[slot].sequence)
+                ring.workers[slot].pool = self.pool.number
+                ring.workers[slot].name = name
+                ring.workers[slot].call = ring.workers[slot].since = 0
+                break
+        else:
+            ring.header.workers_dropped += 1
+            self.slots[worker] = -1
+            return NULL
+        self.slots[worker] = slot
+        return &ring.workers[slot]
+
+    def began(self, str worker not None, function, uint64_t since_ns):
+        """A worker has begun a call."""
+        cdef Worker *slot
+        cdef uint32_t site
+        # The pool finds out at its next call that a recording has ended.
+        if self.pool == NULL or <PyObject *> self.ring != current_ring:
+            return
+        slot = self.slot_of(worker)
+        if slot == NULL:
+            return
+        site = self.ring.site_of_callback(<PyObject *> function)
+        begin_slot(&slot.sequence)
+        slot.site = site
+        slot.call += 1
+        slot.since = since_ns
+        self.ring.last_worker = next_number(self.ring.last_worker)
+        end_slot(&slot.sequence, self.ring.last_worker)
+
+    def idle(self, str worker not None):
+        """A worker has ended what it ran."""
+        cdef int slot = self.slots.get(worker, -1)
+        if slot >= 0 and <PyObject *> self.ring == current_ring:
+            publish(&self.ring.workers[slot].since, 0)
+
+    def left(self, str worker not None):
+        """A worker has ended."""
+        cdef int slot = self.slots.pop(worker, -1)
+        if slot >= 0:
+            begin_slot(&self.ring.workers[slot].sequence)
+            self.ring.workers[slot].pool = 0
 
     def used(self, uint64_t cpu_ns):
         """The pool's workers used the CPU for so long, since this was last told."""

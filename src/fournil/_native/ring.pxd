@@ -6,19 +6,21 @@ from fournil._native.layout cimport (
     COARSE_BIT,
     COARSE_SHIFT,
     Call,
+    MAX_THREADS,
     Event,
     Header,
+    HistoryRow,
+    Loop,
     Pool,
     Sample,
     Site,
     Task,
     Thread,
+    Worker,
 )
 from fournil._native.table cimport PointerTable
 
 cdef enum:
-    MAX_THREADS = 64
-    MAX_POOLS = 64
     LONGEST_NAME = 4096                 # bytes that are kept of one
 
 cdef enum:
@@ -28,13 +30,17 @@ cdef enum:
 
 cdef class Ring:
     # The mapping. Fields of it: record/layout.py says what each is; here, who writes it.
-    # `header` counters: threads with the GIL, but `samples_head`, `text_used`,
-    # `text_dropped`, `watch_*` and the clock pair, which the watch writes as well or alone.
+    # `header` counters: threads with the GIL, but `samples_head`, `text_used`, `text_dropped`,
+    # `history_head`, `watch_*`, `control_*` and the clock pair, which the watch writes as well or
+    # alone.
     cdef Header *header
     cdef Site *sites                    # threads with the GIL
     cdef Task *tasks                    # threads with the GIL
     cdef Thread *threads                # the thread itself, with the GIL
+    cdef Loop *loops                    # the loop's thread, with the GIL
     cdef Pool *pools                    # the thread of the pool's loop, with the GIL
+    cdef Worker *workers                # as hook.PoolRecord says, with the GIL
+    cdef HistoryRow *history            # the watch
     cdef Sample *samples                # places by atomic addition
     cdef Event *events                  # threads with the GIL
     cdef Call *calls                    # threads with the GIL
@@ -43,10 +49,12 @@ cdef class Ring:
     cdef uint64_t events_mask
     cdef uint64_t samples_mask
     cdef uint64_t calls_mask
+    cdef uint64_t history_mask
     # Also in the header, but a forked child finds that emptied.
     cdef uint64_t text_size
     cdef uint64_t sites_count
     cdef uint64_t tasks_count
+    # Written by the watch when it is asked to, read by loops at each step.
     cdef uint64_t threshold_ticks
     cdef int guard                      # the mapping's place in sys/map_guard.h
     cdef readonly str path
@@ -65,9 +73,12 @@ cdef class Ring:
     cdef uint32_t *ended_tasks          # a ring of slots to use again, oldest first
     cdef uint64_t ended_head
     cdef uint64_t ended_count
+    # The numbers that were given out last.
     cdef uint32_t last_task_id
+    cdef uint32_t last_thread
     cdef uint32_t last_loop
     cdef uint32_t last_pool
+    cdef uint32_t last_worker
     cdef uint32_t unnamed               # the text "?"
 
     cdef void look(self) noexcept nogil
@@ -77,14 +88,20 @@ cdef class Ring:
     cdef Sample *next_sample(self) noexcept nogil
     cdef uint32_t site_of(self, object coroutine) noexcept
     cdef uint32_t site_of_callback(self, PyObject *callback) noexcept
+    cdef inline uint32_t site_of_slot(self, Task *slot) noexcept:
+        # The file may be written by others: whatever it says, nothing else is written to.
+        return slot.site if slot.site < self.sites_count else 0
+
     cdef uint32_t new_site(self, void *key, object code, uint32_t flags) noexcept
-    cdef int open_thread(self) except -2
+    cdef int open_thread(self, uint32_t state, uint32_t number, str name) except -2
     cdef void close_thread(self, int slot) noexcept
-    cdef void file_under_site(self, Task *slot) noexcept
+    cdef void leave_task_slot(self, Task *slot) noexcept
     cdef void forget_task(self, void *task, uint64_t now) noexcept
     cdef int take_task_slot(self) except -2
     cdef void release_task_slot(self, uint32_t slot) noexcept
 
+
+cdef uint32_t next_number(uint32_t last) noexcept nogil
 
 # The ring that loops record into; NULL: none. Written with the GIL held.
 cdef PyObject *current_ring

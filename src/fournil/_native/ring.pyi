@@ -18,6 +18,8 @@ class Ring:
         size: int,
         threshold_ns: int,
         switch_interval_ns: int,
+        program: int,
+        parent: int,
         meta: Mapping[str, Any],
     ) -> Self: ...
     def begin(self) -> None: ...

@@ -15,10 +15,11 @@ from cpython.object cimport PyObject
 from cpython.type cimport PyType_Check
 from libc.string cimport memcpy, memset
 
-from fournil.record import layout as record_layout
+from fournil.record import bounds as record_bounds, layout as record_layout
 
 from fournil._native.layout cimport (
     KIND_SCRIPT,
+    MAX_LOOPS,
     RECORDING_HEADER_SIZE,
     RECORDING_VERSION,
     SITE_CALLBACK,
@@ -29,14 +30,17 @@ from fournil._native.layout cimport (
     Call,
     Event,
     Header,
+    HistoryRow,
+    Loop,
     Pool,
     Sample,
     Site,
     Task,
     Thread,
+    Worker,
 )
 from fournil._native.names cimport code_of_callable, code_of_coroutine, name_of, plain
-from fournil._native.sys.atomics cimport publish, take_number
+from fournil._native.sys.atomics cimport begin_slot, end_slot, publish, take_number
 from fournil._native.sys.mapping cimport (
     MAP_FAILED,
     MAP_POPULATE,
@@ -84,7 +88,10 @@ for _size, _layout in (
     (sizeof(Site), record_layout.SITE),
     (sizeof(Task), record_layout.TASK),
     (sizeof(Thread), record_layout.THREAD),
+    (sizeof(Loop), record_layout.LOOP),
     (sizeof(Pool), record_layout.POOL),
+    (sizeof(Worker), record_layout.WORKER),
+    (sizeof(HistoryRow), record_layout.HISTORY),
     (sizeof(Call), record_layout.CALL),
     (sizeof(Event), record_layout.EVENT),
     (sizeof(Sample), record_layout.SAMPLE),
@@ -124,6 +131,8 @@ cdef class Ring:
         size: of the file, bytes.
         threshold_ns: how long a step must run to count as blocked.
         switch_interval_ns: `sys.getswitchinterval()`.
+        program: the number of the program that this process belongs to.
+        parent: the number of the process that started this one.
         meta: a JSON object that says what is recorded.
     """
 
@@ -134,15 +143,13 @@ cdef class Ring:
         size_t size,
         uint64_t threshold_ns,
         uint64_t switch_interval_ns,
+        uint64_t program,
+        uint32_t parent,
         meta,
     ):
         cdef void *base
-        cdef size_t offset
         cdef double ticks_per_ns
-        if size < record_layout.MINIMUM_SIZE:
-            raise ValueError(
-                f"a recording needs at least {record_layout.MINIMUM_SIZE} bytes, got {size}"
-            )
+        record_bounds.size(size)
         self.path = path
         self.pid = os.getpid()
         self.size = size
@@ -167,41 +174,46 @@ cdef class Ring:
                 " close these loops first"
             )
         self.header = <Header *> base
-        offset = RECORDING_HEADER_SIZE
-        sections = record_layout.sections(size, MAX_THREADS, MAX_POOLS)
-        places = {}
-        for name in ("text", "sites", "tasks", "threads", "pools", "samples", "events", "calls"):
-            places[name] = offset
-            count, each = sections[name]
-            offset += (count * each + 63) // 64 * 64
+        sections = record_layout.sections(size)
+        places = {name: offset for name, (offset, count) in sections.items()}
+        counts = {name: count for name, (offset, count) in sections.items()}
         self.text = <char *> base + <size_t> places["text"]
         self.sites = <Site *> (<char *> base + <size_t> places["sites"])
         self.tasks = <Task *> (<char *> base + <size_t> places["tasks"])
         self.threads = <Thread *> (<char *> base + <size_t> places["threads"])
+        self.loops = <Loop *> (<char *> base + <size_t> places["loops"])
         self.pools = <Pool *> (<char *> base + <size_t> places["pools"])
+        self.workers = <Worker *> (<char *> base + <size_t> places["workers"])
+        self.history = <HistoryRow *> (<char *> base + <size_t> places["history"])
         self.calls = <Call *> (<char *> base + <size_t> places["calls"])
         self.samples = <Sample *> (<char *> base + <size_t> places["samples"])
         self.events = <Event *> (<char *> base + <size_t> places["events"])
-        self.events_mask = sections["events"][0] - 1
-        self.samples_mask = sections["samples"][0] - 1
-        self.calls_mask = sections["calls"][0] - 1
-        self.text_size = sections["text"][0]
-        self.sites_count = sections["sites"][0]
-        self.tasks_count = sections["tasks"][0]
+        self.events_mask = counts["events"] - 1
+        self.samples_mask = counts["samples"] - 1
+        self.calls_mask = counts["calls"] - 1
+        self.history_mask = counts["history"] - 1
+        self.text_size = counts["text"]
+        self.sites_count = counts["sites"]
+        self.tasks_count = counts["tasks"]
 
         header = self.header
         header.header_size = RECORDING_HEADER_SIZE
         header.size = size
         header.pid = self.pid
         header.tsc = tick_is_tsc
-        header.text_offset, header.text_size = places["text"], sections["text"][0]
-        header.sites_offset, header.sites_count = places["sites"], sections["sites"][0]
-        header.tasks_offset, header.tasks_count = places["tasks"], sections["tasks"][0]
-        header.threads_offset, header.threads_count = places["threads"], sections["threads"][0]
-        header.pools_offset, header.pools_count = places["pools"], sections["pools"][0]
-        header.calls_offset, header.calls_count = places["calls"], sections["calls"][0]
-        header.samples_offset, header.samples_count = places["samples"], sections["samples"][0]
-        header.events_offset, header.events_count = places["events"], sections["events"][0]
+        header.program = program
+        header.parent = parent
+        header.text_offset, header.text_size = sections["text"]
+        header.sites_offset, header.sites_count = sections["sites"]
+        header.tasks_offset, header.tasks_count = sections["tasks"]
+        header.threads_offset, header.threads_count = sections["threads"]
+        header.loops_offset, header.loops_count = sections["loops"]
+        header.pools_offset, header.pools_count = sections["pools"]
+        header.workers_offset, header.workers_count = sections["workers"]
+        header.history_offset, header.history_count = sections["history"]
+        header.samples_offset, header.samples_count = sections["samples"]
+        header.events_offset, header.events_count = sections["events"]
+        header.calls_offset, header.calls_count = sections["calls"]
         header.switch_interval_ns = switch_interval_ns
         header.text_used = 8  # offset 0 means that there is no text
 
@@ -209,7 +221,7 @@ cdef class Ring:
         self.tasks_by_address = PointerTable()
         self.kept = []
         self.texts = {}
-        self.ended_tasks = <uint32_t *> PyMem_Calloc(sections["tasks"][0], sizeof(uint32_t))
+        self.ended_tasks = <uint32_t *> PyMem_Calloc(counts["tasks"], sizeof(uint32_t))
         if self.ended_tasks == NULL:
             raise MemoryError
         header.sites_used = 1  # site 0 is for code that finds no slot
@@ -275,13 +287,11 @@ cdef class Ring:
 
     def watch_script(self):
         """Give the calling thread a slot for the time that it runs no loop."""
-        cdef int slot = self.open_thread()
+        cdef int slot = self.open_thread(THREAD_SCRIPT, 0, "MainThread")
         if slot < 0:
             return
         self.threads[slot].native_id = gettid()
-        self.threads[slot].name = self.intern("MainThread")
         self.threads[slot].kind = KIND_SCRIPT
-        self.threads[slot].state = THREAD_SCRIPT
         self.states[slot] = PyThreadState_Get()
         self.script_slot = slot
         # A recorder that a step turns on finds the thread inside that step.
@@ -405,40 +415,42 @@ cdef class Ring:
 
     # Slots.
 
-    cdef int open_thread(self) except -2:
+    cdef int open_thread(self, uint32_t state, uint32_t number, str name) except -2:
         """Return the slot of a loop; -1 when all are taken by open ones."""
         cdef int slot
         cdef int found = -1
-        if self.header.threads_used < MAX_THREADS:
-            found = <int> self.header.threads_used
-            self.header.threads_used += 1
+        cdef Thread *thread
+        cdef uint32_t text = self.intern(name)
+        if self.header.loops_used < MAX_LOOPS:
+            found = <int> self.header.loops_used
+            self.header.loops_used += 1
         else:
-            for slot in range(MAX_THREADS):
+            for slot in range(MAX_LOOPS):
                 if self.threads[slot].state == THREAD_CLOSED and (
                     found < 0 or self.threads[slot].closed < self.threads[found].closed
                 ):
                     found = slot
             if found < 0:
-                self.header.threads_dropped += 1
+                self.header.loops_dropped += 1
                 return -1
-            self.header.threads_recycled += 1
-            memset(&self.threads[found], 0, sizeof(Thread))
-        self.threads[found].opened = ticks_now()
+            self.header.loops_recycled += 1
+        thread = &self.threads[found]
+        begin_slot(&thread.sequence)
+        begin_slot(&self.loops[found].sequence)
+        memset(thread, 0, sizeof(Thread))
+        memset(&self.loops[found], 0, sizeof(Loop))
+        thread.state = state
+        thread.number = number
+        thread.name = text
+        thread.opened = ticks_now()
+        self.last_thread = next_number(self.last_thread)
+        end_slot(&self.loops[found].sequence, self.last_thread)
+        end_slot(&thread.sequence, self.last_thread)
         return found
 
     cdef void close_thread(self, int slot) noexcept:
         self.threads[slot].closed = ticks_now()
         self.threads[slot].state = THREAD_CLOSED
-
-    cdef void file_under_site(self, Task *slot) noexcept:
-        """Add the totals of a task that ended to those of its code."""
-        cdef Site *site = &self.sites[slot.site if slot.site < self.sites_count else 0]
-        site.ended += 1
-        site.steps += slot.steps
-        site.busy += slot.busy
-        site.delay += slot.delay
-        if slot.longest > site.longest:
-            site.longest = slot.longest
 
     cdef void forget_task(self, void *task, uint64_t now) noexcept:
         """A task that is known was, or is being, collected before its end."""
@@ -446,12 +458,12 @@ cdef class Ring:
         cdef Task *slot
         self.tasks_by_address.remove(task)
         if place >= NO_SLOT:
+            self.sites[place - NO_SLOT].ended += 1
             return
         slot = &self.tasks[place]
+        slot.last = now
         slot.state = TASK_DESTROYED
-        slot.ended = now
-        self.file_under_site(slot)
-        self.release_task_slot(<uint32_t> place)
+        self.leave_task_slot(slot)
 
     cdef int take_task_slot(self) except -2:
         """Return a slot for a new task; -1 when all are taken by pending ones."""
@@ -468,10 +480,23 @@ cdef class Ring:
         self.header.tasks_recycled += 1
         return <int> slot
 
+    cdef void leave_task_slot(self, Task *slot) noexcept:
+        """Count a task that has ended, and let go of its slot."""
+        self.sites[self.site_of_slot(slot)].ended += 1
+        # The slot of the loop that made it may be another's by now.
+        if slot.thread < MAX_LOOPS and slot.born >= self.threads[slot.thread].opened:
+            self.loops[slot.thread].pending -= 1
+        self.release_task_slot(<uint32_t> (slot - self.tasks))
+
     cdef void release_task_slot(self, uint32_t slot) noexcept:
         """Let the slot of an ended task be used again, after all that ended before it."""
         self.ended_tasks[(self.ended_head + self.ended_count) % self.tasks_count] = slot
         self.ended_count += 1
+
+
+cdef uint32_t next_number(uint32_t last) noexcept nogil:
+    """Return the number after one; 0 is none, and the top bit is no part of it."""
+    return (last + 1) & 0x7FFFFFFF or 1
 
 
 def note_problem(context):

@@ -2,7 +2,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from fournil._native.handles cimport Handle
-from fournil._native.layout cimport Site, Task, Thread
+from fournil._native.layout cimport Header, Loop, Site, Task, Thread
 from fournil._native.ring cimport Ring
 
 
@@ -18,7 +18,7 @@ cdef struct Step:
     bint is_first                       # of its task, and its first part
     PyObject *handle                    # which one is run; never looked into
     Task *slot                          # of the task; NULL: it is none, or has found none
-    Site *site                          # without a slot
+    Site *site
 
 
 cdef struct Running:
@@ -30,10 +30,16 @@ cdef struct Running:
 cdef class LoopRecord:
     # Touched by the loop's thread only, with the GIL held.
     cdef Ring ring
-    cdef Thread *thread                 # NULL: the loop found no slot and is not recorded
+    # NULL: the loop found no slot and is not recorded. They stay mapped as long as the ring is.
+    cdef Thread *thread
+    cdef Loop *loop
+    cdef Header *header
+    cdef uint64_t *returned             # see layout.THREAD; written without the GIL
+    cdef uint64_t returned_without_slot
     cdef int slot
     cdef int script_slot                # of this thread; -1: it is not the main thread
-    cdef uint64_t polled                # the tick when the last look at the kernel ended
+    # The tick when the last look at the kernel ended, before the thread had the GIL again.
+    cdef uint64_t polled
     cdef uint64_t ended                 # the tick when a step ended, or the turn's first begins
     cdef readonly uint32_t subject      # of the step now running; 0: none
     cdef Step step                      # it

@@ -9,7 +9,7 @@ cimport cython
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
 from cpython.pythread cimport PyThread_get_thread_ident
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fournil._native.handles cimport Handle
@@ -19,6 +19,7 @@ from fournil._native.layout cimport (
     KIND_ENDED,
     KIND_TASK,
     KIND_WAIT,
+    NAME_BIT,
     SAMPLE_BLOCKED,
     SITE_BIT,
     TASK_CANCELLED,
@@ -32,8 +33,8 @@ from fournil._native.layout cimport (
     Task,
 )
 from fournil._native.names cimport own_value, plain
-from fournil._native.ring cimport NO_SLOT, Ring, pack_ticks
-from fournil._native.sys.atomics cimport publish
+from fournil._native.ring cimport NO_SLOT, Ring, next_number, pack_ticks
+from fournil._native.sys.atomics cimport begin_slot, end_slot, publish, retract
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.table cimport lookup
 from fournil._native.task_callbacks cimport (
@@ -59,6 +60,32 @@ cdef extern from *:
 ticks_choose()
 
 
+cdef inline void write_event(
+    LoopRecord record,
+    uint64_t begin,
+    uint32_t duration,
+    uint32_t delay,
+    uint32_t subject,
+    uint32_t waker,
+    uint8_t kind,
+    uint8_t flags,
+    uint32_t extra,
+) noexcept:
+    """Write one entry of the events' ring; see layout.EVENT."""
+    cdef uint64_t number = record.header.events_head
+    cdef Event *event = &record.ring.events[number & record.ring.events_mask]
+    event.begin = begin
+    event.duration = duration
+    event.delay = delay
+    event.subject = subject
+    event.waker = waker
+    event.thread = record.slot
+    event.kind = kind
+    event.flags = flags
+    event.extra = extra
+    publish(&record.header.events_head, number + 1)
+
+
 cdef LoopRecord new_record(Ring ring):
     """Return the record of a loop that this thread runs; None: there is no memory for it."""
     try:
@@ -75,14 +102,15 @@ cdef class LoopRecord:
     def __cinit__(self, Ring ring not None):
         self.ring = ring
         self.script_slot = -1
-        self.slot = ring.open_thread()
+        self.returned = &self.returned_without_slot
+        self.slot = ring.open_thread(THREAD_LOOP, ring.last_loop + 1, thread_name())
         if self.slot < 0:
             return
-        self.thread = &ring.threads[self.slot]
         ring.last_loop += 1
-        self.thread.number = ring.last_loop
-        self.thread.name = ring.intern(thread_name())
-        self.thread.state = THREAD_LOOP
+        self.header = ring.header
+        self.thread = &ring.threads[self.slot]
+        self.loop = &ring.loops[self.slot]
+        self.returned = &self.thread.returned
 
     def __dealloc__(self):
         self.close()
@@ -101,7 +129,7 @@ cdef class LoopRecord:
         if self.thread == NULL:
             return
         self.thread.native_id = gettid()
-        self.thread.running_since = now
+        self.loop.running_since = now
         self.ring.states[self.slot] = PyThreadState_Get()
         self.script_slot = self.ring.script_slot
         if self.script_slot >= 0:
@@ -116,8 +144,8 @@ cdef class LoopRecord:
         if self.thread == NULL:
             return
         publish(&self.thread.begin, 0)
-        self.thread.ran += now - self.thread.running_since
-        self.thread.running_since = 0
+        self.loop.ran += now - self.loop.running_since
+        self.loop.running_since = 0
         self.thread.waiting_since = 0
         self.ring.states[self.slot] = NULL
         if self.script_slot >= 0:
@@ -141,32 +169,37 @@ cdef class LoopRecord:
             bucket = (exponent + 1) * 8 + ((turn >> exponent) & 7)
             if bucket >= TURN_BUCKETS:
                 bucket = TURN_BUCKETS - 1
-        self.thread.turns[bucket] += 1
-        if turn > self.thread.longest_turn:
-            self.thread.longest_turn = turn
+        self.loop.turns[bucket] += 1
+        if turn > self.loop.longest_turn:
+            self.loop.longest_turn = turn
         self.thread.waiting_since = now
 
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept:
-        """The loop has looked; `waited` says whether it was ready to wait."""
-        cdef Event *event
-        self.polled = now
+        """The loop has looked.
+
+        Args:
+            began: the tick before.
+            now: the tick now, when the thread has the GIL again.
+            events: how many descriptors were reported.
+            waited: whether the loop was ready to wait.
+        """
+        # A look that does not wait keeps the GIL.
+        cdef uint64_t returned = self.returned[0] if self.returned[0] > began else now
+        cdef uint64_t gil_wait = now - returned
+        self.polled = returned
         if self.thread == NULL:
             return
         self.thread.waiting_since = 0
-        self.thread.polls += 1
+        self.loop.polls += 1
         if waited:
-            self.thread.idle += now - began
-            event = &self.ring.events[self.ring.header.events_head & self.ring.events_mask]
-            event.begin = began
-            event.duration = pack_ticks(now - began)
-            event.delay = 0
-            event.subject = 0
-            event.waker = 0
-            event.thread = self.slot
-            event.kind = KIND_WAIT
-            event.flags = 0
-            event.extra = events
-            publish(&self.ring.header.events_head, self.ring.header.events_head + 1)
+            self.loop.idle += returned - began
+            self.loop.gil_waited += gil_wait
+            if gil_wait > self.loop.gil_longest:
+                self.loop.gil_longest = gil_wait
+            write_event(
+                self, began, pack_ticks(now - began), pack_ticks(gil_wait), 0, 0, KIND_WAIT, 0,
+                events,
+            )
 
     cdef void begin_steps(self, uint64_t now) noexcept:
         """The turn's steps begin."""
@@ -202,20 +235,21 @@ cdef class LoopRecord:
                 place = self.born(<object> running.task, None, step.waker, now)
             if place < NO_SLOT:
                 step.slot = &self.ring.tasks[place]
+                site = self.ring.site_of_slot(step.slot)
                 self.subject = step.slot.id
                 if step.slot.steps == 0:
                     step.is_first = True
                     self.name_task(step.slot, <object> running.task)
             else:
                 site = <uint32_t> (place - NO_SLOT)
-                step.site = &self.ring.sites[site]
                 self.subject = SITE_BIT | site
         else:
             step.kind = handle.kind
             site = self.ring.site_of_callback(callback)
-            step.site = &self.ring.sites[site]
             self.subject = SITE_BIT | site
+        step.site = &self.ring.sites[site]
         step.subject = self.subject
+        retract(&self.thread.begin)
         self.thread.subject = self.subject
         self.thread.kind = step.kind
         publish(&self.thread.begin, now)
@@ -230,11 +264,10 @@ cdef class LoopRecord:
         if self.step.begin == 0:
             # A turn inside it ran nothing, and was the last.
             self.step.begin = self.polled
-        self.thread.steps += 1
+        self.loop.steps += 1
+        self.step.site.steps += 1
         if self.step.slot != NULL:
             self.step.slot.steps += 1
-        else:
-            self.step.site.steps += 1
         self.end_part(now)
         self.subject = running.outer.subject
         if self.subject:
@@ -246,33 +279,28 @@ cdef class LoopRecord:
         """Write down what ran of the step since it began, or went on."""
         cdef Step *step = &self.step
         cdef uint64_t duration = now - step.begin
-        cdef Event *event = &self.ring.events[self.ring.header.events_head & self.ring.events_mask]
+        cdef uint32_t packed = pack_ticks(duration)
         cdef Sample *sample
-        event.begin = step.begin
-        event.duration = pack_ticks(duration)
-        event.delay = pack_ticks(step.delay)
-        event.subject = step.subject
-        event.waker = step.waker
-        event.thread = self.slot
-        event.kind = step.kind
-        event.flags = FLAG_FIRST if step.is_first else 0
-        event.extra = 0
-        self.thread.busy += duration
-        if duration > self.thread.longest:
-            self.thread.longest = duration
+        self.loop.busy += duration
+        if duration > self.loop.longest:
+            self.loop.longest = duration
+        step.site.busy += duration
+        step.site.delay += step.delay
+        if duration > step.site.longest:
+            step.site.longest = duration
         if step.slot != NULL:
             step.slot.busy += duration
             step.slot.delay += step.delay
-            if duration > step.slot.longest:
-                step.slot.longest = duration
-        else:
-            step.site.busy += duration
-            step.site.delay += step.delay
-            if duration > step.site.longest:
-                step.site.longest = duration
-        publish(&self.ring.header.events_head, self.ring.header.events_head + 1)
+            step.slot.last = now
+            # Packed durations are in the order of what they stand for.
+            if packed > step.slot.longest:
+                step.slot.longest = packed
+        write_event(
+            self, step.begin, packed, pack_ticks(step.delay), step.subject, step.waker, step.kind,
+            FLAG_FIRST if step.is_first else 0, 0,
+        )
         if duration >= self.ring.threshold_ticks:
-            self.thread.blocked += 1
+            self.loop.blocked += 1
             sample = self.ring.next_sample()
             sample.at = now
             sample.since = step.begin
@@ -303,12 +331,12 @@ cdef class LoopRecord:
         cdef Ring ring = self.ring
         cdef int64_t place = lookup(ring.tasks_by_address, task)
         cdef Task *slot
-        cdef Event *event
         if place < 0:
             return  # in a step inside this one
         ring.tasks_by_address.remove(task)
         if place >= NO_SLOT:
             ring.sites[place - NO_SLOT].ended += 1
+            self.loop.pending -= 1
             return
         slot = &ring.tasks[place]
         if is_cancelled(task):
@@ -317,25 +345,18 @@ cdef class LoopRecord:
             slot.state = TASK_RAISED
         else:
             slot.state = TASK_FINISHED
-        slot.ended = now
-        event = &ring.events[ring.header.events_head & ring.events_mask]
-        event.begin = now
-        event.duration = pack_ticks(slot.busy)
-        event.delay = pack_ticks(slot.delay)
-        event.subject = slot.id
-        event.waker = 0
-        event.thread = self.slot
-        event.kind = KIND_ENDED
-        event.flags = slot.state
-        event.extra = slot.site
-        publish(&ring.header.events_head, ring.header.events_head + 1)
-        ring.file_under_site(slot)
-        ring.release_task_slot(<uint32_t> (slot - ring.tasks))
+        slot.last = now
+        write_event(
+            self, now, pack_ticks(slot.busy), pack_ticks(slot.delay), slot.id, 0, KIND_ENDED,
+            slot.state, slot.site,
+        )
+        ring.leave_task_slot(slot)
 
     cdef void name_task(self, Task *slot, object task) noexcept:
         # asyncio.create_task names a task after making it, so the first step is the time to look.
         cdef Py_ssize_t length
         cdef const char *utf8
+        cdef uint32_t number = 0
         slot.name = self.ring.unnamed
         try:
             name = name_of_task(task)
@@ -347,9 +368,9 @@ cdef class LoopRecord:
         if utf8 == NULL:
             PyErr_Clear()  # of a lone surrogate
         else:
-            slot.number = number_in(utf8, length)
-        if slot.number:
-            slot.name = 0
+            number = number_in(utf8, length)
+        if number:
+            slot.name = NAME_BIT | number
         else:
             slot.name = self.ring.write_string(name) or self.ring.unnamed
 
@@ -377,7 +398,6 @@ cdef class LoopRecord:
         cdef int64_t stale = lookup(ring.tasks_by_address, <void *> task)
         cdef int place
         cdef Task *slot
-        cdef Event *event
         if stale >= 0:
             # Another task lived at this address and was collected before its end.
             ring.forget_task(<void *> task, now)
@@ -393,28 +413,21 @@ cdef class LoopRecord:
             return NO_SLOT + <int64_t> site
         ring.header.tasks_born += 1
         ring.sites[site].tasks += 1
+        self.loop.pending += 1
         if place < 0:
             return NO_SLOT + <int64_t> site
         slot = &ring.tasks[place]
-        ring.last_task_id = (ring.last_task_id + 1) & ~<uint32_t> SITE_BIT or 1
-        slot.id = ring.last_task_id
-        slot.parent = parent
+        ring.last_task_id = next_number(ring.last_task_id)
+        begin_slot(&slot.id)
         slot.site = site
-        slot.name = slot.number = 0
+        slot.parent = parent
+        slot.name = slot.longest = 0
         slot.state = TASK_PENDING
         slot.thread = self.slot
+        slot.steps = slot.busy = slot.delay = slot.last = 0
         slot.born = now
-        slot.ended = slot.steps = slot.busy = slot.delay = slot.longest = 0
-        event = &ring.events[ring.header.events_head & ring.events_mask]
-        event.begin = now
-        event.duration = event.delay = 0
-        event.subject = slot.id
-        event.waker = parent
-        event.thread = self.slot
-        event.kind = KIND_BORN
-        event.flags = 0
-        event.extra = site
-        publish(&ring.header.events_head, ring.header.events_head + 1)
+        end_slot(&slot.id, ring.last_task_id)
+        write_event(self, now, 0, place, slot.id, parent, KIND_BORN, 0, site)
         return place
 
 
@@ -430,11 +443,11 @@ cdef str thread_name():
 cdef uint32_t number_in(const char *name, Py_ssize_t length) noexcept:
     """Return the number of a name that asyncio gave, as `Task-7`; 0: it is another name."""
     cdef Py_ssize_t i
-    cdef uint32_t number = 0
+    cdef uint64_t number = 0
     if not 6 <= length <= 14 or memcmp(name, b"Task-", 5) != 0:
         return 0
     for i in range(5, length):
         if not c"0" <= name[i] <= c"9":
             return 0
         number = number * 10 + (name[i] - c"0")
-    return number
+    return <uint32_t> number if number < NAME_BIT else 0

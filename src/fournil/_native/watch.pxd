@@ -1,7 +1,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from fournil._native.asker cimport Asker
-from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.history cimport History
+from fournil._native.layout cimport MAX_THREADS
+from fournil._native.ring cimport Ring
 from fournil._native.stacks cimport StackStore
 from fournil._native.sys.stack_signal cimport StackReader, StackSeen
 from fournil._native.sys.thread_descriptors cimport Descriptor
@@ -35,6 +37,7 @@ cdef class Watch:
     cdef Ring ring
     cdef StackStore stacks
     cdef Asker asker
+    cdef History history
     cdef bint started
     cdef bint running
     cdef bint took_signal
@@ -54,6 +57,7 @@ cdef class Watch:
 
     cdef void end(self) noexcept
     cdef void watch(self) noexcept nogil
+    cdef void answer_control(self) noexcept nogil
     cdef void open_files(self) noexcept nogil
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil
     cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil

@@ -9,6 +9,9 @@ in, and when one is past the threshold, at the thread, again and again:
   change before the thread's CPU clock does.
 
 A thread that holds the GIL is handed to the asker, which tells Python code from C code.
+
+It is awake ten times a second at least: to renew the recording's clock, to answer what another
+process asks through the recording's control words, and to write the history of loops.
 """
 
 import os
@@ -18,9 +21,12 @@ from libc.errno cimport ENOENT, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
 
 from fournil._native.asker cimport Asker
+from fournil._native.history cimport History
 from fournil._native.layout cimport (
+    CONTROL_THRESHOLD,
+    MAX_LOOPS,
+    MAX_THREADS,
     SAMPLE_LOOK,
-    SAW_CUT,
     SAW_GIL_HELD,
     SAW_GIL_WAIT,
     SAW_ON_CPU,
@@ -31,9 +37,9 @@ from fournil._native.layout cimport (
     Sample,
     Thread,
 )
-from fournil._native.ring cimport MAX_THREADS, Ring
+from fournil._native.ring cimport Ring
 from fournil._native.stacks cimport StackStore
-from fournil._native.sys.atomics cimport observe, publish
+from fournil._native.sys.atomics cimport observe, observe_again, publish
 from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start
 from fournil._native.sys.pause cimport pause_end, pause_for
@@ -77,7 +83,11 @@ cdef enum:
     SCRIPT_LAST_INTERVAL = 50
     HOLDER_INTERVAL = 2                 # between looks at whether a thread has let go of the GIL
     CLOCK_INTERVAL = 100                # between renewals of the recording's clock
-    # Nanoseconds. How long a thread that was asked for its stack may be off the CPU, and how
+    HISTORY_INTERVAL = 1000             # between rows of the history
+    # Nanoseconds. What may be asked for as the threshold: record/bounds.py.
+    SHORTEST_THRESHOLD = 1_000_000
+    LONGEST_THRESHOLD = 3_600_000_000_000
+    # How long a thread that was asked for its stack may be off the CPU, and how
     # long, on a busy machine or in a long system call, it may take to answer.
     OFF_CPU_PATIENCE = 8_000_000
     STACK_PATIENCE = 50_000_000
@@ -100,6 +110,7 @@ cdef class Watch:
         self.ring = ring
         self.stacks = StackStore(ring)
         self.asker = Asker(ring)
+        self.history = History(ring)
 
     def start(self):
         """Begin to watch. Where the system refuses it threads, the recording says so."""
@@ -168,12 +179,33 @@ cdef class Watch:
             if now - renewed >= CLOCK_INTERVAL * self.ticks_per_ms:
                 renewed = now
                 renew_clock(self.ring)
-            wait_ms = self.look_at_all(now)
+            self.answer_control()
+            self.history.write(now, HISTORY_INTERVAL * self.ticks_per_ms)
+            wait_ms = min(self.look_at_all(now), <uint64_t> CLOCK_INTERVAL)
+        self.history.write(ticks_now(), 0)
         for slot in range(MAX_THREADS):
             self.close_files_of(&self.looks[slot])
         self.asker.close_status()
         descriptor_close(&self.memory)
         descriptor_close(&self.threads)
+
+    cdef void answer_control(self) noexcept nogil:
+        """Do what another process asks for, if it is anything; see record/control.py."""
+        cdef Header *header = self.ring.header
+        cdef uint64_t request = observe(&header.control_request)
+        cdef uint64_t value
+        if request == header.control_answered:
+            return
+        value = header.control_value
+        header.control_refused = 1
+        if (
+            header.control_command == CONTROL_THRESHOLD
+            and SHORTEST_THRESHOLD <= value <= LONGEST_THRESHOLD
+        ):
+            value = <uint64_t> (value / 1e6 * self.ticks_per_ms)
+            self.ring.threshold_ticks = header.threshold_ticks = value
+            header.control_refused = 0
+        publish(&header.control_answered, request)
 
     cdef void open_files(self) noexcept nogil:
         """Open what is not open yet, or was closed by the program."""
@@ -188,7 +220,7 @@ cdef class Watch:
         cdef uint64_t threshold = self.ring.threshold_ticks
         cdef uint64_t next = now + max(threshold // 2, self.ticks_per_ms)
         cdef uint64_t begin, age, first
-        cdef uint32_t used = <uint32_t> min(self.ring.header.threads_used, <uint64_t> MAX_THREADS)
+        cdef uint32_t used = <uint32_t> min(self.ring.header.loops_used, <uint64_t> MAX_LOOPS)
         cdef uint32_t slot
         cdef Thread *thread
         cdef Look *look
@@ -368,12 +400,14 @@ cdef class Watch:
         cdef uint64_t now = ticks_now()
         cdef uint64_t cpu_ns = thread_cpu_ns(look.tid)
         cdef uint64_t on_cpu = self.time_on_cpu(look, now, cpu_ns)
+        cdef uint32_t subject = thread.subject
+        cdef uint32_t kind = thread.kind
         cdef StackSeen *seen = sight.stack
         cdef bint holds = sight.evidence & SAW_ON_CPU and seen.gil
         cdef uint32_t ask = 0
         cdef uint32_t stack = 0
         cdef Sample *sample
-        if observe(&thread.begin) != begin:
+        if observe_again(&thread.begin) != begin:
             return  # the step ended meanwhile: what was seen may be of the next
         if holds:
             ask = self.asker.time_holder(slot, begin, look.tid)
@@ -389,15 +423,13 @@ cdef class Watch:
         sample.since = now - on_cpu if sight.runs else look.last + on_cpu
         sample.begin = begin
         sample.cpu_ns = on_cpu * 1_000_000 // self.ticks_per_ms
-        sample.subject = thread.subject
+        sample.subject = subject
         sample.stack = stack
         sample.ask = ask
         sample.syscall = sight.syscall
         sample.thread = slot
-        sample.evidence = (
-            sight.evidence | (SAW_GIL_HELD if holds else 0) | (SAW_CUT if seen.cut else 0)
-        )
-        sample.step_kind = thread.kind
+        sample.evidence = sight.evidence | (SAW_GIL_HELD if holds else 0)
+        sample.step_kind = kind
         sample.kind = SAMPLE_LOOK
         look.last = now
         look.last_cpu_ns = cpu_ns

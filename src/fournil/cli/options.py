@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fournil.launch.order import Kind
-from fournil.record.layout import DEFAULT_SIZE, MINIMUM_SIZE
+from fournil.record import bounds
+from fournil.record.layout import DEFAULT_SIZE
 
 WITH_VALUE = frozenset({"--threshold", "--size", "--record", "--json"})
 NO_REPORT = "--no-report"
 
 THRESHOLD = "50ms"
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-SHORTEST, LONGEST = 0.001, 3600.0
 
-SIZE = f"{DEFAULT_SIZE >> 20}MiB"
-SIZE_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-LARGEST = 64 << 30
+SIZE = f"{DEFAULT_SIZE >> 20}M"
 
 
 class Options(NamedTuple):
@@ -51,7 +49,7 @@ def parse(words: Sequence[str]) -> Options | None:
         elif (program := _program(word, rest)) is not None:
             try:
                 threshold = seconds(given.get("--threshold", THRESHOLD))
-                size = size_of(given.get("--size", SIZE))
+                size = bounds.size(given.get("--size", SIZE))
             except ValueError:
                 return None
             return Options(
@@ -102,21 +100,5 @@ def seconds(value: str) -> float:
     return seconds
 
 
-def size_of(value: str) -> int:
-    """Return a size that was given with its unit, as `128MB`, in bytes.
-
-    Raises:
-        ValueError: it is none, or one that no recording has; the text says why.
-    """
-    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([kMG]B|[KMG]iB)", value)
-    if match is None:
-        raise ValueError(f"{value!r} is no size; write one as 128MB or 1GiB")
-    size = float(match[1]) * SIZE_UNITS[match[2]]
-    if not MINIMUM_SIZE <= size <= LARGEST:
-        least, most = MINIMUM_SIZE >> 20, LARGEST >> 30
-        raise ValueError(f"{value!r} is not between {least}MiB and {most}GiB")
-    return int(size)
-
-
 def _is_in_range(seconds: float) -> bool:
-    return SHORTEST <= seconds <= LONGEST
+    return bounds.SHORTEST_THRESHOLD <= seconds <= bounds.LONGEST_THRESHOLD

@@ -8,8 +8,9 @@ from typing import NoReturn
 
 import click
 
-from fournil.cli.options import SIZE, THRESHOLD, seconds, size_of
+from fournil.cli.options import SIZE, THRESHOLD, seconds
 from fournil.launch.order import interpreter_flags
+from fournil.record import bounds
 
 OF_THE_INTERPRETER = {f"-{letter}" for letter in "bBdEiIOPqRsSuvWxX"}
 
@@ -23,7 +24,7 @@ def _check_time(context: click.Context, parameter: click.Parameter, value: str) 
 
 def _check_size(context: click.Context, parameter: click.Parameter, value: str) -> None:
     try:
-        size_of(value)
+        bounds.size(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -102,7 +103,7 @@ class RunCommand(click.Command):
     default=SIZE,
     show_default=True,
     callback=_check_size,
-    help="How large the recording is: the larger, the further back it goes.",
+    help="How large the recording is, 2M to 32G: the larger, the further back it goes.",
 )
 @click.option("--record", metavar="FILE", help="Keep the recording, for `fournil report FILE`.")
 @click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON; - is stdout.")

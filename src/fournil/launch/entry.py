@@ -12,7 +12,7 @@ from typing import NoReturn
 from fournil.launch import forks, loops, tracebacks, unawaited
 from fournil.launch.order import BAD_INPUT, Order
 from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
-from fournil.record import files
+from fournil.record import files, programs
 from fournil.recorder import Recorder
 
 
@@ -30,6 +30,7 @@ def main(*, interruptible: bool) -> None:
     recorder = Recorder(
         order.recording, threshold=order.threshold, size=order.size, main=main_file(order)
     )
+    programs.begin()
     try:
         recorder.start()
     except (OSError, RuntimeError) as error:

@@ -199,8 +199,21 @@ class RemoteWorker(abc.ABC):
             self.know(function, records)
         number = self.dispatch.send(self.desk, call)
         self.channel.ledger.revoked[number % SLOTS] = 0
+        if len(self.desk.sent) == 1:
+            self.note_running(call.sent_ns)
         records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
         return number
+
+    def note_running(self, since_ns: int) -> None:
+        """Have it recorded which call it runs, or that it runs none."""
+        record = self.pool._record
+        if record is None:
+            return
+        running = next(iter(self.desk.sent.values()), None)
+        if running is None:
+            record.idle(self.name)
+        else:
+            record.began(self.name, running.function, since_ns)
 
     def tell_path(self, records: list[bytes]) -> None:
         """Append what has the worker find the modules that are found here."""
@@ -391,6 +404,7 @@ class RemoteWorker(abc.ABC):
         call.ended_ns = ended
         self.calls += 1
         self.busy_ns += ended - began
+        self.note_running(ended)
         pool._ended(call, value, error, perf_counter_ns())
 
     def read(self) -> None:
@@ -440,6 +454,9 @@ class RemoteWorker(abc.ABC):
 
     def _close(self) -> None:
         self.dispatch.desks.pop(self.number, None)
+        pool = self._pool()
+        if pool is not None and pool._record is not None:
+            pool._record.left(self.name)
         for timer in self.kills.values():
             timer.cancel()
         self.kills.clear()

@@ -140,6 +140,10 @@ class ThreadPool(Pool):
         self._threads.clear()
         self._exchange.outcomes.waker.leave()
 
+    def _follow_recorder(self) -> None:
+        super()._follow_recorder()
+        self._exchange.record = self._record
+
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)
 
@@ -155,12 +159,14 @@ class Exchange:
     Attributes:
         queue: calls to be run; the loop's thread appends, workers take.
         outcomes: calls that have ended; workers append, the loop's thread takes.
+        record: the recorder's side of the pool; written by the loop's thread.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPool) -> None:
         self.pool = weakref.ref(pool)
         self.queue: CallQueue[Call[Any]] = CallQueue()
         self.outcomes: Outcomes[Call[Any]] = Outcomes(loop, self.collect)
+        self.record: hook.PoolRecord | None = None
 
     def collect(self) -> None:
         pool = self.pool()
@@ -233,7 +239,10 @@ class Worker(Waiter):
         assert context is not None
         # To ask for it takes as long as a tenth of a call.
         cpu = thread_time_ns() if hook.open_pool is not None else None
+        record = exchange.record
         call.began_ns = perf_counter_ns()
+        if record is not None:
+            record.began(self.name, call.function, call.began_ns)
         try:
             if call.kwargs:
                 value = context.run(call.function, *call.args, **call.kwargs)
@@ -249,6 +258,8 @@ class Worker(Waiter):
             del traceback
         call.ended_ns = perf_counter_ns()
         self.call = None
+        if record is not None:
+            record.idle(self.name)
         self.calls += 1
         self.busy_ns += call.ended_ns - call.began_ns
         if cpu is not None:

@@ -7,7 +7,11 @@ from typing import Protocol
 
 
 class PoolRecord(Protocol):
-    """The recorder's side of one pool; all of it belongs to the thread of the pool's loop."""
+    """The recorder's side of one pool.
+
+    All of it belongs to the thread of the pool's loop; what workers run may be told by any thread,
+    of each worker by one.
+    """
 
     def queued(self) -> int:
         """A call is given to the pool; return the subject of the step that does so."""
@@ -32,6 +36,21 @@ class PoolRecord(Protocol):
             times: when it was queued, sent, begun, ended and received, as in layout.CALL.
             bytes_out, bytes_back: of its arguments and of its outcome.
         """
+
+    def began(self, worker: str, function: object, since_ns: int) -> None:
+        """A worker has begun a call, or has begun it by then as far as is known.
+
+        Args:
+            worker: its name.
+            function: what it calls.
+            since_ns: when, as of CLOCK_MONOTONIC.
+        """
+
+    def idle(self, worker: str) -> None:
+        """A worker has ended what it ran, and runs nothing."""
+
+    def left(self, worker: str) -> None:
+        """A worker has ended."""
 
     def used(self, cpu_ns: int) -> None:
         """The pool's workers used the CPU for so long, since this was last told."""

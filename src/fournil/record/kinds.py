@@ -7,6 +7,9 @@ from enum import IntEnum
 SITE_BIT = 1 << 31
 """A subject with this bit is a site's index; without it, a task's id; 0 is nobody."""
 
+NAME_BIT = 1 << 31
+"""A task's name with this bit is a number, and the name that asyncio made of it."""
+
 
 class Kind(IntEnum):
     """What an event is; for a step, what made it run."""
@@ -18,7 +21,7 @@ class Kind(IntEnum):
     WRITER = 5  # add_writer, or a transport that writes
     SCRIPT = 6  # the main thread while no loop runs in it
     WAIT = 16  # the loop waited for the kernel; `extra`: how many descriptors became ready
-    BORN = 17  # a task was made; `waker`: who made it; `extra`: its site
+    BORN = 17  # a task was made; `waker`: who made it; `extra`: its site; `delay`: its slot
     ENDED = 18  # a task ended; `flags`: kinds.TASK_*; `extra`: its site
 
 
@@ -66,8 +69,9 @@ class SampleKind(IntEnum):
 SAW_ON_CPU = 1  # the thread was running or wanted to
 SAW_GIL_HELD = 2  # and it held the GIL
 SAW_GIL_WAIT = 4  # the thread waited for the GIL, which another thread held
-SAW_CUT = 16  # the stack was longer than what could be kept
 SAW_OVER = 32  # on an ASK: the thread was not seen without the GIL until the step had ended
 
 WATCH_NO_THREADS = 1 << 16
 """In the watch's error: it got no threads; without this bit, it cannot read `/proc`."""
+
+CONTROL_THRESHOLD = 1  # a step is blocked from so many nanoseconds on

@@ -12,14 +12,14 @@ from fournil.record import kinds, layout, units
 
 C_TYPES = {"Q": "uint64_t", "I": "uint32_t", "H": "uint16_t", "B": "uint8_t", "s": "char"}
 CONSTANTS = (
-    "SITE_BIT", "FLAG_FIRST",
+    "SITE_BIT", "NAME_BIT", "FLAG_FIRST",
     "TASK_PENDING", "TASK_FINISHED", "TASK_RAISED", "TASK_CANCELLED", "TASK_DESTROYED",
     "THREAD_FREE", "THREAD_LOOP", "THREAD_SCRIPT", "THREAD_CLOSED",
     "SITE_COROUTINE", "SITE_CALLBACK",
     "POOL_FREE", "POOL_OPEN", "POOL_CLOSED",
     "CALL_DONE", "CALL_RAISED", "CALL_CANCELLED", "CALL_ABANDONED", "CALL_DIED",
-    "SAW_ON_CPU", "SAW_GIL_HELD", "SAW_GIL_WAIT", "SAW_CUT", "SAW_OVER",
-    "WATCH_NO_THREADS",
+    "SAW_ON_CPU", "SAW_GIL_HELD", "SAW_GIL_WAIT", "SAW_OVER",
+    "WATCH_NO_THREADS", "CONTROL_THRESHOLD",
 )  # fmt: skip
 
 
@@ -43,6 +43,10 @@ def declarations() -> str:
         f"    RECORDING_VERSION = {layout.VERSION}",
         f"    RECORDING_HEADER_SIZE = {layout.HEADER_SIZE}",
         f"    TURN_BUCKETS = {layout.TURN_BUCKETS}",
+        f"    MAX_LOOPS = {layout.LOOPS}",
+        f"    MAX_THREADS = {layout.THREADS}",
+        f"    MAX_POOLS = {layout.POOLS}",
+        f"    MAX_WORKERS = {layout.WORKERS}",
         f"    COARSE_BIT = {units.COARSE_BIT}",
         f"    COARSE_SHIFT = {units.COARSE_SHIFT}",
     ]

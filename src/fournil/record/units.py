@@ -16,6 +16,13 @@ def unpack_ticks(packed: int) -> int:
     return packed
 
 
+def unpack_all(packed: list[int]) -> list[int]:
+    """Return the ticks that many 32-bit durations stand for: most are exact as they are."""
+    if packed and max(packed) >= COARSE_BIT:
+        return [ticks if ticks < COARSE_BIT else unpack_ticks(ticks) for ticks in packed]
+    return packed
+
+
 def pack_ticks(ticks: int) -> int:
     """Return the 32-bit form of a duration in ticks, at most about an hour."""
     if ticks < COARSE_BIT:

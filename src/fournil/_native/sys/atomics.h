@@ -13,6 +13,24 @@ static inline void publish(uint64_t *field, uint64_t value) {
     __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
+/* A field of one word that says what others mean, 0 before these are written anew. */
+static inline void retract(uint64_t *field) {
+    __atomic_store_n(field, 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* The first word of a slot, 0 before all that is written after it: who reads the slot meanwhile
+ * sees that it is being written. */
+static inline void begin_slot(uint32_t *number) {
+    __atomic_store_n(number, 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* The same word after all that was written before it, with the number of what lies there now. */
+static inline void end_slot(uint32_t *number, uint32_t value) {
+    __atomic_store_n(number, value, __ATOMIC_RELEASE);
+}
+
 /* Read a field before all that is read after it. */
 static inline uint64_t observe(uint64_t *field) {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
@@ -26,6 +44,12 @@ static inline int move_on(int *state, int from, int to) {
 /* Read a state before all that is read after it. */
 static inline int state_of(int *state) {
     return __atomic_load_n(state, __ATOMIC_ACQUIRE);
+}
+
+/* Read a field after all that is read before it. */
+static inline uint64_t observe_again(uint64_t *field) {
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(field, __ATOMIC_RELAXED);
 }
 
 /* Write a field, then read another: of two threads that each write the field which the other

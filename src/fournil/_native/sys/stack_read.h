@@ -51,7 +51,6 @@ typedef struct _PyInterpreterFrame StackFrame;
 /* What was read of a thread. */
 typedef struct {
     int gil;       /* whether it held the GIL */
-    int cut;       /* whether there was more than there is room for */
     size_t length; /* of `text`; 0: it has no stack, or one that could not be read just now */
     /* A line for each frame, innermost first: file, line and function, with the unit
      * separator in between. */
@@ -276,14 +275,14 @@ static int stack_read(StackReader *reader, const PyThreadState *state, StackSeen
     Text text = {seen->text, STACK_BYTES, 0, 0};
     const StackFrame *next;
     int frames = 0;
-    seen->gil = seen->cut = 0;
+    seen->gil = 0;
     seen->length = 0;
     if (!stack_copy(reader, &reader->thread, state, sizeof reader->thread))
         return 0;
     seen->gil = stack_holds_gil(state, &reader->thread);
     if (!stack_innermost(reader, &next))
         return 1;
-    for (int links = 0; next != NULL && !text.cut; links++) {
+    for (int links = 0; next != NULL && frames < STACK_FRAMES && !text.cut; links++) {
         size_t before = text.used;
         if (links == STACK_LINKS ||
             !stack_copy(reader, &reader->frame, next, offsetof(StackFrame, localsplus)) ||
@@ -291,9 +290,7 @@ static int stack_read(StackReader *reader, const PyThreadState *state, StackSeen
             return 1;
         frames += text.used > before;
         next = reader->frame.previous;
-        text.cut |= frames == STACK_FRAMES && next != NULL;
     }
-    seen->cut = text.cut;
     seen->length = text.used;
     return 1;
 }

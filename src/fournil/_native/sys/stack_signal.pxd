@@ -12,7 +12,6 @@ cdef extern from "sys/stack_read.h" nogil:
         const Descriptor *memory
     ctypedef struct StackSeen:
         bint gil
-        bint cut
         size_t length
         char *text
     bint stack_read(StackReader *reader, const PyThreadState *state, StackSeen *seen)

@@ -21,11 +21,12 @@ from fournil.observe.recording.model import (
     Pool,
     PoolCall,
     RunningStep,
+    Second,
     Site,
     Thread,
     Unseen,
+    Worker,
 )
-from fournil.observe.recording.tasks import Totals
 from fournil.record import kinds, layout
 from fournil.record.kinds import Kind, SampleKind
 from fournil.record.units import Clock, unpack_ticks
@@ -76,10 +77,11 @@ def unseen(
         texts=header["text_dropped"],
         sites=header["sites_dropped"],
         tasks=header["tasks_dropped"],
-        loops=header["threads_dropped"],
-        closed_loops=header["threads_recycled"],
+        loops=header["loops_dropped"],
+        closed_loops=header["loops_recycled"],
         pools=header["pools_dropped"],
         closed_pools=header["pools_recycled"],
+        workers=header["workers_dropped"],
         calls=calls,
         forks=header["forks"],
         signal_lost=header["watch_signal_lost"],
@@ -149,19 +151,16 @@ def codes(data: bytes, text: Text) -> dict[int, Code]:
     }
 
 
-def sites(
-    data: bytes, codes: Mapping[int, Code], clock: Clock, pending: Mapping[int, Totals]
-) -> dict[int, Site]:
-    """Return the sites; `pending` has what their tasks took that are not filed under them yet."""
-    none = Totals()
+def sites(data: bytes, codes: Mapping[int, Code], clock: Clock) -> dict[int, Site]:
+    """Return the sites with their totals."""
     return {
-        index: _site(codes[index], entry, pending.get(index, none), clock)
+        index: _site(codes[index], entry, clock)
         for index, entry in enumerate(_entries(data, layout.SITE))
         if index in codes
     }
 
 
-def _site(code: Code, entry: Mapping[str, Any], pending: Totals, clock: Clock) -> Site:
+def _site(code: Code, entry: Mapping[str, Any], clock: Clock) -> Site:
     return Site(
         index=code.index,
         function=code.function,
@@ -170,10 +169,10 @@ def _site(code: Code, entry: Mapping[str, Any], pending: Totals, clock: Clock) -
         is_coroutine=code.is_coroutine,
         tasks=entry["tasks"],
         ended=entry["ended"],
-        steps=entry["steps"] + pending.steps,
-        busy_s=clock.duration(entry["busy"] + pending.busy),
-        delay_s=clock.duration(entry["delay"] + pending.delay),
-        longest_s=clock.duration(max(entry["longest"], pending.longest)),
+        steps=entry["steps"],
+        busy_s=clock.duration(entry["busy"]),
+        delay_s=clock.duration(entry["delay"]),
+        longest_s=clock.duration(entry["longest"]),
         never_awaited=entry["never_awaited"],
         never_retrieved=entry["never_retrieved"],
     )
@@ -181,27 +180,36 @@ def _site(code: Code, entry: Mapping[str, Any], pending: Totals, clock: Clock) -
 
 def last_tick_of_threads(data: bytes) -> int:
     """Return the last moment that the slots of threads tell of; 0: none."""
-    names = ("opened", "closed", "begin", "waiting_since")
-    entries = _entries(data, layout.THREAD)
+    names = ("opened", "closed", "begin", "waiting_since", "returned")
+    entries = [entry for entry in _entries(data, layout.THREAD) if entry["sequence"]]
     return max((entry[name] for entry in entries for name in names), default=0)
 
 
 def threads(
-    data: bytes, text: Text, clock: Clock, last_tick: int, looked_at: Collection[Key]
+    data: bytes,
+    loops: bytes,
+    text: Text,
+    clock: Clock,
+    last_tick: int,
+    looked_at: Collection[Key],
 ) -> dict[int, Thread]:
     """Return the loops, and the main thread without one.
 
     Args:
         data: whole entries.
+        loops: whole entries, of which each belongs to the thread of the same index.
         text: has their names.
         clock: turns their ticks into seconds.
         last_tick: until when what runs has run.
         looked_at: the steps that the watch looked at.
     """
+    pairs = zip(_entries(data, layout.THREAD), _entries(loops, layout.LOOP), strict=False)
     return {
-        index: _thread(index, entry, text, clock, last_tick, looked_at)
-        for index, entry in enumerate(_entries(data, layout.THREAD))
-        if entry["state"] in (kinds.THREAD_LOOP, kinds.THREAD_SCRIPT, kinds.THREAD_CLOSED)
+        index: _thread(index, loop | thread, text, clock, last_tick, looked_at)
+        for index, (thread, loop) in enumerate(pairs)
+        if thread["sequence"]
+        and thread["sequence"] == loop["sequence"]
+        and thread["state"] in (kinds.THREAD_LOOP, kinds.THREAD_SCRIPT, kinds.THREAD_CLOSED)
     }
 
 
@@ -226,7 +234,14 @@ def _thread(
             # The turn that does not end is in no histogram.
             turns.append((float(until_now(entry["begin"])), 1))
     ran = entry["ran"] + until_now(entry["running_since"])
-    idle = entry["idle"] + until_now(entry["waiting_since"])
+    idle, gil_waited = entry["idle"], entry["gil_waited"]
+    if entry["returned"] > entry["waiting_since"] > 0:
+        # The kernel's wait has ended, and the thread still waits for the GIL.
+        idle += entry["returned"] - entry["waiting_since"]
+        gil_waited += until_now(entry["returned"])
+        turns.append((float(until_now(entry["returned"])), 1))
+    else:
+        idle += until_now(entry["waiting_since"])
     is_script = entry["state"] == kinds.THREAD_SCRIPT
     return Thread(
         index=index,
@@ -237,6 +252,9 @@ def _thread(
         opened_s=clock.seconds(entry["opened"]),
         ran_s=duration(ran),
         idle_s=duration(min(idle, ran)),
+        gil_wait_s=duration(min(gil_waited, ran)),
+        gil_longest_s=duration(entry["gil_longest"]),
+        pending=entry["pending"],
         in_steps_s=duration(entry["busy"]),
         steps=entry["steps"],
         polls=entry["polls"],
@@ -253,7 +271,7 @@ def pools(data: bytes, text: Text, clock: Clock, last_tick: int) -> tuple[Pool, 
     found = [
         _pool(entry, text, last_ns)
         for entry in _entries(data, layout.POOL)
-        if entry["state"] in (kinds.POOL_OPEN, kinds.POOL_CLOSED)
+        if entry["number"] and entry["state"] in (kinds.POOL_OPEN, kinds.POOL_CLOSED)
     ]
     return tuple(sorted(found, key=lambda pool: pool.number))
 
@@ -271,6 +289,21 @@ def _pool(entry: Mapping[str, Any], text: Text, last_ns: float) -> Pool:
     )
 
 
+def workers(data: bytes, text: Text, clock: Clock) -> tuple[Worker, ...]:
+    """Return the workers that began a call, of all pools."""
+    return tuple(
+        Worker(
+            pool=entry["pool"],
+            name=text.at(entry["name"]),
+            site=entry["site"],
+            calls=entry["call"],
+            since_s=(entry["since"] - clock.start_ns) / 1e9 if entry["since"] else None,
+        )
+        for entry in _entries(data, layout.WORKER)
+        if entry["sequence"] and entry["pool"]
+    )
+
+
 _COUNTS_OF_POOLS = (
     "calls", "done", "raised", "cancelled", "abandoned", "died", "ran", "bytes_out", "bytes_back",
 )  # fmt: skip
@@ -279,6 +312,29 @@ _TIMES_OF_POOLS = ("waited", "out", "inside", "back", "longest", "cpu")
 
 
 # Rings.
+
+
+def history(data: bytes, clock: Clock) -> tuple[Second, ...]:
+    """Return the rows of the history, in the order in which they were written."""
+
+    def duration(packed: int) -> float:
+        return clock.duration(unpack_ticks(packed))
+
+    return tuple(
+        Second(
+            loop=row["loop"],
+            end_s=clock.seconds(row["at"]),
+            lasted_s=duration(row["lasted"]),
+            busy_s=duration(row["busy"]),
+            gil_wait_s=duration(row["gil_waited"]),
+            lag_p99_s=duration(row["lag_p99"]),
+            lag_max_s=duration(row["lag_max"]),
+            steps=row["steps"],
+            pending=row["pending"],
+            blocked=row["blocked"],
+        )
+        for row in _entries(data, layout.HISTORY)
+    )
 
 
 def calls(data: bytes, text: Text, clock: Clock) -> tuple[PoolCall, ...]:

@@ -6,6 +6,7 @@ columns, which are decoded at the speed of C, or `Event` objects, which are made
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import compress
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from fournil.record import kinds
 from fournil.record.kinds import Kind
 from fournil.record.layout import EVENT
-from fournil.record.units import COARSE_BIT, Clock, unpack_ticks
+from fournil.record.units import Clock, unpack_all, unpack_ticks
 
 BLOCK = 1 << 14
 """So many events are decoded at a time where they are made one by one."""
@@ -52,9 +53,12 @@ class Columns:
         self._data = data
         self._per_tick, self._start = clock.ns_per_tick / 1e9, clock.start_ticks
         self._selectors: bytes | None = None
+        kinds_of_each = bytes(data[EVENT.offset("kind") :: EVENT.size])
         if chosen is not None:
-            selectors = data[EVENT.offset("kind") :: EVENT.size].translate(chosen)
+            selectors = kinds_of_each.translate(chosen)
             self._selectors = selectors if 0 in selectors else None
+        # They have a slot in the place of a delay.
+        self._has_births = Kind.BORN in kinds_of_each and (chosen is None or chosen[Kind.BORN] != 0)
 
     def numbers(self, name: str) -> list[int]:
         """Return one field of each entry; see layout.EVENT."""
@@ -82,9 +86,12 @@ class Columns:
 
     def _durations(self, name: str) -> list[float]:
         packed, per_tick = self.numbers(name), self._per_tick
-        if packed and max(packed) >= COARSE_BIT:
-            packed = [ticks if ticks < COARSE_BIT else unpack_ticks(ticks) for ticks in packed]
-        return [ticks * per_tick for ticks in packed]
+        if name == "delay" and self._has_births:
+            packed = [
+                0 if kind == Kind.BORN else ticks
+                for kind, ticks in zip(self.numbers("kind"), packed, strict=True)
+            ]
+        return [ticks * per_tick for ticks in unpack_all(packed)]
 
     def events(self) -> Iterator[Event]:
         """Yield the events one by one."""
@@ -94,10 +101,48 @@ class Columns:
 
 
 class Birth(NamedTuple):
-    """Who made a task, and what it runs."""
+    """Who made a task, what it runs, and where it is."""
 
     maker: int  # subject
     site: int  # index into Recording.sites
+    slot: int  # where the task is among those that have one, if it has not lost it
+
+
+class Births:
+    """The births among the newest events, by task; they are decoded when one is asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Birth] = {}
+        self._unread: deque[bytes | memoryview] = deque()
+        self._size = 0  # of what is unread
+        self._most = 0  # so many events are the newest
+
+    def add(self, data: bytes | memoryview, most: int) -> None:
+        """Take new events, of which the newest `most` are kept."""
+        self._most = most
+        self._unread.append(data)
+        self._size += len(data)
+        while self._unread and self._size - len(self._unread[0]) >= most * EVENT.size:
+            self._size -= len(self._unread.popleft())
+
+    def get(self, task: int) -> Birth | None:
+        """Return the birth of a task; None where it is not among the newest events."""
+        while self._unread:
+            self._read(self._unread.popleft())
+        self._size = 0
+        return self._known.get(task)
+
+    def _read(self, data: bytes | memoryview) -> None:
+        is_birth = bytes(data[EVENT.offset("kind") :: EVENT.size]).translate(_IS_BIRTH)
+        if 1 not in is_birth:
+            return
+        task, *birth = (
+            compress(EVENT.column(data, name), is_birth)
+            for name in ("subject", "waker", "extra", "delay")
+        )
+        self._known.update(zip(task, map(Birth, *birth), strict=True))
+        while len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
 
 
 _IS_STEP = bytes(kind in kinds.STEP_KINDS for kind in range(256))
@@ -112,9 +157,11 @@ class Events:
     Args:
         pieces: whole entries, oldest first.
         clock: turns their ticks into seconds.
+        births: those among them.
     """
 
-    def __init__(self, pieces: Sequence[bytes | memoryview], clock: Clock) -> None:
+    def __init__(self, pieces: Sequence[bytes | memoryview], clock: Clock, births: Births) -> None:
+        self.births = births
         self._pieces = pieces
         self._clock = clock
 
@@ -158,17 +205,12 @@ class Events:
             at = self.data.find(begin, at - at % size + size)
         return 0
 
-    @cached_property
-    def births(self) -> dict[int, Birth]:
-        """The births that are left, by task: some have lost their slot."""
-        births = Columns(self.data, self._clock, _IS_BIRTH)
-        subject, maker, site = map(births.numbers, ("subject", "waker", "extra"))
-        return dict(zip(subject, map(Birth, maker, site), strict=True))
-
 
 def last_tick(data: bytes) -> int:
     """Return when the last of some events ended; 0: there is none."""
     if not data:
         return 0
     last = EVENT.unpack(data, len(data) - EVENT.size)
+    if last["kind"] in (Kind.BORN, Kind.ENDED):
+        return int(last["begin"])
     return int(last["begin"] + unpack_ticks(last["duration"]))

@@ -15,7 +15,7 @@ from fournil.evidence.stacks import parse
 from fournil.observe.recording import decode
 from fournil.observe.recording.blocked import CodeOf, Judge
 from fournil.observe.recording.decode import Key, SampleOfLook, Text
-from fournil.observe.recording.events import Events, last_tick
+from fournil.observe.recording.events import Births, Events, last_tick
 from fournil.observe.recording.lazy import LazyMapping, LazySequence
 from fournil.observe.recording.model import (
     BlockedStep,
@@ -60,7 +60,9 @@ class State:
     def __init__(self) -> None:
         self._delta: Delta | None = None  # the last one
         self._events = _Newest(layout.EVENT)
+        self._births = Births()
         self._calls = _Newest(layout.CALL)
+        self._history = _Newest(layout.HISTORY)
         self._samples = Samples()
         self._text = Text()
         self._tasks: Tasks | None = None  # of the last snapshot
@@ -83,6 +85,8 @@ class State:
             self._ownership = Ownership(self._meta)
             self._stacks.clear()
         self._events.add(delta.events, delta.events_dropped, header["events_count"])
+        self._births.add(delta.events, header["events_count"])
+        self._history.add(delta.history, delta.history_dropped, header["history_count"])
         self._calls.add(delta.calls, delta.calls_dropped, header["calls_count"])
         clock = decode.clock(header)
         self._samples.dropped += delta.samples_dropped
@@ -100,12 +104,15 @@ class State:
         header, text = delta.header, self._text
         clock = decode.clock(header)
         end = self._last_tick(delta)
-        events = Events(tuple(self._events.pieces), clock)
+        events = Events(tuple(self._events.pieces), clock, self._births)
         calls = b"".join(self._calls.pieces)
-        tasks = self._tasks = Tasks(delta.tasks, text.at, clock, before=self._tasks)
+        history = b"".join(self._history.pieces)
+        tasks = self._tasks = Tasks(delta.tasks, text.at, clock, self._births, before=self._tasks)
         codes = LazyMapping(lambda: decode.codes(delta.sites, text))
-        sites = LazyMapping(lambda: decode.sites(delta.sites, codes, clock, tasks.pending()))
-        threads = decode.threads(delta.threads, text, clock, end, self._samples.looks.keys())
+        sites = LazyMapping(lambda: decode.sites(delta.sites, codes, clock))
+        threads = decode.threads(
+            delta.threads, delta.loops, text, clock, end, self._samples.looks.keys()
+        )
         threshold_s = clock.duration(header["threshold_ticks"])
         limits = Limits(clock.ns_per_tick, header["switch_interval_ns"])
         judge = Judge(self._samples, clock, limits, threshold_s)
@@ -122,6 +129,8 @@ class State:
         counted = sum(thread.blocked for thread in threads.values() if thread.is_loop)
         return Recording(
             pid=header["pid"],
+            parent=header["parent"],
+            program=header["program"],
             started_unix_s=header["started_unix_ns"] / 1e9,
             run_s=max(0.0, clock.seconds(end)),
             ended=header["ended_ticks"] != 0,
@@ -134,6 +143,8 @@ class State:
             tasks_born=header["tasks_born"],
             threads=threads,
             pools=decode.pools(delta.pools, text, clock, end),
+            workers=decode.workers(delta.workers, text, clock),
+            history=LazySequence(lambda: decode.history(history, clock)),
             calls=LazySequence(lambda: decode.calls(calls, text, clock)),
             blocked=blocked,
             script=script,

@@ -77,10 +77,14 @@ class Thread:
     """How long the loop ran, including a run that goes on."""
     idle_s: float
     """How long it waited in the kernel meanwhile."""
+    gil_wait_s: float
+    """How long it then waited for the GIL, which another thread held."""
+    gil_longest_s: float
     in_steps_s: float
     steps: int
     polls: int
     blocked: int
+    pending: int  # tasks that were made in it and have not ended
     longest_s: float
     lag: Lag
     running: RunningStep | None
@@ -92,12 +96,12 @@ class Thread:
 
     @property
     def busy_s(self) -> float:
-        """How long the loop ran without waiting in the kernel."""
-        return max(0.0, self.ran_s - self.idle_s)
+        """How long the loop ran without waiting in the kernel, or after that for the GIL."""
+        return max(0.0, self.ran_s - self.idle_s - self.gil_wait_s)
 
     @property
     def busy_share(self) -> float:
-        """The share of its running time that the loop did not wait in the kernel: 0 to 1."""
+        """The share of its running time that the loop was busy: 0 to 1."""
         return min(1.0, self.busy_s / self.ran_s) if self.ran_s > 0 else 0.0
 
 
@@ -151,6 +155,31 @@ class Pool:
         """The share of the time of all its workers, while it was open, spent in functions."""
         room_s = self.open_s * self.workers
         return min(1.0, self.inside_s / room_s) if room_s > 0 else 0.0
+
+
+class Worker(NamedTuple):
+    """A worker of a pool, and the call that it runs."""
+
+    pool: int  # Pool.number
+    name: str
+    site: int  # of the function that it runs, or ran last
+    calls: int  # that it began, the one that it runs among them
+    since_s: float | None  # when that began, as far as the program knew; None: it runs none
+
+
+class Second(NamedTuple):
+    """A second of a loop, one row of the history."""
+
+    loop: int  # Thread.number
+    end_s: float
+    lasted_s: float  # longer, where nothing was written down for a while
+    busy_s: float
+    gil_wait_s: float
+    lag_p99_s: float
+    lag_max_s: float
+    steps: int
+    pending: int  # tasks, at its end
+    blocked: int  # steps that ended in it
 
 
 class PoolCall(NamedTuple):
@@ -297,6 +326,7 @@ class Unseen:
     closed_loops: int = 0  # closed loops whose slot was used again
     forks: int = 0  # forked children, which are not recorded
     signal_lost: int = 0  # the signal that the program took from the watch
+    workers: int = 0  # workers that found no slot
     pools: int = 0  # pools that found no slot
     closed_pools: int = 0  # closed pools whose slot was used again
     calls: int = 0  # calls of pools that were overwritten
@@ -317,6 +347,8 @@ class Recording:
     """All that a recording says."""
 
     pid: int
+    parent: int  # the process that started it
+    program: int  # a number that all processes of the program share
     started_unix_s: float
     run_s: float  # until the end, or until the last sign of life
     ended: bool  # the program closed the recording
@@ -330,6 +362,9 @@ class Recording:
     tasks_born: int
     threads: Mapping[int, Thread]
     pools: Sequence[Pool]  # in the order in which they were opened
+    workers: tuple[Worker, ...]
+    history: Sequence[Second]
+    """The seconds that are left of each loop, in the order in which they ended."""
     calls: Sequence[PoolCall]
     """The calls of pools that are left, in the order in which they came to their ends."""
     blocked: tuple[BlockedStep, ...]  # in the order in which they began

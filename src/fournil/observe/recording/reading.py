@@ -50,11 +50,15 @@ class Delta:
     sites: bytes
     tasks: bytes
     threads: bytes
+    loops: bytes
     pools: bytes
-    samples: bytes  # new, as the other rings are
+    workers: bytes
+    history: bytes  # new, as the other rings are
+    samples: bytes
     events: bytes
     calls: bytes
-    samples_dropped: int  # overwritten before they were read
+    history_dropped: int  # overwritten before they were read
+    samples_dropped: int
     events_dropped: int
     calls_dropped: int
     alive: bool  # the program that writes it runs still
@@ -177,15 +181,27 @@ class Sections:
             )
         self.header = header
 
-        def slots(section: str, entry: layout.Layout, used: int) -> bytes:
-            count = min(header[f"{section}_count"], used)
+        def slots(section: str, used: int | None = None) -> bytes:
+            entry, count = layout.ENTRIES[section], header[f"{section}_count"]
+            if used is not None:
+                count = min(count, used)
             return _whole(read(header[f"{section}_offset"], count * entry.size), entry)
 
-        # Slot 0 may stand for what found no slot, so one more than `used` may be in use.
-        threads = slots("threads", layout.THREAD, header["threads_used"] + 1)
-        tasks = slots("tasks", layout.TASK, header["tasks_used"] + 1)
-        sites = slots("sites", layout.SITE, header["sites_used"] + 1)
-        pools = slots("pools", layout.POOL, header["pools_used"])
+        def twice(section: str, used: int | None = None) -> bytes:
+            data, later = slots(section, used), slots(section, used)
+            return _unmixed(layout.ENTRIES[section], data, later)
+
+        threads = _steady(twice("threads"), slots("threads"))
+        loops = twice("loops", header["loops_used"])
+        pools = twice("pools", header["pools_used"])
+        workers = twice("workers")
+        tasks = slots("tasks", header["tasks_used"])
+        if HEADER.unpack(read(0, HEADER_SIZE))["tasks_recycled"] != header["tasks_recycled"]:
+            later = slots("tasks", header["tasks_used"])
+            tasks = _unmixed(layout.TASK, tasks, later)
+        # Slot 0 stands for code that found no slot.
+        sites = slots("sites", header["sites_used"] + 1)
+        history, history_dropped = self._rings["history"].new(header)
         samples, samples_dropped = self._rings["samples"].new(header)
         events, events_dropped = self._rings["events"].new(header)
         calls, calls_dropped = self._rings["calls"].new(header)
@@ -200,10 +216,14 @@ class Sections:
             sites=sites,
             tasks=tasks,
             threads=threads,
+            loops=loops,
             pools=pools,
+            workers=workers,
+            history=history,
             samples=samples,
             events=events,
             calls=calls,
+            history_dropped=history_dropped,
             samples_dropped=samples_dropped,
             events_dropped=events_dropped,
             calls_dropped=calls_dropped,
@@ -289,7 +309,8 @@ def _read_header(name: str, read: Read, size: int) -> dict[str, Any]:
     if header["version"] != VERSION:
         raise RecordingVersionError(
             f"{name}: has version {header['version']} of the format, and this Fournil reads "
-            f"version {VERSION}; read it with the Fournil that recorded it"
+            f"version {VERSION}; record the program again, or read it with the "
+            "Fournil that recorded it"
         )
     if header["header_size"] != HEADER_SIZE:
         raise RecordingDamagedError(
@@ -320,7 +341,7 @@ def _read_header(name: str, read: Read, size: int) -> dict[str, Any]:
 def _check_sections(name: str, header: dict[str, Any]) -> None:
     """Check that the sections lie one after the other inside the file."""
     sections = [("text", header["text_offset"], header["text_size"])]
-    for section, entry in _ENTRIES.items():
+    for section, entry in layout.ENTRIES.items():
         size = header[f"{section}_count"] * entry.size
         sections.append((section, header[f"{section}_offset"], size))
     end = HEADER_SIZE
@@ -338,7 +359,39 @@ def _whole(data: bytes, entry: layout.Layout) -> bytes:
     return data[: len(data) - len(data) % entry.size]
 
 
+def _unmixed(entry: layout.Layout, data: bytes, later: bytes) -> bytes:
+    """Return slots as they were read, but empty those that had another occupant by then.
+
+    One that is given to another has no number meanwhile, and another one afterwards; see
+    fournil.record.layout.
+    """
+    number = entry.fields[0].name
+    numbers, numbers_later = entry.column(data, number), entry.column(later, number)
+    if numbers.tobytes() == numbers_later.tobytes():
+        return data
+    mended = bytearray(data)
+    for place, (before, after) in enumerate(zip(numbers, numbers_later, strict=False)):
+        if before != after:
+            mended[place * entry.size : (place + 1) * entry.size] = bytes(entry.size)
+    return bytes(mended)
+
+
+def _steady(threads: bytes, later: bytes) -> bytes:
+    """Return threads with the steps that they ran before and after they were read, or with none."""
+    begin = layout.THREAD.column(threads, "begin")
+    begin_later = layout.THREAD.column(later, "begin")
+    if begin.tobytes() == begin_later.tobytes():
+        return threads
+    mended = bytearray(threads)
+    for place, (before, after) in enumerate(zip(begin, begin_later, strict=False)):
+        if before != after:
+            at = place * layout.THREAD.size + layout.THREAD.offset("begin")
+            mended[at : at + 8] = bytes(8)
+    return bytes(mended)
+
+
 _RINGS: dict[str, tuple[layout.Layout, bytes | None]] = {
+    "history": (layout.HISTORY, None),
     "samples": (layout.SAMPLE, bytes(kinds.SampleKind)),
     "events": (layout.EVENT, bytes(kinds.Kind)),
     "calls": (layout.CALL, None),
@@ -346,12 +399,3 @@ _RINGS: dict[str, tuple[layout.Layout, bytes | None]] = {
 """The rings, with the kinds of their entries where these have kinds."""
 
 _NEVER_CHANGES = ("pid", "started_ns", "started_ticks")
-_ENTRIES = {
-    "sites": layout.SITE,
-    "tasks": layout.TASK,
-    "threads": layout.THREAD,
-    "pools": layout.POOL,
-    "samples": layout.SAMPLE,
-    "events": layout.EVENT,
-    "calls": layout.CALL,
-}

@@ -5,16 +5,16 @@ A program may have a hundred thousand, of which a view shows fifty.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from enum import IntEnum
 from functools import cached_property, partial
 from itertools import compress
 from typing import Any, NamedTuple
 
+from fournil.observe.recording.events import Births
 from fournil.record import kinds
 from fournil.record.layout import TASK
-from fournil.record.units import Clock
+from fournil.record.units import Clock, unpack_all
 
 
 class TaskState(IntEnum):
@@ -38,19 +38,11 @@ class Task(NamedTuple):
     thread: int  # index into Recording.threads
     born_s: float
     ended_s: float | None
+    last_s: float | None  # when its last step ended; of an ended task, its end; None: it never ran
     steps: int
     busy_s: float
     delay_s: float
     longest_s: float
-
-
-class Totals(NamedTuple):
-    """What tasks took together; times in ticks."""
-
-    steps: int = 0
-    busy: int = 0
-    delay: int = 0
-    longest: int = 0
 
 
 _make_task: Callable[[Iterable[Any]], Task] = partial(tuple.__new__, Task)
@@ -69,6 +61,7 @@ class Tasks(Mapping[int, Task]):
         data: whole entries.
         text: returns the text at a reference.
         clock: turns their ticks into seconds.
+        births: say where tasks are.
         before: the same tasks some time ago, whose index may serve again.
     """
 
@@ -77,15 +70,21 @@ class Tasks(Mapping[int, Task]):
         data: bytes,
         text: Callable[[int], str],
         clock: Clock,
+        births: Births,
         before: Tasks | None = None,
     ) -> None:
         self._data = data
         self._text = text
         self._clock = clock
+        self._births = births
         self._searched = 0
-        self._ids = TASK.column(data, "id").tobytes()
-        if before and before._ids == self._ids and "_places" in before.__dict__:
-            self._places = before._places
+        self._index_before: tuple[bytes, dict[int, int]] | None = None
+        if before is not None:
+            self._index_before = (
+                (before._ids, before._places)
+                if "_places" in before.__dict__
+                else before._index_before
+            )
 
     def __getitem__(self, key: int) -> Task:
         if "_all" in self.__dict__:
@@ -110,23 +109,11 @@ class Tasks(Mapping[int, Task]):
         column = TASK.column(self._data, name)
         return column.tolist() if self._in_use is None else list(compress(column, self._in_use))
 
-    def pending(self) -> dict[int, Totals]:
-        """Return the totals of the pending tasks of each site."""
-        found: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        is_pending = [state == kinds.TASK_PENDING for state in self.numbers("state")]
-        fields = map(self.numbers, ("site", "steps", "busy", "delay", "longest"))
-        of_pending = compress(zip(*fields, strict=True), is_pending)
-        for site, steps, busy, delay, longest in of_pending:
-            totals = found[site]
-            totals[0] += steps
-            totals[1] += busy
-            totals[2] += delay
-            if longest > totals[3]:
-                totals[3] = longest
-        return {site: Totals(*totals) for site, totals in found.items()}
-
     def _place_of(self, key: int) -> int:
         """Return the slot of a task; raise KeyError where it has none."""
+        birth = self._births.get(key)
+        if birth is not None and self._has(birth.slot, key):
+            return birth.slot
         # An index takes as long as a hundred searches.
         if "_places" in self.__dict__ or self._searched == MOST_SEARCHES:
             return self._places[key]
@@ -135,9 +122,17 @@ class Tasks(Mapping[int, Task]):
         at = self._ids.find(id_)
         while at >= 0 and at % 4:
             at = self._ids.find(id_, at + 1)
-        if at < 0 or (self._in_use is not None and not self._in_use[at // 4]):
+        if at < 0 or not self._has(at // 4, key):
             raise KeyError(key)
         return at // 4
+
+    def _has(self, place: int, key: int) -> bool:
+        """Tell whether a slot is a task's."""
+        at = place * TASK.size
+        if at >= len(self._data):
+            return False
+        entry = TASK.unpack(self._data, at)
+        return bool(entry["id"] == key and key and entry["state"] < len(_STATES))
 
     @cached_property
     def _in_use(self) -> list[bool] | None:
@@ -149,7 +144,13 @@ class Tasks(Mapping[int, Task]):
         return None if all(in_use) else in_use
 
     @cached_property
+    def _ids(self) -> bytes:
+        return TASK.column(self._data, "id").tobytes()
+
+    @cached_property
     def _places(self) -> dict[int, int]:
+        if self._index_before is not None and self._index_before[0] == self._ids:
+            return self._index_before[1]
         places = range(len(self._data) // TASK.size)
         used = places if self._in_use is None else compress(places, self._in_use)
         return dict(zip(self.numbers("id"), used, strict=True))
@@ -173,27 +174,31 @@ class Tasks(Mapping[int, Task]):
         def durations(name: str) -> list[float]:
             return [ticks * per_tick for ticks in numbers(name)]
 
-        names = zip(numbers("name"), numbers("number"), strict=True)
+        states = [_STATES[state] for state in numbers("state")]
+        last = [(tick - start) * per_tick if tick else None for tick in numbers("last")]
         return (
             numbers("id"),
-            [self._text(given) if given else _default_name(number) for given, number in names],
+            [
+                f"Task-{name ^ kinds.NAME_BIT}" if name >= kinds.NAME_BIT else self._named(name)
+                for name in numbers("name")
+            ],
             numbers("parent"),
             numbers("site"),
-            [_STATES[state] for state in numbers("state")],
+            states,
             numbers("thread"),
             [(tick - start) * per_tick for tick in numbers("born")],
-            [(tick - start) * per_tick if tick else None for tick in numbers("ended")],
+            [tick if state else None for state, tick in zip(states, last, strict=True)],
+            last,
             numbers("steps"),
             durations("busy"),
             durations("delay"),
-            durations("longest"),
+            [ticks * per_tick for ticks in unpack_all(numbers("longest"))],
         )
+
+    def _named(self, given: int) -> str:
+        # A task is named at its first step.
+        return self._text(given) if given else "a task that never ran"
 
 
 def _field(data: bytes, name: str) -> list[int]:
     return TASK.column(data, name).tolist()
-
-
-def _default_name(number: int) -> str:
-    # A task is named at its first step.
-    return f"Task-{number}" if number else "a task that never ran"

@@ -103,6 +103,8 @@ def _about_room(recording: Recording) -> Iterator[str]:
             f"The {count(unseen.calls, 'oldest call')} of pools were overwritten: totals are "
             "whole, how many ran at a time rests on what is left."
         )
+    if unseen.workers:
+        yield f"{count(unseen.workers, 'worker')} of pools found no room and were not recorded."
     if unseen.pools:
         yield f"{count(unseen.pools, 'pool')} found no room and were not recorded."
     if unseen.closed_pools:

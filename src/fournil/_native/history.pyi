@@ -1,0 +1,9 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from fournil._native.ring import Ring
+
+@disjoint_base
+class History:
+    def __new__(cls, ring: Ring) -> Self: ...

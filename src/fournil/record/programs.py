@@ -1,0 +1,110 @@
+"""Programs of several processes, each with a recording of its own: which belong together.
+
+`fournil run` gives a program a number, and hands it down in the environment to the processes that
+the program starts. Each recording says the number of its program, and which process started its
+own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fournil.record.files import SHARED_MEMORY
+from fournil.record.layout import HEADER, MAGIC, VERSION
+
+VARIABLE = "FOURNIL_PROGRAM"
+"""The environment variable with the number of the program, in hexadecimal digits."""
+
+
+class Found(NamedTuple):
+    """A recording in a folder."""
+
+    path: str
+    pid: int
+    parent: int  # the process that started this one
+    program: int
+    started_unix_ns: int
+    ended: bool  # it was closed; one that was not may be of a program that was killed
+
+
+def new() -> int:
+    """Return a number for a program that begins; no other has it."""
+    return secrets.randbits(64) or 1
+
+
+def own() -> int:
+    """Return the number of the program that this process belongs to: a new one, if of none."""
+    try:
+        given = int(os.environ.get(VARIABLE, ""), 16)
+    except ValueError:
+        return new()
+    return given if 0 < given < 1 << 64 else new()
+
+
+def begin() -> int:
+    """Have this process and those that it starts be a program of their own; return its number."""
+    number = new()
+    os.environ[VARIABLE] = f"{number:016x}"
+    return number
+
+
+def folders() -> list[str]:
+    """Return where recordings are that nobody gave a place."""
+    return list(dict.fromkeys(filter(os.path.isdir, (SHARED_MEMORY, tempfile.gettempdir()))))
+
+
+def recordings(folder: str, program: int | None = None) -> list[Found]:
+    """Return this user's recordings in a folder, the oldest first.
+
+    What is no recording, one of another version, and what goes away meanwhile are left out.
+
+    Args:
+        folder: where to look; not in folders inside it.
+        program: the number of the one whose recordings are wanted; None: all.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    found = [one for one in _all(folder) if program is None or one.program == program]
+    return sorted(found, key=lambda one: (one.started_unix_ns, one.pid, one.path))
+
+
+def _all(folder: str) -> Iterator[Found]:
+    own_user = os.geteuid()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                if (
+                    entry.is_file(follow_symlinks=False)
+                    and status.st_uid == own_user
+                    and status.st_size >= HEADER.size
+                    and (found := _read(entry.path)) is not None
+                ):
+                    yield found
+
+
+def _read(path: str) -> Found | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        data = os.pread(descriptor, HEADER.size, 0)
+    finally:
+        os.close(descriptor)
+    if len(data) < HEADER.size or not data.startswith(MAGIC):
+        return None
+    header = HEADER.unpack(data)
+    if header["version"] != VERSION:
+        return None
+    return Found(
+        path,
+        header["pid"],
+        header["parent"],
+        header["program"],
+        header["started_unix_ns"],
+        header["ended_ticks"] != 0,
+    )
