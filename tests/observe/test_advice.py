@@ -6,6 +6,7 @@ import pickle
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -440,6 +441,24 @@ class TestEstimates:
         ((_, found),) = advice_on(snapshot(read_buffer(builder.build())))
         assert found.gain_s == pytest.approx(0.0, abs=1e-3)
         assert found.text.endswith(ONLY_LAG)
+
+    def test_a_move_takes_its_share_of_a_step_alone(self) -> None:
+        builder = three_blocks()
+        builder.look(1.001, 1.29, 1.281, OFF, [(APP, 2, "handle")])
+        recording = snapshot(read_buffer(builder.build()))
+        (whole,) = group_blocked(recording.blocked)
+        half = replace(
+            whole, steps=tuple(replace(step, part_s=step.duration_s / 2) for step in whole.steps)
+        )
+        advisor = Advisor(recording, SLEEPS)
+        found, other = advisor.advise(half), advisor.advise(whole)
+        assert found
+        assert other
+        assert found.gain_s == pytest.approx(0.3, abs=0.02)
+        assert other.gain_s == pytest.approx(0.6, abs=0.02)
+        both = advisor.estimate([(half, found), (half, found)])
+        assert both
+        assert both.run_s == pytest.approx(1.4, rel=0.02)
 
     def test_nothing_advised_nothing_estimated(self) -> None:
         assert Advisor(empty()).estimate([]) is None

@@ -186,6 +186,74 @@ def test_steps_seen_on_a_common_line_of_a_function_are_one_group() -> None:
     assert [step.begin_s for step in found[0].steps] == pytest.approx([1.0, 2.0, 3.0])
 
 
+def mixed(builder: Builder, begin: float) -> None:
+    """Add a step that waits for 0.3 s, then sorts for 0.6 s, then waits elsewhere for 0.1 s."""
+    for since, at, evidence, line, ask in (
+        (0.0, 0.3, OFF, 61, 0),
+        (0.3, 0.5, HELD, 62, int(begin)),
+        (0.5, 0.9, HELD, 62, int(begin)),
+        (0.9, 1.0, OFF, 63, 0),
+    ):
+        frames = [(APP, line, "handle")]
+        builder.look(begin, begin + at, begin + since, evidence, frames, ask=ask)
+    builder.answer(int(begin), 0.4)
+    builder.blocked(begin, begin + 1.0, 1)
+
+
+def test_each_line_of_a_step_that_took_long_has_its_class_and_its_time() -> None:
+    builder = Builder()
+    builder.loop(blocked=2)
+    mixed(builder, 1.0)
+    mixed(builder, 3.0)
+    found = groups(builder)
+    assert [(of.blocker, of.culprit.line, of.count) for of in found] == [
+        (Blocker.NATIVE_GIL, 62, 2),
+        (Blocker.WAITING, 61, 2),
+        (Blocker.WAITING, 63, 2),
+    ]
+    assert [of.total_s for of in found] == pytest.approx([1.2, 0.6, 0.2], rel=0.01)
+    assert [of.longest_s for of in found] == pytest.approx([0.6, 0.3, 0.1], rel=0.01)
+    assert [of.whole_s for of in found] == pytest.approx([2.0] * 3)
+    assert sum(of.total_s for of in found) == pytest.approx(2.0)
+    assert found[0].keys == found[1].keys
+    assert [step.share for step in found[1].steps] == pytest.approx([0.3, 0.3], rel=0.01)
+
+
+def test_what_took_little_of_a_step_has_no_line_of_its_own() -> None:
+    builder = Builder()
+    builder.loop(blocked=1)
+    builder.look(1.0, 1.96, 1.0, OFF, [(APP, 61, "handle")])
+    builder.look(1.0, 2.0, 1.96, ON_CPU, [(APP, 70, "other")])
+    builder.blocked(1.0, 2.0, 1)
+    (one,) = groups(builder)
+    assert one.culprit.line == 61
+    assert one.total_s == pytest.approx(1.0)
+
+
+def test_lines_that_take_turns_are_one_part() -> None:
+    builder = Builder()
+    builder.loop(blocked=1)
+    for number in range(6):
+        since = 1.0 + number / 10
+        line = 61 + number % 2
+        builder.look(1.0, since + 0.1, since, OFF, [(APP, line, "poll")])
+    builder.blocked(1.0, 1.6, 1)
+    (one,) = groups(builder)
+    assert one.count == 1
+    assert one.total_s == pytest.approx(0.6)
+
+
+def test_a_line_of_two_classes_is_one_part() -> None:
+    builder = Builder()
+    builder.loop(blocked=1)
+    builder.look(1.0, 1.4, 1.0, OFF, [(APP, 61, "handle")])
+    builder.look(1.0, 1.6, 1.4, ON_CPU, [(APP, 61, "handle")])
+    builder.blocked(1.0, 1.6, 1)
+    (one,) = groups(builder)
+    assert one.blocker is Blocker.WAITING
+    assert one.total_s == pytest.approx(0.6)
+
+
 def test_plain_and_qualified_names_of_a_function_are_one() -> None:
     builder = Builder()
     builder.loop(blocked=2)
@@ -209,7 +277,7 @@ def test_a_common_line_of_another_function_joins_nothing() -> None:
         builder.look(begin, begin + 0.5, begin, OFF, own)
         builder.look(begin, begin + 0.6, begin + 0.5, OFF, helper)
         builder.blocked(begin, begin + 0.6, 1)
-    assert sorted(of.culprit.line for of in groups(builder)) == [10, 20]
+    assert sorted(of.culprit.line for of in groups(builder)) == [5, 10, 20]
 
 
 # A program without a loop.

@@ -34,6 +34,7 @@ def test_the_names_of_the_json() -> None:
         "function": "fetch",
         "count": 4,
         "total_s": pytest.approx(3.98),
+        "steps_s": pytest.approx(3.98),
         "longest_s": pytest.approx(1.01),
         "running": False,
         "gil_wait_s": 0.0,

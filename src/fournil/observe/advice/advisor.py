@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
+from fournil.evidence.stacks import Frame
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.program import Sources, Text
 from fournil.observe.advice.scene import look_at
@@ -90,7 +91,7 @@ class Advisor:
 
     def _gain(self, group: BlockedGroup, to: str) -> Gain:
         """Return what the run would gain with one group moved."""
-        if group.keys not in self._not_replayed:
+        if _name(group) not in self._not_replayed:
             return self._model.gain(group, _move(group, to))
         model, gain_s = self._model, group.total_s * self._gained_share
         busy_s = max(0.0, model.busy_s - group.total_s)
@@ -111,8 +112,8 @@ class Advisor:
         return -(-MOST_REPLAYED // max(1, self._model.size))
 
     @cached_property
-    def _not_replayed(self) -> frozenset[frozenset[Key]]:
-        return frozenset(group.keys for group in self._groups[self._most :])
+    def _not_replayed(self) -> frozenset[tuple[Blocker | None, Frame, frozenset[Key]]]:
+        return frozenset(_name(group) for group in self._groups[self._most :])
 
     @cached_property
     def _gained_share(self) -> float:
@@ -121,6 +122,11 @@ class Advisor:
         advised = ((group, self.advise(group)) for group in replayed)
         gained_s = sum(advice.gain_s or 0.0 for _, advice in advised if advice)
         return gained_s / max(sum(group.total_s for group in replayed), 1e-9)
+
+
+def _name(group: BlockedGroup) -> tuple[Blocker | None, Frame, frozenset[Key]]:
+    """Return what tells a group from others, which may have other parts of the same steps."""
+    return group.blocker, group.culprit, group.keys
 
 
 def _move(group: BlockedGroup, to: str) -> Move:
@@ -168,8 +174,11 @@ class _Model:
 
     def outcome(self, moves: Iterable[tuple[BlockedGroup, Move]]) -> Outcome:
         """Return what the run would have been with the steps of some groups moved."""
-        moves_of = {key: move for group, move in moves for key in group.keys}
-        moved = {self._place[key]: move for key, move in moves_of.items() if key in self._place}
+        moves_of: dict[Key, list[Move]] = {}
+        for group, move in moves:
+            for step in group.steps:
+                moves_of.setdefault(step.key, []).append(move._replace(share=step.share))
+        moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
         outcome = self._replay.outcome(moved)
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)

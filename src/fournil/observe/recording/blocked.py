@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fournil.evidence import classify, stacks
 from fournil.evidence.classify import Blocker
 from fournil.evidence.looks import Answer, Look, weight
+from fournil.evidence.parts import split
 from fournil.evidence.stacks import Frame
 from fournil.observe.recording.decode import SampleOfEnd
 from fournil.observe.recording.model import (
@@ -64,7 +66,7 @@ class Judge:
         if culprit is None:
             code = code_of(step.subject)
             culprit = Frame(code.file, code.line, code.function) if code else UNKNOWN
-        return BlockedStep(
+        found = BlockedStep(
             thread=thread,
             begin_ticks=begin,
             subject=step.subject,
@@ -81,6 +83,24 @@ class Judge:
             else {},
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
         )
+        return replace(found, parts=tuple(self._parts(found, looks, answers)))
+
+    def _parts(
+        self, step: BlockedStep, looks: Sequence[Look], answers: Mapping[int, Answer]
+    ) -> Iterator[BlockedStep]:
+        """Yield a step as each of its parts has it; none where it did one thing."""
+        labels = classify.label(looks, answers, self._limits)
+        parts = split(looks, labels, self._threshold_s * 1e9 / self._limits.ns_per_tick)
+        for part in parts if len(parts) > 1 else ():
+            yield replace(
+                step,
+                blocker=part.blocker,
+                culprit=part.culprit,
+                frames=part.frames,
+                lines={line: self._clock.duration(time) for line, time in part.lines.items()},
+                gil_wait_s=step.gil_wait_s * part.share,
+                part_s=step.duration_s * part.share,
+            )
 
     def _answers_to(self, thread: int, looks: Iterable[Look]) -> Iterator[tuple[int, Answer]]:
         answers = self._samples.answers.get(thread, {})
@@ -117,12 +137,15 @@ class Judge:
 def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:
     """Return the steps grouped by class and culprit line, the greatest total time first.
 
+    A step that did several things is in a group with each of them.
+
     A loop's body has several lines, and chance decides which of them weighs most in one
     step. So steps that were seen on a common line of the culprit's function are one group.
     """
     members: dict[object, list[BlockedStep]] = {}
     home: dict[object, object] = {}  # a class and a line -> the key in `members`
-    for step in sorted(steps, key=lambda step: step.begin_ticks):
+    each = (part for step in steps for part in step.parts or (step,))
+    for step in sorted(each, key=lambda step: step.begin_ticks):
         seen = _lines_of_culprit(step)
         found = {home[line]: None for line in seen if line in home}
         kept, *others = found or {seen[0]: None}

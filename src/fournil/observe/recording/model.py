@@ -217,6 +217,19 @@ class BlockedStep:
     lines: Mapping[Frame, float]
     """How long the looks that speak for the class stand for, by the user's own frame."""
     gil_wait_s: float  # time spent waiting for the GIL, which another thread held
+    part_s: float | None = None  # how long of it this is about; None: all of it
+    parts: tuple[BlockedStep, ...] = ()
+    """Where it did several things that took long, the same step as each of them has it."""
+
+    @property
+    def taken_s(self) -> float:
+        """How long the lines took that this is about."""
+        return self.duration_s if self.part_s is None else self.part_s
+
+    @property
+    def share(self) -> float:
+        """The share of the step that the lines took that this is about."""
+        return min(1.0, self.taken_s / self.duration_s) if self.duration_s > 0 else 1.0
 
     @property
     def key(self) -> tuple[int, int]:
@@ -225,7 +238,7 @@ class BlockedStep:
 
 @dataclass(frozen=True, slots=True)
 class BlockedGroup:
-    """The blocked steps with the same class and the same culprit line.
+    """The blocked steps with the same class and the same culprit line, or parts of steps.
 
     Steps of one function that were seen on the same lines are one group, whichever of these
     lines was the heaviest in each: a loop's body has several.
@@ -241,15 +254,20 @@ class BlockedGroup:
 
     @property
     def total_s(self) -> float:
+        return sum(step.taken_s for step in self.steps)
+
+    @property
+    def whole_s(self) -> float:
+        """How long the steps took, with what else they did."""
         return sum(step.duration_s for step in self.steps)
 
     @property
     def longest(self) -> BlockedStep:
-        return max(self.steps, key=lambda step: step.duration_s)
+        return max(self.steps, key=lambda step: step.taken_s)
 
     @property
     def longest_s(self) -> float:
-        return self.longest.duration_s
+        return self.longest.taken_s
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -38,10 +38,15 @@ HANDOVER_S = 1e-4
 
 
 class Move(NamedTuple):
-    """Where a step goes."""
+    """Where a step goes, or a part of it."""
 
     to: str  # "thread", "process", or "await": it waits as a task does, in no thread
     uses_cpu: bool
+    share: float = 1.0  # of the step; the rest stays on the loop
+
+
+Moves = Mapping[int, Move | Sequence[Move]]
+"""Where each step goes, by its place; with several moves, each of its parts one after the other."""
 
 
 class Outcome(NamedTuple):
@@ -53,14 +58,12 @@ class Outcome(NamedTuple):
     coarse: bool = False  # steps were replayed of which little is known
 
 
-def replay(
-    steps: Sequence[Step], moved: Mapping[int, Move], *, cores: int, run_s: float
-) -> Outcome:
+def replay(steps: Sequence[Step], moved: Moves, *, cores: int, run_s: float) -> Outcome:
     """Return what a run would have been with some steps moved off their loop.
 
     Args:
         steps: all steps of the run, in any order.
-        moved: where to move a step, by its place in `steps`.
+        moved: where to move each step, by its place in `steps`.
         cores: how many cores the machine has.
         run_s: how long the run took, in seconds.
 
@@ -134,11 +137,11 @@ class Replay:
             (self.end[last] + after for last, after in self.after.items()), default=0.0
         )
 
-    def outcome(self, moved: Mapping[int, Move]) -> Outcome:
+    def outcome(self, moved: Moves) -> Outcome:
         """Return what the run would have been with some steps moved; see `replay`."""
         return self._simulate(moved).outcome()
 
-    def run_time(self, moved: Mapping[int, Move]) -> float:
+    def run_time(self, moved: Moves) -> float:
         """Return how long the run would have taken, in seconds; faster than `outcome`."""
         return self._simulate(moved).run_s
 
@@ -149,8 +152,12 @@ class Replay:
         ended = {where: turns[-1][1] for where, turns in self.turns.items()}
         return span, {last: ended[causes.thread[last]] - self.end[last] for last in causes.last}
 
-    def _simulate(self, moved: Mapping[int, Move]) -> _Run:
-        run = _Run(self, {self.place_of[given]: move for given, move in moved.items()})
+    def _simulate(self, moved: Moves) -> _Run:
+        moves = {
+            self.place_of[given]: (move,) if isinstance(move, Move) else tuple(move)
+            for given, move in moved.items()
+        }
+        run = _Run(self, moves)
         run.prepare()
         run.go()
         return run
@@ -159,7 +166,7 @@ class Replay:
 class _Run:
     """One replay. Until the first moved step it is the recorded run."""
 
-    def __init__(self, model: Replay, moved: Mapping[int, Move]) -> None:
+    def __init__(self, model: Replay, moved: Mapping[int, tuple[Move, ...]]) -> None:
         self.model = model
         self.moved = moved
         # A turn is replayed as a whole.
@@ -199,8 +206,8 @@ class _Run:
         return {
             last: after
             - sum(
-                causes.duration[index] - min(HANDOVER_S, causes.duration[index])
-                for index in self.moved
+                _spared(causes.duration[index], moves)
+                for index, moves in self.moved.items()
                 if index > last and causes.thread[index] == causes.thread[last]
             )
             for last, after in self.model.after.items()
@@ -335,22 +342,25 @@ class _Run:
 
     def _move(self, index: int, now: float) -> tuple[float, float, float]:
         """Send a step elsewhere; return when it begins and ends there, and the loop is free."""
-        move, duration = self.moved[index], self.model.causes.duration[index]
-        handover = min(HANDOVER_S, duration)
-        self.saved += duration - handover
-        begin = sent = now + handover
-        if move.to == "thread":
-            begin = max(begin, self.threads[0])
-        if move.uses_cpu:
-            begin = max(begin, self.cores[0])
-        end = begin + duration
-        if move.to == "thread":
-            heapreplace(self.threads, end)
-        if move.uses_cpu:
-            heapreplace(self.cores, end)
-        if move.to in POOLS:
-            self.pools_until = max(self.pools_until, end)
-        return begin, end, sent
+        moves, duration = self.moved[index], self.model.causes.duration[index]
+        spared = _spared(duration, moves)
+        self.saved += spared
+        sent = end = now + duration - spared  # what stays is done before
+        for move in moves:
+            begin = end
+            if move.to == "thread":
+                begin = max(begin, self.threads[0])
+            if move.uses_cpu:
+                begin = max(begin, self.cores[0])
+            end = begin + duration * move.share
+            if move.to == "thread":
+                heapreplace(self.threads, end)
+            if move.uses_cpu:
+                heapreplace(self.cores, end)
+            if move.to in POOLS:
+                self.pools_until = max(self.pools_until, end)
+        # What it made ready in its midst is counted from its begin, as if it had run in one piece.
+        return end - duration, end, sent
 
     @property
     def until(self) -> float:
@@ -378,6 +388,12 @@ class _Run:
         duration = model.causes.duration
         busy = sum(duration[: self.start]) + sum(map(duration.__getitem__, self.ran)) - self.saved
         return Outcome(self.run_s, max(0.0, busy), max(lags, key=lambda lag: (lag.p99, lag.max)))
+
+
+def _spared(duration: float, moves: Sequence[Move]) -> float:
+    """Return how much shorter a step is on its loop with parts of it moved."""
+    parts = [duration * move.share for move in moves]
+    return sum(part - min(HANDOVER_S, part) for part in parts)
 
 
 def _length(turn: tuple[float, float]) -> float:

@@ -15,8 +15,8 @@ program             {argv, main, python, implementation, fournil, cores, pid, st
 loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, steps, polls, blocked,
                       longest_s, lag_s: {p50, p99, max}}]
 blocked             what made others wait first, then the greatest total: [{class, file,
-                      line, function, count, total_s, longest_s, running, gil_wait_s, kind,
-                      task, callback, started_by, others, when: {first_s, last_s},
+                      line, function, count, total_s, longest_s, steps_s, running, gil_wait_s,
+                      kind, task, callback, started_by, others, when: {first_s, last_s},
                       delayed: {steps, total_s, longest_s, arrived, unknown, by:
                       [{code, steps}]}, stack: [{file, line, function, own}], source,
                       advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
@@ -25,7 +25,8 @@ blocked             what made others wait first, then the greatest total: [{clas
                     nothing; file, line and function are of the innermost frame of the user's
                     own code; `stack` is innermost first; `kind` is task, callback, timer,
                     reader or writer; `callback` names the function where there is no task;
-                    `others` counts the other tasks or callbacks that ran such steps;
+                    `others` counts the other tasks or callbacks that ran such steps; `steps_s`
+                    is what they took with their other lines, which have entries of their own;
                     `when` counts from the recording's start; `delayed` is of the steps that were
                     ready meanwhile, `arrived` of them took up what had come from outside, whose
                     times are estimates; of `unknown` blocked steps nothing is left that tells;
@@ -148,6 +149,7 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
         "count": group.count,
         "total_s": group.total_s,
         "longest_s": group.longest_s,
+        "steps_s": group.whole_s,
         "running": any(not step.ended for step in group.steps),
         "gil_wait_s": group.gil_wait_s,
         "kind": finding.runner,

@@ -188,6 +188,9 @@ class _Sections:
         yield from self._source(group.culprit)
         yield from self._stack(finding)
         yield from self._runner(finding)
+        if group.whole_s - group.total_s >= self._recording.threshold_s:
+            told = f"that took {seconds(group.whole_s)} in all, with other lines"
+            yield from self._detail("of steps", Span(told))
         yield from self._detail("when", Span(_when(finding)))
         if delayed := tuple(_delayed(finding)):
             yield from self._detail("delayed", *delayed)
