@@ -1,30 +1,13 @@
-from collections.abc import Mapping
-from typing import Any, Self
-
 from typing_extensions import disjoint_base
 
+from fournil._native.mapped import MappedRecording
+
 @disjoint_base
-class Ring:
-    @property
-    def path(self) -> str: ...
-    @property
-    def pid(self) -> int: ...
+class Ring(MappedRecording):
     @property
     def lost(self) -> bool: ...
-    def __new__(
-        cls,
-        fd: int,
-        path: str,
-        size: int,
-        threshold_ns: int,
-        switch_interval_ns: int,
-        program: int,
-        parent: int,
-        meta: Mapping[str, Any],
-    ) -> Self: ...
     def begin(self) -> None: ...
     def end(self) -> None: ...
-    def renew_clock(self) -> None: ...
     def watch_script(self) -> None: ...
     def note_never_awaited(self, coroutine: object) -> None: ...
 

@@ -13,6 +13,7 @@ from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding, title as pool_title
 from fournil.observe.recording.model import Meta, Site
+from fournil.observe.report import phrases
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import TASK, Finding, Report, Taker
 from fournil.observe.report.page import (
@@ -32,9 +33,6 @@ CLASS_WIDTH = 12
 DETAILS = INDENT + CLASS_WIDTH
 LABEL_WIDTH = 11
 ENDING_WIDTH = 25
-
-NAMES = 3
-"""So many tasks are called by their names."""
 
 FRAMES = 4
 """So many of the user's own lines are shown of one stack, besides the culprit's."""
@@ -191,8 +189,8 @@ class _Sections:
         if group.whole_s - group.total_s >= self._recording.threshold_s:
             told = f"that took {seconds(group.whole_s)} in all, with other lines"
             yield from self._detail("of steps", Span(told))
-        yield from self._detail("when", Span(_when(finding)))
-        if delayed := tuple(_delayed(finding)):
+        yield from self._detail("when", Span(phrases.when(finding)))
+        if delayed := tuple(phrases.delayed(finding)):
             yield from self._detail("delayed", *delayed)
         if not group.longest.ended:
             state = "still runs" if self._recording.alive else "never ended"
@@ -295,7 +293,7 @@ class _Sections:
             seconds(pool.travelled_s / ran),
             seconds(pool.inside_s / ran),
         )
-        if outcomes := ", ".join(_outcomes(finding)):
+        if outcomes := ", ".join(phrases.outcomes(finding)):
             yield from self._detail("of them", Span(outcomes))
         if finding.worth_it is not None:
             spent = f"calls ran for {seconds(pool.inside_s)} in all and travelled for "
@@ -393,9 +391,7 @@ class _Sections:
         return self._row(left, number)
 
     def _unfinished(self, group: Unfinished) -> Iterator[Line]:
-        names = ", ".join(clean(task.name) for task in group.tasks[:NAMES])
-        if len(group.tasks) > NAMES:
-            names += ", …"
+        names = phrases.few([clean(task.name) for task in group.tasks])
         number = count(len(group.tasks), "task")
         return self._leftover(self._ending(group.ending), group.site, names, number)
 
@@ -445,47 +441,6 @@ class _Sections:
         if self._view.directory and path.is_relative_to(self._view.directory):
             return clean(str(path.relative_to(self._view.directory)))
         return clean(self._ownership.short_path(file))
-
-
-def _outcomes(finding: PoolFinding) -> Iterator[str]:
-    """Yield how calls ended that did not return, in words."""
-    pool = finding.pool
-    for number, what in (
-        (pool.raised, "raised"),
-        (pool.cancelled, "cancelled"),
-        (pool.abandoned, "abandoned"),
-        (pool.died, "killed their worker"),
-        (pool.in_flight, "did not end"),
-    ):
-        if number:
-            yield f"{number:,} {what}"
-
-
-def _when(finding: Finding) -> str:
-    """Return when the steps of a finding began, counted from the recording's start."""
-    begins = [step.begin_s for step in finding.group.steps]
-    first, last = seconds(min(begins)), seconds(max(begins))
-    return f"at {first}" if first == last else f"from {first} to {last}"
-
-
-def _delayed(finding: Finding) -> Iterator[Span]:
-    """Yield who waited for the steps of a finding, in words; nothing where that is not known."""
-    waited = finding.suffering
-    if finding.hurt_nobody:
-        yield Span("nobody: nothing else was ready")
-        return
-    if waited.steps == 0:
-        return  # what ran after it is not in the recording
-    about = "about " if waited.arrived else ""
-    text = f"{count(waited.steps, 'step')} by {about}{seconds(waited.total_s)} in all"
-    if waited.steps > 1:
-        text += f", {seconds(waited.longest_s)} at most"
-    names = [clean(name) for name, _ in finding.sufferers[:NAMES]]
-    if len(finding.sufferers) > NAMES:
-        names.append("…")
-    yield Span(text)
-    if names:
-        yield Span(f": {', '.join(names)}", Role.DIM)
 
 
 def _role(blocker: Blocker | None) -> Role:

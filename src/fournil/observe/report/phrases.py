@@ -1,0 +1,60 @@
+"""Facts of a report in words: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fournil.observe.advice.pools import PoolFinding
+from fournil.observe.report.findings import Finding
+from fournil.observe.report.page import Role, Span
+from fournil.observe.words import clean, count, seconds
+
+NAMES = 3
+"""So many of one kind are called by their names."""
+
+
+def few(names: Sequence[str]) -> str:
+    """Return the first few of many names.
+
+    >>> few(["a", "b"]), few(["a", "b", "c", "d"])
+    ('a, b', 'a, b, c, …')
+    """
+    return ", ".join([*names[:NAMES], *["…"][: len(names) > NAMES]])
+
+
+def outcomes(finding: PoolFinding) -> Iterator[str]:
+    """Yield how calls ended that did not return, in words."""
+    pool = finding.pool
+    for number, what in (
+        (pool.raised, "raised"),
+        (pool.cancelled, "cancelled"),
+        (pool.abandoned, "abandoned"),
+        (pool.died, "killed their worker"),
+        (pool.in_flight, "did not end"),
+    ):
+        if number:
+            yield f"{number:,} {what}"
+
+
+def when(finding: Finding) -> str:
+    """Return when the steps of a finding began, counted from the recording's start."""
+    begins = [step.begin_s for step in finding.group.steps]
+    first, last = seconds(min(begins)), seconds(max(begins))
+    return f"at {first}" if first == last else f"from {first} to {last}"
+
+
+def delayed(finding: Finding) -> Iterator[Span]:
+    """Yield who waited for the steps of a finding, in words; nothing where that is not known."""
+    waited = finding.suffering
+    if finding.hurt_nobody:
+        yield Span("nobody: nothing else was ready")
+        return
+    if waited.steps == 0:
+        return  # what ran after it is not in the recording
+    about = "about " if waited.arrived else ""
+    text = f"{count(waited.steps, 'step')} by {about}{seconds(waited.total_s)} in all"
+    if waited.steps > 1:
+        text += f", {seconds(waited.longest_s)} at most"
+    yield Span(text)
+    if finding.sufferers:
+        yield Span(f": {few([clean(name) for name, _ in finding.sufferers])}", Role.DIM)
