@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil.offload.template import Template
+from fournil.offload.isolated.forkserver import Template
 from tests.offload.functions import Gate, Marks, Run, double, fail
 from tests.offload.travellers import abort, ignore_interrupts, segfault
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fournil.offload.dispatch import LONG_NS, MOST, Desk, Dispatch
+from fournil.offload.isolated.dispatch import LONG_NS, MOST, Desk, Dispatch
 
 SLOTS = 16
 

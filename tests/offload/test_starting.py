@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 
 import fournil
-from fournil.offload.template import Template
+from fournil.offload.isolated.forkserver import Template
 from tests.offload.functions import Run, double
 
 Method = Literal["forkserver", "spawn"]

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 import fournil
-from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.isolated.worker import RemoteWorker
 from tests.offload.functions import Gate, Run, double
 
 Gates = Callable[[], Gate]
@@ -146,7 +146,7 @@ def do_not_end() -> None:
 
 
 def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fournil.offload.remote_worker.LEAVES_NS", 1)
+    monkeypatch.setattr("fournil.offload.isolated.worker.LEAVES_NS", 1)
 
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:

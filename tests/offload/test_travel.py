@@ -178,7 +178,7 @@ def test_there_is_no_memory_to_tell_of_what_is_big(
         async with fournil.ProcessPool(1) as pool:
             calls = [pool.run(len, bytes(1 << 20)) for _ in range(3)]
             with monkeypatch.context() as patched:
-                patched.setattr("fournil.offload.loads.Loads._tell", refuse)
+                patched.setattr("fournil.offload.isolated.payloads.Loads._tell", refuse)
                 for call in calls:
                     with pytest.raises(fournil.PoolError, match="could not be sent"):
                         await call

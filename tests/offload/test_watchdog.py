@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from fournil.offload import watchdog
+from fournil.offload.isolated import watchdog
 from tests.offload.functions import Gate, Run, double
 
 Gates = Callable[[], Gate]

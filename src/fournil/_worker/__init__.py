@@ -1,7 +1,7 @@
 """The worker's side of pools that share no objects, and what both sides share.
 
 ```
-template    the process that workers are forked from: it starts them, and says how they ended
+forkserver  the process that workers are forked from: it starts them, and says how they ended
 worker      what a worker does: it reads calls, runs them, and answers
 interpreter  a worker that is an interpreter of its own
 running     which call runs in this thread, whoever runs it
@@ -15,7 +15,7 @@ modules     which modules the other side finds by their names
 by_value    what pickle refuses, pickled by what it is made of
 refusing    what to raise about an object that cannot travel
 handlers    what handlers of signals raise, told apart from what objects do
-loads       what is big, on its way to this worker and back
+payloads    what is big, on its way to this worker and back
 own         what was opened here, known by what it is and not by its number
 places      what is packed, put into shared memory
 memory      memory that both sides see: who lends it, who borrows it, when it is free again

@@ -280,7 +280,7 @@ class Worker:
     @property
     def loads(self) -> Any:
         if self.made_loads is None:
-            from fournil._worker.loads import Loads
+            from fournil._worker.payloads import Loads
 
             self.made_loads = Loads(self.side, self.outlet)
         return self.made_loads

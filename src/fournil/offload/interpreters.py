@@ -24,10 +24,10 @@ from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
 from fournil._worker.own import own_pair
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import PoolError
-from fournil.offload.remote import RemotePool
-from fournil.offload.remote_worker import RemoteWorker
-from fournil.offload.supervising import Starter
-from fournil.offload.template import HOME
+from fournil.offload.isolated.forkserver import HOME
+from fournil.offload.isolated.pool import RemotePool
+from fournil.offload.isolated.supervisor import Starter
+from fournil.offload.isolated.worker import RemoteWorker
 
 if TYPE_CHECKING:
     import asyncio

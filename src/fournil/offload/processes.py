@@ -8,12 +8,12 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
+from fournil.offload.isolated.forkserver import Template
+from fournil.offload.isolated.pool import RemotePool
+from fournil.offload.isolated.process import WorkerProcess
+from fournil.offload.isolated.supervisor import Starter
+from fournil.offload.isolated.worker import RemoteWorker
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.remote import RemotePool
-from fournil.offload.remote_worker import RemoteWorker
-from fournil.offload.supervising import Starter
-from fournil.offload.template import Template
-from fournil.offload.worker_process import WorkerProcess
 
 P = ParamSpec("P")
 R = TypeVar("R")

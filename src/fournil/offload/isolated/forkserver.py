@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker.command import command, told
+from fournil._worker.forkserver import NOT_STARTED, REFUSAL, REQUEST
 from fournil._worker.own import OwnSocket, own_pair
-from fournil._worker.template import NOT_STARTED, REFUSAL, REQUEST
 from fournil.offload.watching import Watched
 
 if TYPE_CHECKING:
-    from fournil.offload.remote import RemotePool
-    from fournil.offload.remote_worker import RemoteWorker
+    from fournil.offload.isolated.pool import RemotePool
+    from fournil.offload.isolated.worker import RemoteWorker
 
-HOME = str(Path(__file__).parents[2])
+HOME = str(Path(__file__).parents[3])
 """The folder that the package is in."""
 
 ROOM = 1 << 16
@@ -176,7 +176,7 @@ def _run(setup: dict[str, Any], control: OwnSocket) -> subprocess.Popen[bytes]:
     try:
         given = [file.descriptor, control.fileno()]
         return subprocess.Popen(
-            command(setup["options"], given[0], "template", given[1]),
+            command(setup["options"], given[0], "forkserver", given[1]),
             stdin=subprocess.DEVNULL,
             pass_fds=given,
             env=setup["started with"],

@@ -26,17 +26,17 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fournil.errors import PoolError
-from fournil.offload import watchdog
 from fournil.offload.arguments import number_of_seconds
 from fournil.offload.call import Call
-from fournil.offload.deaths import death_of
-from fournil.offload.dispatch import Dispatch
+from fournil.offload.isolated import watchdog
+from fournil.offload.isolated.deaths import death_of
+from fournil.offload.isolated.dispatch import Dispatch
+from fournil.offload.isolated.watchdog import TICK_S, Registration
 from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
-from fournil.offload.watchdog import TICK_S, Registration
 
 if TYPE_CHECKING:
-    from fournil.offload.remote_worker import RemoteWorker
+    from fournil.offload.isolated.worker import RemoteWorker
 
 FAILED_STARTS = 3
 """After so many workers in a row that died before they were ready, calls wait for no other."""

@@ -17,8 +17,8 @@ from fournil.offload import shared
 
 if TYPE_CHECKING:
     from fournil.offload.call import Call
-    from fournil.offload.functions import Sent
-    from fournil.offload.remote_worker import RemoteWorker
+    from fournil.offload.isolated.functions import Sent
+    from fournil.offload.isolated.worker import RemoteWorker
 
 AT_ONCE = 1 << 20
 """Up to so many bytes are copied by the loop itself: a hop to a thread takes as long."""

@@ -21,16 +21,16 @@ from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import CannotTravelError, PoolError
 from fournil.offload.call import Call
-from fournil.offload.channel import Channel, Garbage
-from fournil.offload.deaths import kills_by_the_kernel
-from fournil.offload.dispatch import Desk
-from fournil.offload.functions import Sent
-from fournil.offload.loads import Loads
-from fournil.offload.logs import handle
+from fournil.offload.isolated.channel import Channel, Garbage
+from fournil.offload.isolated.deaths import kills_by_the_kernel
+from fournil.offload.isolated.dispatch import Desk
+from fournil.offload.isolated.functions import Sent
+from fournil.offload.isolated.logs import handle
+from fournil.offload.isolated.payloads import Loads
 from fournil.offload.statistics import WorkerStatistics
 
 if TYPE_CHECKING:
-    from fournil.offload.remote import RemotePool
+    from fournil.offload.isolated.pool import RemotePool
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)

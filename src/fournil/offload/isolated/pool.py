@@ -18,10 +18,10 @@ from fournil._worker.refusing import refusal
 from fournil._worker.variables import values_of
 from fournil.offload.arguments import at_least_one, number_of_seconds
 from fournil.offload.call import Call
-from fournil.offload.dispatch import HEAVY, Desk, Dispatch
-from fournil.offload.functions import Functions
-from fournil.offload.remote_worker import RemoteWorker
-from fournil.offload.supervising import SOON_S, SupervisingPool
+from fournil.offload.isolated.dispatch import HEAVY, Desk, Dispatch
+from fournil.offload.isolated.functions import Functions
+from fournil.offload.isolated.supervisor import SOON_S, SupervisingPool
+from fournil.offload.isolated.worker import RemoteWorker
 
 
 class RemotePool(SupervisingPool):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
-from fournil.offload.deaths import STOPPED, ZOMBIE, state_of
-from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
+from fournil.offload.isolated.worker import RemoteWorker
 from fournil.offload.watching import Watched
 
 if TYPE_CHECKING:
-    from fournil.offload.remote import RemotePool
+    from fournil.offload.isolated.pool import RemotePool
 
 
 class WorkerProcess(RemoteWorker):

@@ -11,7 +11,7 @@ from fournil.errors import WorkerDied
 
 if TYPE_CHECKING:
     from fournil.offload.call import Call
-    from fournil.offload.remote_worker import RemoteWorker
+    from fournil.offload.isolated.worker import RemoteWorker
 
 
 def kills_by_the_kernel() -> int | None:
