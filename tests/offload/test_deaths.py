@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil.offload.isolated.forkserver import Template
+from fournil.offload.isolated.forkserver import Forkserver
 from tests.offload.functions import Gate, Marks, Run, double, fail
 from tests.offload.travellers import abort, ignore_interrupts, segfault
 
@@ -294,7 +294,7 @@ def test_spawn(run: Run) -> None:
     run(main)
 
 
-def test_a_template_that_is_killed(run: Run) -> None:
+def test_a_forkserver_that_is_killed(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(2) as pool:
             for _ in range(5):
@@ -302,11 +302,11 @@ def test_a_template_that_is_killed(run: Run) -> None:
                 running = [pool.run(time.sleep, 60) for _ in range(2)]
                 while pool.statistics().running < 2:
                     await asyncio.sleep(0.001)
-                template = pool._starter
-                assert isinstance(template, Template)
-                os.kill(template._process.pid, signal.SIGKILL)
+                forkserver = pool._starter
+                assert isinstance(forkserver, Forkserver)
+                os.kill(forkserver._process.pid, signal.SIGKILL)
                 # Another is started for these before the ends of all workers are told.
-                while pool._starter is template:
+                while pool._starter is forkserver:
                     await asyncio.sleep(0)
                 after = [pool.run(double, n) for n in range(10)]
                 for call in running:
@@ -327,7 +327,7 @@ def test_a_worker_that_cannot_be_started_beside_another(run: Run, gates: Any) ->
             await gate.until_reached()
             other = pool.run(double, 4)
             number = max(pool._live)
-            # As the template tells that there are too many processes.
+            # As the forkserver tells that there are too many processes.
             pool.not_started(number, OSError(11, "Resource temporarily unavailable"))
             gate.open()
             assert await call == 1

@@ -114,7 +114,7 @@ def are_equal(one: Any, other: Any) -> bool:
 
 def assert_nothing_is_copied(pool: Any) -> None:
     [worker] = pool._live.values()
-    lender = worker.loads._lender
+    lender = worker.payloads._lender
     assert not lender.lent, "it was copied"
     assert not lender.free, "it was copied"
 
@@ -373,7 +373,7 @@ def test_functions_that_hold_what_is_shared() -> None:
         [worker] = pool._live.values()
         del table, part
         # The worker is told to forget the function, which nobody can call any more.
-        while shares.spans or worker.loads._known:
+        while shares.spans or worker.payloads._known:
             gc.collect()
             await asyncio.sleep(0)
 

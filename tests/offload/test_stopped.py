@@ -11,13 +11,13 @@ from contextlib import suppress
 import pytest
 
 import fournil
-from fournil.offload.isolated.worker import RemoteWorker
+from fournil.offload.isolated.worker import IsolatedWorker
 from tests.offload.functions import Gate, Run, double
 
 Gates = Callable[[], Gate]
 
 
-async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[RemoteWorker]:
+async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[IsolatedWorker]:
     """Have a pool start two workers, and return them when they have nothing to do."""
     pair = [gates(), gates()]
     calls = [pool.run(gate.wait) for gate in pair]
@@ -28,7 +28,7 @@ async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[RemoteWor
     return list(pool._live.values())
 
 
-def send(worker: RemoteWorker, number: int) -> None:
+def send(worker: IsolatedWorker, number: int) -> None:
     assert worker.pid is not None
     os.kill(worker.pid, number)
 
@@ -127,7 +127,7 @@ def test_one_that_is_to_end_is_replaced(run: Run) -> None:
             assert await pool.run(double, 1) == 2
             (stopped,) = pool._live.values()
             send(stopped, signal.SIGSTOP)
-            stopped.let_end()
+            stopped.finish()
             assert await pool.run(double, 2) == 4
             assert stopped not in pool._live.values()
 

@@ -130,7 +130,7 @@ def test_memory_is_reused() -> None:
         array = np.zeros(1_000_000)
         for _ in range(20):
             await pool.run(np.add, array, 1)
-        lender = next(iter(pool._live.values())).loads._lender
+        lender = next(iter(pool._live.values())).payloads._lender
         assert len(lender.free) + len(lender.lent) <= 2
 
     use(main)
@@ -145,9 +145,9 @@ def test_many_arrays_at_once(run: Run) -> None:
             )
             assert [float(value) for value in sums] == [20_000.0 * n for n in range(200)]
             for process in pool._live.values():
-                lender = process.loads._lender
+                lender = process.payloads._lender
                 assert len(lender.free) + len(lender.lent) <= 8, "each had memory of its own"
-                assert process.desk.heavy == 0
+                assert process.slot.heavy == 0
 
     run(main)
 
@@ -178,7 +178,7 @@ def test_there_is_no_memory_to_tell_of_what_is_big(
         async with fournil.ProcessPool(1) as pool:
             calls = [pool.run(len, bytes(1 << 20)) for _ in range(3)]
             with monkeypatch.context() as patched:
-                patched.setattr("fournil.offload.isolated.payloads.Loads._tell", refuse)
+                patched.setattr("fournil.offload.isolated.payloads.Payloads._tell", refuse)
                 for call in calls:
                     with pytest.raises(fournil.PoolError, match="could not be sent"):
                         await call

@@ -6,8 +6,8 @@ worker      what a worker does: it reads calls, runs them, and answers
 interpreter  a worker that is an interpreter of its own
 running     which call runs in this thread, whoever runs it
 wire        the records that calls and answers travel as
-ledger      what a worker says in memory that outlives it: what it began, what it answered
-outlet      how a worker writes, whatever else in it has something to say meanwhile
+control block      what a worker says in memory that outlives it: what it began, what it answered
+sender      how a worker writes, whatever else in it has something to say meanwhile
 packing     an object as bytes and buffers, and back
 reducing    how objects of some types are pickled, where pickle's own way would not do
 arrays      numpy's arrays as buffers

@@ -139,7 +139,7 @@ class Lender:
             the numbers, for the other side to forget.
         """
         period, self._period = self._period, self._period + 1
-        return self._let_go([segment for segment in self.free if segment.period < period])
+        return self._terminate([segment for segment in self.free if segment.period < period])
 
     def shrink(self, most: int) -> list[int]:
         """Let go of free memory until there is no more than so many bytes; return as `trim`."""
@@ -150,9 +150,9 @@ class Lender:
                 break
             left -= segment.size
             gone.append(segment)
-        return self._let_go(gone)
+        return self._terminate(gone)
 
-    def _let_go(self, segments: list[Segment]) -> list[int]:
+    def _terminate(self, segments: list[Segment]) -> list[int]:
         for segment in segments:
             self.free.remove(segment)
             self.free_size -= segment.size

@@ -105,7 +105,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
             self.pool._stop_call(self)
         return True
 
-    def let_go(self) -> None:
+    def set_cancelled(self) -> None:
         """Have whoever awaits the call go on, cancelled, whatever becomes of it."""
         super().cancel(self.message)
 

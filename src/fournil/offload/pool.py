@@ -412,7 +412,7 @@ class Pool(abc.ABC):
         call.args, call.kwargs = (), NO_KWARGS
         self._cancelled += 1
         self._note(call, kinds.CALL_CANCELLED)
-        call.let_go()
+        call.set_cancelled()
         self._left(call)
 
     def _ended(
@@ -439,7 +439,7 @@ class Pool(abc.ABC):
         elif call.cancelling and (error is None or issubclass(type(error), asyncio.CancelledError)):
             self._cancelled += 1
             state = kinds.CALL_CANCELLED
-            call.let_go()
+            call.set_cancelled()
         else:
             assert error is not None
             died = issubclass(type(error), WorkerDied) and not call.ended_ns
@@ -459,7 +459,7 @@ class Pool(abc.ABC):
         self._cancelled += 1
         self._abandoned += 1
         self._note(call, kinds.CALL_ABANDONED)
-        call.let_go()
+        call.set_cancelled()
         self._left(call)
 
     def _left(self, call: Call[Any]) -> None:

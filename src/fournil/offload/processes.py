@@ -8,11 +8,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
-from fournil.offload.isolated.forkserver import Template
-from fournil.offload.isolated.pool import RemotePool
+from fournil.offload.isolated.forkserver import Forkserver
+from fournil.offload.isolated.pool import IsolatedPool
 from fournil.offload.isolated.process import WorkerProcess
 from fournil.offload.isolated.supervisor import Starter
-from fournil.offload.isolated.worker import RemoteWorker
+from fournil.offload.isolated.worker import IsolatedWorker
 from fournil.offload.lifetime import OwnPools
 
 P = ParamSpec("P")
@@ -22,7 +22,7 @@ IDLE_S = 60.0
 """After so many seconds with nothing to do a process of `to_process` ends."""
 
 
-class ProcessPool(RemotePool):
+class ProcessPool(IsolatedPool):
     """A pool of processes, for Python code and C code that keep the GIL.
 
     Functions, arguments and results are pickled; what pickle refuses (lambdas, closures, what a
@@ -104,9 +104,9 @@ class ProcessPool(RemotePool):
             "preload": [str(name) for name in self.preload],
             "most_memory": self.max_memory_per_child,
         }
-        return Template(self._loop, self, setup)
+        return Forkserver(self._loop, self, setup)
 
-    def _make_worker(self, number: int) -> RemoteWorker:
+    def _make_worker(self, number: int) -> IsolatedWorker:
         return WorkerProcess(self, number)
 
 

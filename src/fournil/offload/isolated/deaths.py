@@ -11,7 +11,7 @@ from fournil.errors import WorkerDied
 
 if TYPE_CHECKING:
     from fournil.offload.call import Call
-    from fournil.offload.isolated.worker import RemoteWorker
+    from fournil.offload.isolated.worker import IsolatedWorker
 
 
 def kills_by_the_kernel() -> int | None:
@@ -45,7 +45,7 @@ def state_of(process: int) -> tuple[str, int]:
     return state.decode(), int(parent)
 
 
-def death_of(worker: RemoteWorker, call: Call[Any] | None, status: int | None) -> WorkerDied:
+def death_of(worker: IsolatedWorker, call: Call[Any] | None, status: int | None) -> WorkerDied:
     """Return what to raise about a worker that died.
 
     Args:
@@ -86,7 +86,7 @@ def death_of(worker: RemoteWorker, call: Call[Any] | None, status: int | None) -
     return error
 
 
-def _reason(worker: RemoteWorker, number: int) -> str:
+def _reason(worker: IsolatedWorker, number: int) -> str:
     if number == signal.SIGKILL:
         now = kills_by_the_kernel()
         if now is not None and worker.kernel_kills is not None and now > worker.kernel_kills:

@@ -1,4 +1,4 @@
-"""The template process as its parent sees it: it is asked for workers."""
+"""The forkserver process as its parent sees it: it is asked for workers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from fournil._worker.own import OwnSocket, own_pair
 from fournil.offload.watching import Watched
 
 if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import RemotePool
-    from fournil.offload.isolated.worker import RemoteWorker
+    from fournil.offload.isolated.pool import IsolatedPool
+    from fournil.offload.isolated.worker import IsolatedWorker
 
 HOME = str(Path(__file__).parents[3])
 """The folder that the package is in."""
@@ -33,8 +33,8 @@ ROOM = 1 << 16
 told."""
 
 
-class Template:
-    """One template process.
+class Forkserver:
+    """One forkserver process.
 
     Args:
         loop: the loop in whose thread all of this is used.
@@ -46,12 +46,12 @@ class Template:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: RemotePool, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, pool: IsolatedPool, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
         self._pool = weakref.ref(pool)
-        self._waiting: deque[RemoteWorker] = deque()  # to be asked for, when there is room
+        self._waiting: deque[IsolatedWorker] = deque()  # to be asked for, when there is room
         with ExitStack() as opened:
             self._control, theirs = own_pair(socket.SOCK_SEQPACKET)
             opened.callback(self._control.close)
@@ -62,9 +62,9 @@ class Template:
             self._watched = Watched(loop, self._control.fileno(), self._readable)
             opened.pop_all()
 
-    # To the template.
+    # To the forkserver.
 
-    def request(self, worker: RemoteWorker) -> None:
+    def request(self, worker: IsolatedWorker) -> None:
         """Ask for a worker; it is told what it is handed over, or that it is not started."""
         self._waiting.append(worker)
         self._ask()
@@ -94,14 +94,14 @@ class Template:
         """Return whether it can be reached: nobody else has closed what leads there."""
         return self._control.is_there()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """See whether it can be reached, and let it go on if it was stopped."""
         if self.is_there():
             self._process.send_signal(signal.SIGCONT)
         else:
             self._gone()
 
-    # From the template.
+    # From the forkserver.
 
     def _readable(self) -> None:
         try:

@@ -11,20 +11,20 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
+from fournil._worker.control_block import COUNTS, SETTLED_S, WINDOW
 from fournil._worker.handlers import pass_on
-from fournil._worker.ledger import COUNTS, SETTLED_S, SLOTS
 from fournil._worker.packing import pack
 from fournil._worker.refusing import refusal
 from fournil._worker.variables import values_of
 from fournil.offload.arguments import at_least_one, number_of_seconds
 from fournil.offload.call import Call
-from fournil.offload.isolated.dispatch import HEAVY, Desk, Dispatch
+from fournil.offload.isolated.dispatch import HEAVY, Dispatch, Slot
 from fournil.offload.isolated.functions import Functions
 from fournil.offload.isolated.supervisor import SOON_S, SupervisingPool
-from fournil.offload.isolated.worker import RemoteWorker
+from fournil.offload.isolated.worker import IsolatedWorker
 
 
-class RemotePool(SupervisingPool):
+class IsolatedPool(SupervisingPool):
     """A pool whose workers are reached through a channel each, by what is pickled.
 
     A kind of pool provides `_make_starter`, and `_make_worker` where its workers are not ended and
@@ -57,7 +57,7 @@ class RemotePool(SupervisingPool):
     ) -> None:
         super().__init__(
             len(os.sched_getaffinity(0)) if workers is None else workers,
-            Dispatch(SLOTS, at_least_one("max_tasks_per_child", max_tasks_per_child)),
+            Dispatch(WINDOW, at_least_one("max_tasks_per_child", max_tasks_per_child)),
             idle_timeout,
         )
         number_of_seconds("grace", grace)
@@ -92,21 +92,21 @@ class RemotePool(SupervisingPool):
             call.values = values_of(self.context_vars)
         if len(self._in_flight) >= len(self._live) < self.workers:
             self._grow()
-        if not self._is_seen_to:
-            self._see_to_later(SOON_S)
+        if not self._is_checked:
+            self._check_later(SOON_S)
         if self._pumps:
             self._dispatch.queue.append(call)
             return
-        desk = None if self._dispatch.queue else self._dispatch.idle_desk()
-        if desk is not None:
-            self._send(desk, call)
+        slot = None if self._dispatch.queue else self._dispatch.idle_slot()
+        if slot is not None:
+            self._send(slot, call)
         else:
             self._dispatch.queue.append(call)
             self._pump_later()
 
-    def _send(self, desk: Desk[Call[Any]], call: Call[Any]) -> None:
+    def _send(self, slot: Slot[Call[Any]], call: Call[Any]) -> None:
         """Send a worker with nothing to do a call, before any other comes."""
-        worker = self._live[desk.number]
+        worker = self._live[slot.number]
         records: list[bytes] = []
         try:
             worker.encode(call, records)
@@ -128,7 +128,7 @@ class RemotePool(SupervisingPool):
 
     def _cancel(self, call: Call[Any]) -> None:
         for worker in self._live.values():
-            for number, sent in worker.desk.sent.items():
+            for number, sent in worker.slot.sent.items():
                 if sent is call:
                     worker.stop_call(number)
                     self._look_soon()
@@ -143,7 +143,7 @@ class RemotePool(SupervisingPool):
         waiting = list(self._dispatch.queue)
         for worker in self._live.values():
             began = worker.began
-            waiting += [call for number, call in worker.desk.sent.items() if number > began]
+            waiting += [call for number, call in worker.slot.sent.items() if number > began]
         return sum(not call.done() and not call.cancelling for call in waiting)
 
     def _follow_recorder(self) -> None:
@@ -168,15 +168,15 @@ class RemotePool(SupervisingPool):
         dispatch = self._dispatch
         queue = dispatch.queue
         while queue:
-            desk = dispatch.next_desk()
-            if desk is None:
+            slot = dispatch.next_slot()
+            if slot is None:
                 break
-            worker = self._live[desk.number]
-            share = -(-len(queue) // len(dispatch.desks))
+            worker = self._live[slot.number]
+            share = -(-len(queue) // len(dispatch.slots))
             records: list[bytes] = []
             try:
-                for _ in range(min(dispatch.room(desk), share)):
-                    if desk.heavy >= HEAVY:
+                for _ in range(min(dispatch.room(slot), share)):
+                    if slot.heavy >= HEAVY:
                         break
                     worker.encode(queue.popleft(), records)
             except BaseException:
@@ -190,14 +190,14 @@ class RemotePool(SupervisingPool):
         self._functions.end_turn()
         if queue and len(self._live) < self.workers:
             self._replace()
-        if any(len(desk.sent) > 1 for desk in dispatch.desks.values()):
+        if any(len(slot.sent) > 1 for slot in dispatch.slots.values()):
             self._look_soon()
 
-    def _answers_read(self, worker: RemoteWorker) -> None:
-        desk = worker.desk
-        if not desk.sent and not desk.loading:
-            if not desk.open or self._stopped:
-                worker.let_end()
+    def _answers_read(self, worker: IsolatedWorker) -> None:
+        slot = worker.slot
+        if not slot.sent and not slot.loading:
+            if not slot.open or self._stopped:
+                worker.finish()
             elif self.idle_timeout is not None:
                 worker.idle_since = perf_counter_ns()
                 self._shrink_later(self.idle_timeout)
@@ -229,14 +229,14 @@ class RemotePool(SupervisingPool):
         if len(self._live) >= self.workers or self._stopped or self._broken is not None:
             return
         stall = any(worker.ready and worker.stalls() for worker in self._live.values())
-        if stall and self._dispatch.idle_desk() is None:
+        if stall and self._dispatch.idle_slot() is None:
             before = self._started
             self._grow()
             if self._started > before:
                 self._look_soon()
 
 
-def _forget(held: weakref.ref[RemotePool], number: int, soon: bool) -> None:
+def _forget(held: weakref.ref[IsolatedPool], number: int, soon: bool) -> None:
     pool = held()
     if pool is not None:
         for worker in pool._live.values():

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
 from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
-from fournil.offload.isolated.worker import RemoteWorker
+from fournil.offload.isolated.worker import IsolatedWorker
 from fournil.offload.watching import Watched
 
 if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import RemotePool
+    from fournil.offload.isolated.pool import IsolatedPool
 
 
-class WorkerProcess(RemoteWorker):
+class WorkerProcess(IsolatedWorker):
     """One worker process; its reaper says when it began and how it ended."""
 
-    def __init__(self, pool: RemotePool, number: int) -> None:
+    def __init__(self, pool: IsolatedPool, number: int) -> None:
         self._is_alive = False  # and its number its own
         self._is_to_die = False  # as soon as it has begun
         self._is_orphan = False  # what had started it has ended
@@ -82,11 +82,11 @@ class WorkerProcess(RemoteWorker):
         self._is_orphan = True
         self.kill()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         if not self._reports.is_there():
             self.channel.fail_as_closed()
             return
-        super().see_to()
+        super().check()
         if self._is_told_of():
             return
         assert self.pid is not None

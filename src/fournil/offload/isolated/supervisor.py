@@ -9,7 +9,7 @@ calls are in flight a pool looks, again and again. Who has it look:
 | a timer of the loop | a call or a worker comes; the pool is told to end | it looks |
 | the watchdog's thread | a look finds that calls come fast | no call comes; a worker does |
 
-A look that finds calls has the next one come: `_see_to_later` or the watchdog, never neither.
+A look that finds calls has the next one come: `_check_later` or the watchdog, never neither.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from fournil.offload.pool import Pool
 from fournil.offload.statistics import WorkerStatistics
 
 if TYPE_CHECKING:
-    from fournil.offload.isolated.worker import RemoteWorker
+    from fournil.offload.isolated.worker import IsolatedWorker
 
 FAILED_STARTS = 3
 """After so many workers in a row that died before they were ready, calls wait for no other."""
@@ -56,13 +56,13 @@ each turn of the loop a microsecond, in the kernel."""
 class Starter(Protocol):
     """Starts workers. It tells the pool if that is impossible, or when it has ended itself."""
 
-    def request(self, worker: RemoteWorker) -> None:
+    def request(self, worker: IsolatedWorker) -> None:
         """Start a worker, and tell it when it has what is its own; raise OSError if that fails."""
 
     def is_there(self) -> bool:
         """Return whether workers can be started: nobody has closed what is needed for it."""
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """See whether workers can be started; called again and again while some are."""
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class SupervisingPool(Pool):
         self.idle_timeout = idle_timeout
         # All of it is the loop's thread's alone.
         self._dispatch = dispatch
-        self._live: dict[int, RemoteWorker] = {}  # by number, until they have ended
+        self._live: dict[int, IsolatedWorker] = {}  # by number, until they have ended
         self._starter: Starter | None = None
         self._started = 0  # workers, ever
         self._cpu_of_ended_ns = 0  # workers
@@ -107,13 +107,13 @@ class SupervisingPool(Pool):
         self._broken: Callable[[], BaseException] | None = None
         self._shrinks: asyncio.TimerHandle | None = None
         self._retries: asyncio.TimerHandle | None = None  # until then no worker is started
-        # Whether `_see_to` will be called: by the one or by the other of these.
-        self._is_seen_to = False
-        self._sees_to: asyncio.TimerHandle | None = None
-        self._sees_to_s = 0.0  # after so long
+        # Whether `_check` will be called: by the one or by the other of these.
+        self._is_checked = False
+        self._check_timer: asyncio.TimerHandle | None = None
+        self._check_s = 0.0  # after so long
         self._watchdog: Registration | None = None
-        self._saw_ns = 0  # when it was called last
-        self._saw_ended = 0  # how many calls had ended by then
+        self._checked_ns = 0  # when it was called last
+        self._checked_ended = 0  # how many calls had ended by then
         self._stopped = False
         self._gone: asyncio.Future[None] | None = None
 
@@ -123,28 +123,28 @@ class SupervisingPool(Pool):
         self._stopped = True
         assert self._loop is not None
         if self._loop.is_closed():
-            self._let_go()
+            self._terminate()
             return
         for worker in list(self._live.values()):
-            worker.let_end()
-            if worker.pid is None and worker.desk.is_idle:
+            worker.finish()
+            if worker.pid is None and worker.slot.is_idle:
                 # Nothing is to be waited for; to start may take long, as where much is imported.
                 self._take_away(worker.number, None)
         self._end_if_all_ended()
         if self._live:
-            self._see_to_later(SOON_S)
+            self._check_later(SOON_S)
 
     def __del__(self) -> None:
         super().__del__()
         # After a `close` that was cancelled as well.
         if getattr(self, "_loop", None) is not None and self._process == os.getpid():
-            self._let_go()
+            self._terminate()
 
-    def _let_go(self) -> None:
+    def _terminate(self) -> None:
         """End all that is left, in any thread: without the starter workers end at once."""
         loop = self._loop
         assert loop is not None
-        left: list[RemoteWorker | Starter] = [*self._live.values()]
+        left: list[IsolatedWorker | Starter] = [*self._live.values()]
         if self._starter is not None:
             left.append(self._starter)
         self._live.clear()
@@ -190,7 +190,7 @@ class SupervisingPool(Pool):
         """Return what starts workers; raise OSError if it cannot be had."""
 
     @abc.abstractmethod
-    def _make_worker(self, number: int) -> RemoteWorker:
+    def _make_worker(self, number: int) -> IsolatedWorker:
         """Return a worker that is about to be started; raise OSError if there is no room for it."""
 
     @abc.abstractmethod
@@ -230,7 +230,7 @@ class SupervisingPool(Pool):
             raise self._no_worker(error) from error
         self._started = number
         self._live[number] = worker
-        self._see_to_later(SOON_S)
+        self._check_later(SOON_S)
 
     def _grow(self) -> None:
         """Start one more worker; raise PoolError if there is no room for it, and no other."""
@@ -257,7 +257,7 @@ class SupervisingPool(Pool):
     def _replace(self) -> None:
         """Start workers for what waits, in place of those that ended."""
         while self._dispatch.queue and not self._stopped and self._broken is None:
-            opened = sum(worker.desk.open for worker in self._live.values())
+            opened = sum(worker.slot.open for worker in self._live.values())
             if opened >= min(self.workers, len(self._dispatch.queue)):
                 return
             before = self._started
@@ -268,67 +268,67 @@ class SupervisingPool(Pool):
             if self._started == before:
                 return
 
-    def _see_to_later(self, seconds: float) -> None:
-        """Have `_see_to` called by a timer."""
-        if self._sees_to is None:
+    def _check_later(self, seconds: float) -> None:
+        """Have `_check` called by a timer."""
+        if self._check_timer is None:
             self._leave_watchdog()
-            self._sees_to = self._later(seconds, self._see_to)
-            self._sees_to_s = seconds
-            self._is_seen_to = True
-            self._saw_ns = perf_counter_ns()
-            self._saw_ended = self._ended_so_far()
+            self._check_timer = self._later(seconds, self._check)
+            self._check_s = seconds
+            self._is_checked = True
+            self._checked_ns = perf_counter_ns()
+            self._checked_ended = self._ended_so_far()
 
-    def _see_to(self) -> None:
+    def _check(self) -> None:
         """See to what nobody tells: processes that were stopped, descriptors that others closed."""
-        if self._sees_to is not None:
-            self._sees_to.cancel()
-            self._sees_to = None
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+            self._check_timer = None
         try:
-            self._see_to_workers()
+            self._check_workers()
         except BaseException:
             # A signal's handler raised, in code of the program.
-            self._see_to_later(SOON_S)
+            self._check_later(SOON_S)
             raise
-        self._see_to_again()
+        self._check_again()
 
-    def _see_to_again(self) -> None:
-        """Have `_see_to` called again, if there is anything to see to."""
-        if self._sees_to is not None:
+    def _check_again(self) -> None:
+        """Have `_check` called again, if there is anything to see to."""
+        if self._check_timer is not None:
             return  # a worker was replaced meanwhile
         now, ended = perf_counter_ns(), self._ended_so_far()
-        before, self._saw_ns = self._saw_ns, now
-        are_many = ended - self._saw_ended > MANY
-        self._saw_ended = ended
+        before, self._checked_ns = self._checked_ns, now
+        are_many = ended - self._checked_ended > MANY
+        self._checked_ended = ended
         if self._stopped:
             if self._live:
-                self._see_to_soon(SELDOM_S)
+                self._check_sooner(SELDOM_S)
             else:
-                self._is_seen_to = False
+                self._is_checked = False
         elif are_many:
-            self._see_to_by_watchdog()
+            self._check_by_watchdog()
         elif self._in_flight:
             are_old = any(call.queued_ns < before for call in self._in_flight)
-            self._see_to_soon(SELDOM_S if are_old else TICK_S)
+            self._check_sooner(SELDOM_S if are_old else TICK_S)
         else:
             self._leave_watchdog()
-            self._is_seen_to = False
+            self._is_checked = False
 
-    def _see_to_workers(self) -> None:
+    def _check_workers(self) -> None:
         for worker in list(self._live.values()):
-            worker.see_to()
+            worker.check()
         if self._starter is not None and any(worker.pid is None for worker in self._live.values()):
-            self._starter.see_to()
+            self._starter.check()
 
-    def _see_to_soon(self, most: float) -> None:
-        """Have `_see_to` called after twice as long as the last time, or as long as is said."""
-        self._see_to_later(SOON_S if self._watchdog else min(2 * self._sees_to_s, most))
+    def _check_sooner(self, most: float) -> None:
+        """Have `_check` called after twice as long as the last time, or as long as is said."""
+        self._check_later(SOON_S if self._watchdog else min(2 * self._check_s, most))
 
-    def _see_to_by_watchdog(self) -> None:
+    def _check_by_watchdog(self) -> None:
         if self._watchdog is None:
             assert self._loop is not None
-            self._watchdog = watchdog.begin(self._loop, weakref.WeakMethod(self._see_to))
+            self._watchdog = watchdog.begin(self._loop, weakref.WeakMethod(self._check))
             if self._watchdog is None:
-                self._see_to_later(TICK_S)
+                self._check_later(TICK_S)
 
     def _leave_watchdog(self) -> None:
         if self._watchdog is not None:
@@ -345,7 +345,7 @@ class SupervisingPool(Pool):
 
     def _cancel_timers(self) -> None:
         self._leave_watchdog()
-        for timer in (self._shrinks, self._retries, self._sees_to):
+        for timer in (self._shrinks, self._retries, self._check_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -360,9 +360,9 @@ class SupervisingPool(Pool):
         oldest = perf_counter_ns() - self.idle_timeout * 1e9
         wait = math.inf
         for worker in self._live.values():
-            if worker.desk.is_idle and worker.desk.open:
+            if worker.slot.is_idle and worker.slot.open:
                 if worker.idle_since <= oldest:
-                    worker.let_end()
+                    worker.finish()
                 else:
                     wait = min(wait, (worker.idle_since - oldest) / 1e9)
         if wait < math.inf:
@@ -409,9 +409,9 @@ class SupervisingPool(Pool):
             self._bury(worker, status, not_started)
 
     def _bury(
-        self, worker: RemoteWorker, status: int | None, not_started: PoolError | None
+        self, worker: IsolatedWorker, status: int | None, not_started: PoolError | None
     ) -> None:
-        death = self._dispatch.died(worker.desk, worker.began)
+        death = self._dispatch.died(worker.slot, worker.began)
         for call in death.unwanted:
             self._drop(call)
         lost = death.unread if death.lost is None else [*death.unread, death.lost]
@@ -482,6 +482,6 @@ def _call(held: weakref.WeakMethod[Callable[[], None]]) -> None:
         method()
 
 
-def _close_all(left: list[RemoteWorker | Starter]) -> None:
+def _close_all(left: list[IsolatedWorker | Starter]) -> None:
     for one in left:
         one.close()

@@ -11,9 +11,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker import modules
+from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, SETTLED_S, WINDOW
 from fournil._worker.failure import described, unpack_error
 from fournil._worker.handlers import is_of_a_handler, pass_on
-from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, SETTLED_S, SLOTS
 from fournil._worker.packing import pack, pack_args, unpack
 from fournil._worker.refusing import cannot_travel, refusal
 from fournil._worker.running import name_of
@@ -23,14 +23,14 @@ from fournil.errors import CannotTravelError, PoolError
 from fournil.offload.call import Call
 from fournil.offload.isolated.channel import Channel, Garbage
 from fournil.offload.isolated.deaths import kills_by_the_kernel
-from fournil.offload.isolated.dispatch import Desk
+from fournil.offload.isolated.dispatch import Slot
 from fournil.offload.isolated.functions import Sent
 from fournil.offload.isolated.logs import handle
-from fournil.offload.isolated.payloads import Loads
+from fournil.offload.isolated.payloads import Payloads
 from fournil.offload.statistics import WorkerStatistics
 
 if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import RemotePool
+    from fournil.offload.isolated.pool import IsolatedPool
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
@@ -42,7 +42,7 @@ LEAVES_NS = 5_000_000_000
 """A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
-class RemoteWorker(abc.ABC):
+class IsolatedWorker(abc.ABC):
     """One worker of a pool, seen from the loop's thread, to which all of it belongs.
 
     It holds its pool by the pool's calls alone, so that one that is thrown away open ends.
@@ -51,7 +51,7 @@ class RemoteWorker(abc.ABC):
         OSError: there is no descriptor or no memory left.
     """
 
-    def __init__(self, pool: RemotePool, number: int) -> None:
+    def __init__(self, pool: IsolatedPool, number: int) -> None:
         assert pool._loop is not None
         self._pool = weakref.ref(pool)
         self.grace = pool.grace
@@ -61,13 +61,13 @@ class RemoteWorker(abc.ABC):
         self.channel = Channel(self.loop, self.answered, self.read, self.fail)
         self.dispatch = pool._dispatch
         self.functions = pool._functions
-        self.desk: Desk[Call[Any]] = self.dispatch.add_worker(number)
-        self.words = self.channel.ledger.words
+        self.slot: Slot[Call[Any]] = self.dispatch.add_worker(number)
+        self.words = self.channel.control_block.words
         self.words[COUNTS] = pool._record is not None
         self.known: set[int] = set()  # functions
         self.path: list[str] | None = None  # of modules, which it was told
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
-        self.loads = Loads(self)
+        self.payloads = Payloads(self)
         self.pid: int | None = None
         self.ready = False
         self.fault: str | None = None  # why it was given up, and killed
@@ -78,10 +78,10 @@ class RemoteWorker(abc.ABC):
         self.calls = 0
         self.busy_ns = 0
         self.idle_since = perf_counter_ns()
-        self.told_to_end_ns = 0  # when; 0: it was not
+        self.finishing_ns = 0  # when; 0: it was not
 
     @property
-    def pool(self) -> RemotePool:
+    def pool(self) -> IsolatedPool:
         pool = self._pool()
         assert pool is not None, "the pool is gone, and its workers with it"
         return pool
@@ -90,9 +90,9 @@ class RemoteWorker(abc.ABC):
     def began(self) -> int:
         """The number of the call that it began last; of the first one that may run, if it lies."""
         began = self.words[BEGAN]
-        if self.desk.began <= began <= self.desk.last:
+        if self.slot.began <= began <= self.slot.last:
             return began
-        return next(iter(self.desk.sent), self.desk.last)
+        return next(iter(self.slot.sent), self.slot.last)
 
     @property
     def cpu_ns(self) -> int:
@@ -120,28 +120,28 @@ class RemoteWorker(abc.ABC):
         """Let go of what it has now."""
         self.channel.handed_over()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """See whether it can be reached, and runs; called again and again while somebody waits."""
-        self.channel.see_to()
+        self.channel.check()
         if self.stalls():
             self.pool._look_soon()
 
     def stalls(self) -> bool:
         """Return whether it has had its next call for long, and runs none."""
         began = self.began
-        number = next(iter(self.desk.sent), 0)
-        return number > began and perf_counter_ns() - self.desk.sent[number].sent_ns > STALLED_NS
+        number = next(iter(self.slot.sent), 0)
+        return number > began and perf_counter_ns() - self.slot.sent[number].sent_ns > STALLED_NS
 
     @property
     def is_to_end(self) -> bool:
         """Whether it is to end, or its pool waits for the end of its calls."""
-        return not self.desk.open or self.pool._closed
+        return not self.slot.open or self.pool._closed
 
     @property
     def is_overdue(self) -> bool:
         """Whether it was to end long ago, and has nothing to do."""
-        return bool(self.told_to_end_ns) and (
-            self.desk.is_idle and perf_counter_ns() - self.told_to_end_ns > LEAVES_NS
+        return bool(self.finishing_ns) and (
+            self.slot.is_idle and perf_counter_ns() - self.finishing_ns > LEAVES_NS
         )
 
     # To the worker.
@@ -149,7 +149,7 @@ class RemoteWorker(abc.ABC):
     def send_start(self, body: bytes, big: list[memoryview]) -> None:
         """Have it call the initializer."""
         records: list[bytes] = []
-        flags, buffers, body = self.loads.now(body, big, records)
+        flags, buffers, body = self.payloads.now(body, big, records)
         records.append(ASK.pack(Ask.START, flags, buffers, 0, 0, len(body)) + body)
         self.channel.write(b"".join(records))
 
@@ -173,7 +173,7 @@ class RemoteWorker(abc.ABC):
                 raise _refused(call, why) from why
             call.bytes_out = len(body)
             if big or len(body) > LARGEST:
-                self.loads.send(call, function, flags, body, big, records)
+                self.payloads.send(call, function, flags, body, big, records)
             else:
                 self.append(call, function, flags, 0, body, records)
         except BaseException as error:
@@ -197,21 +197,21 @@ class RemoteWorker(abc.ABC):
             self.tell_path(records)
         if function.number not in self.known:
             self.know(function, records)
-        number = self.dispatch.send(self.desk, call)
-        self.channel.ledger.revoked[number % SLOTS] = 0
+        number = self.dispatch.send(self.slot, call)
+        self.channel.control_block.revoked[number % WINDOW] = 0
         records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
         return number
 
     def tell_path(self, records: list[bytes]) -> None:
         """Append what has the worker find the modules that are found here."""
-        flags, buffers, body = self.loads.now(*pack(modules.path), records)
+        flags, buffers, body = self.payloads.now(*pack(modules.path), records)
         records.append(ASK.pack(Ask.PATH, flags, buffers, 0, 0, len(body)) + body)
         self.path = modules.path
 
     def know(self, function: Sent, records: list[bytes]) -> None:
         """Append what tells the worker a function, and which others to forget."""
         records += self.to_forget()
-        flags, buffers, body = self.loads.now(function.body, function.buffers, records)
+        flags, buffers, body = self.payloads.now(function.body, function.buffers, records)
         records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
         self.known.add(function.number)
 
@@ -226,7 +226,7 @@ class RemoteWorker(abc.ABC):
             self.loop.call_soon(self.tell_forgotten)
 
     def tell_forgotten(self) -> None:
-        if self.forgotten and self.desk.number in self.dispatch.desks:
+        if self.forgotten and self.slot.number in self.dispatch.slots:
             self.channel.write(b"".join(self.to_forget()))
 
     def to_forget(self) -> list[bytes]:
@@ -240,12 +240,12 @@ class RemoteWorker(abc.ABC):
         if began == number:
             self.interrupt(number)
         elif began < number:
-            self.dispatch.revoke(self.desk, number)
+            self.dispatch.revoke(self.slot, number)
             self.revoke([number])
 
     def revoke(self, numbers: list[int]) -> None:
         for number in numbers:
-            self.channel.ledger.revoked[number % SLOTS] = 1
+            self.channel.control_block.revoked[number % WINDOW] = 1
         self.revoked += numbers
 
     def interrupt(self, number: int) -> None:
@@ -256,7 +256,7 @@ class RemoteWorker(abc.ABC):
 
     def kill_if_at(self, number: int) -> None:
         del self.kills[number]
-        if number in self.desk.sent:
+        if number in self.slot.sent:
             self.kill()
 
     def fail(self, fault: str, cause: Exception | None) -> None:
@@ -269,14 +269,14 @@ class RemoteWorker(abc.ABC):
         if self.fault is None:
             self.fault = fault
             self.cause = cause
-            self.desk.open = False
+            self.slot.open = False
             self.kill()
 
     def lose(self) -> None:
         """Take it away, though nobody tells that it has ended, and it begins no more calls."""
-        self.desk.open = False
-        for number in self.desk.sent:
-            self.channel.ledger.revoked[number % SLOTS] = 1
+        self.slot.open = False
+        for number in self.slot.sent:
+            self.channel.control_block.revoked[number % WINDOW] = 1
         self.loop.call_later(SETTLED_S, self.has_ended, None)
 
     def has_ended(self, status: int | None) -> None:
@@ -285,10 +285,10 @@ class RemoteWorker(abc.ABC):
         if pool is not None:
             pool.ended(self.number, status)
 
-    def let_end(self) -> None:
+    def finish(self) -> None:
         """Give it no more calls; it ends after those that it has."""
-        self.desk.open = False
-        self.told_to_end_ns = self.told_to_end_ns or perf_counter_ns()
+        self.slot.open = False
+        self.finishing_ns = self.finishing_ns or perf_counter_ns()
         self.channel.end()
 
     # From the worker.
@@ -307,9 +307,9 @@ class RemoteWorker(abc.ABC):
         if pool is None:
             return  # thrown away, with nobody who waits for anything
         if kind == VALUE:
-            call = self.dispatch.ended(self.desk, number, ended - began)
-            if self.desk.heavy:
-                self.loads.answered(number)
+            call = self.dispatch.ended(self.slot, number, ended - began)
+            if self.slot.heavy:
+                self.payloads.answered(number)
             if call is None:
                 raise Garbage(f"the value of a call that it does not have, number {number}")
             value: Any = None
@@ -318,7 +318,7 @@ class RemoteWorker(abc.ABC):
             call.bytes_back = len(body)
             try:
                 if buffers:
-                    body, views = self.loads.views(flags, buffers, body)
+                    body, views = self.payloads.views(flags, buffers, body)
                     call.bytes_back = len(body) + sum(view.nbytes for view in views)
                     value = unpack(body, views)
                 elif body:
@@ -332,8 +332,8 @@ class RemoteWorker(abc.ABC):
             return
         match kind:
             case Answer.ERROR:
-                call = self.dispatch.ended(self.desk, number, ended - began)
-                self.loads.answered(number)
+                call = self.dispatch.ended(self.slot, number, ended - began)
+                self.payloads.answered(number)
                 if call is None:
                     raise Garbage(f"the error of a call that it does not have, number {number}")
                 error, raised = self.error_of(flags, buffers, body)
@@ -341,8 +341,8 @@ class RemoteWorker(abc.ABC):
                 if raised is not None:
                     pass_on(raised)
             case Answer.SKIPPED:
-                self.loads.skipped(number)
-                call = self.dispatch.skipped(self.desk, number)
+                self.payloads.skipped(number)
+                call = self.dispatch.skipped(self.slot, number)
                 if call is not None:
                     pool._drop(call)
             case Answer.READY:
@@ -351,18 +351,18 @@ class RemoteWorker(abc.ABC):
             case Answer.BROKEN:
                 if self.ready:
                     raise Garbage("that its initializer failed, which had returned")
-                self.desk.open = False
+                self.slot.open = False
                 self.ready = True  # as far as it will be: not to be tried again
                 if buffers:
-                    body, _ = self.loads.views(flags, buffers, body)
+                    body, _ = self.payloads.views(flags, buffers, body)
                 packed = bytes(body)
                 pool._break(lambda: _raised(packed)[0])
             case Answer.RETIRING:
-                self.desk.open = False
+                self.slot.open = False
             case Answer.LOG:
                 handle(self.loop, self.name, body)
             case Answer.SEGMENT | Answer.RETURNED | Answer.WITHDRAWN:
-                self.loads.told(kind, flags, number, body)
+                self.payloads.told(kind, flags, number, body)
             case _:
                 raise Garbage(f"a record of kind {kind}")
 
@@ -372,14 +372,14 @@ class RemoteWorker(abc.ABC):
         """Return what a call raised; and what was raised here instead of making it, if it was."""
         try:
             if buffers:
-                body, _ = self.loads.views(flags, buffers, body)
+                body, _ = self.payloads.views(flags, buffers, body)
         except BaseException as why:
             return _lost_on_the_way(why), why
         return _raised(body)
 
     def hand_on(
         self,
-        pool: RemotePool,
+        pool: IsolatedPool,
         call: Call[Any],
         value: Any,
         error: BaseException | None,
@@ -405,22 +405,22 @@ class RemoteWorker(abc.ABC):
         if self.revoked:
             numbers, self.revoked = self.revoked, []
             began = self.began
-            taken_back = [n for n in numbers if n > began and n in self.desk.revoked]
-            dropped, begun = self.dispatch.settle(self.desk, numbers, began)
+            taken_back = [n for n in numbers if n > began and n in self.slot.revoked]
+            dropped, begun = self.dispatch.settle(self.slot, numbers, began)
             for number in taken_back:
-                self.loads.skipped(number)
+                self.payloads.skipped(number)
             for call in dropped:
                 pool._drop(call)
             for number, _ in begun:
                 if number == began:
                     self.interrupt(number)
-        self.revoke(self.dispatch.held_up(self.desk, self.began, self.stalls()))
-        return bool(self.revoked) or len(self.desk.sent) > 1
+        self.revoke(self.dispatch.held_up(self.slot, self.began, self.stalls()))
+        return bool(self.revoked) or len(self.slot.sent) > 1
 
     # As a part of the pool.
 
     def statistics(self) -> WorkerStatistics:
-        running = self.desk.sent.get(self.began)
+        running = self.slot.sent.get(self.began)
         return WorkerStatistics(
             name=self.name,
             calls=self.calls,
@@ -439,13 +439,13 @@ class RemoteWorker(abc.ABC):
         self._close()
 
     def _close(self) -> None:
-        self.dispatch.desks.pop(self.number, None)
+        self.dispatch.slots.pop(self.number, None)
         for timer in self.kills.values():
             timer.cancel()
         self.kills.clear()
-        self.loads.close()
+        self.payloads.close()
         # They know it: a cycle, which only a collection of garbage would end.
-        del self.loads
+        del self.payloads
 
 
 def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:

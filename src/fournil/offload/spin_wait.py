@@ -1,4 +1,4 @@
-"""Where a worker looks for its next call before it sleeps."""
+"""Spin wait of a worker: it looks for its next call before it sleeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sized
 from typing import Protocol
 
 
-class Lookout(Protocol):
+class SpinWait(Protocol):
     """A place for one worker; others that come meanwhile are sent away."""
 
     def look(self, ns: int, calls: Sized, /) -> bool | None:
@@ -24,7 +24,7 @@ class Lookout(Protocol):
         """Call who looks; return False if nobody does, or was called already."""
 
 
-class Unmanned:
+class NoSpinWait:
     """One where nobody looks."""
 
     def look(self, ns: int, calls: Sized, /) -> bool:
@@ -34,10 +34,10 @@ class Unmanned:
         return False
 
 
-def new_lookout() -> Lookout:
-    """Return a lookout, unmanned where there are no native modules."""
+def new_spin_wait() -> SpinWait:
+    """Return a spin wait, one where nobody looks where there are no native modules."""
     try:
         from fournil._native import lookout
     except ImportError:
-        return Unmanned()  # Cython's modules do not load in interpreters beside the main one
+        return NoSpinWait()  # Cython's modules do not load in interpreters beside the main one
     return lookout.Lookout()

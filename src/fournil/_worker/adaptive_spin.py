@@ -16,7 +16,7 @@ MOST = 4096
 less for each look that was not in vain."""
 
 
-class Patience:
+class AdaptiveSpin:
     """That of one worker, which alone uses it.
 
     Args:

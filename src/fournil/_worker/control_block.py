@@ -28,7 +28,7 @@ from fournil._worker.own import OwnFile
 
 BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)
 
-SLOTS = 1024
+WINDOW = 1024
 """How many calls can be with a worker, taken back ones that it has not passed included."""
 
 SETTLED_S = 0.001
@@ -41,7 +41,7 @@ LENGTH = JOURNAL_AT + JOURNAL
 
 def new_file() -> OwnFile:
     """Return a file for the memory of one worker; raise OSError if there is no room for it."""
-    file = OwnFile("fournil-ledger")
+    file = OwnFile("fournil-control-block")
     try:
         # Now and not when it is written to: there is no error then, but a signal that kills.
         os.posix_fallocate(file.descriptor, 0, LENGTH)
@@ -51,7 +51,7 @@ def new_file() -> OwnFile:
     return file
 
 
-class Ledger:
+class ControlBlock:
     """The memory of one worker.
 
     Args:
@@ -59,7 +59,7 @@ class Ledger:
 
     Attributes:
         words: the words above.
-        revoked: by a call's number, modulo `SLOTS`: 1, it is not to be begun.
+        revoked: by a call's number, modulo `WINDOW`: 1, it is not to be begun.
         tail: TAIL, where the worker writes it.
     """
 
@@ -67,7 +67,7 @@ class Ledger:
         self._memory = mapped(descriptor, LENGTH)
         self._view = memoryview(self._memory)
         self.words = self._view[:REVOKED_AT].cast("Q")
-        self.revoked = self._view[REVOKED_AT : REVOKED_AT + SLOTS]
+        self.revoked = self._view[REVOKED_AT : REVOKED_AT + WINDOW]
         self.journal = self._view[JOURNAL_AT:]
         self.tail = 0
 
