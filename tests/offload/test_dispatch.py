@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fournil.offload.isolated.dispatch import LONG_NS, MOST, Dispatch, Slot
+from fournil.offload.isolated.dispatch import LONG_NS, MOST, Dispatch, Revoke, Settled, Slot
 
 WINDOW = 16
 
@@ -115,16 +115,18 @@ class Pool(RuleBasedStateMachine):
     def look(self, data: st.DataObject) -> None:
         worker = self.some(data)
         numbers, worker.settling = worker.settling, []
-        dropped, begun = self.dispatch.settle(worker.slot, numbers, worker.began)
-        self.dropped.update(dropped)
-        assert all(number <= worker.began for number, _ in begun)
+        settled = self.dispatch.settle(worker.slot, numbers, worker.began)
+        self.dropped.update(settled.dropped)
+        assert all(number > worker.began for number in settled.taken_back)
+        assert settled.interrupted in (None, worker.began)
         # What the parent reads may be old: the worker goes on meanwhile.
         read = data.draw(st.integers(worker.slot.began, worker.began))
         begins = any(number <= read for number in worker.slot.sent)
         stalls = bool(worker.slot.sent) and not begins and data.draw(st.booleans())
-        numbers = self.dispatch.held_up(worker.slot, read, stalls)
-        worker.revoked.update(numbers)
-        worker.settling += numbers
+        held_up = self.dispatch.held_up(worker.slot, read, stalls)
+        if held_up is not None:
+            worker.revoked.update(held_up.numbers)
+            worker.settling += held_up.numbers
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
@@ -199,8 +201,8 @@ def test_what_begins_no_call_gets_no_other_until_it_goes_on() -> None:
     dispatch: Dispatch[str] = Dispatch(WINDOW)
     stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
     number = dispatch.send(stopped, "call")
-    assert dispatch.held_up(stopped, 0, stalls=True) == [number]
-    assert dispatch.settle(stopped, [number], 0) == ([], [])
+    assert dispatch.held_up(stopped, 0, stalls=True) == Revoke([number])
+    assert dispatch.settle(stopped, [number], 0) == Settled([number], [], None)
     assert list(dispatch.queue) == ["call"]
     assert dispatch.next_slot() is dispatch.idle_slot() is other
     dispatch.send(other, dispatch.queue.popleft())
@@ -214,7 +216,7 @@ def test_what_begins_no_call_keeps_it_while_others_are_busy() -> None:
     stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
     dispatch.send(stopped, "call")
     dispatch.send(other, "another")
-    assert dispatch.held_up(stopped, 0, stalls=True) == []
+    assert dispatch.held_up(stopped, 0, stalls=True) is None
     assert not stopped.stalled
 
 

@@ -15,6 +15,7 @@ import pytest
 import fournil
 from fournil.offload.isolated.forkserver import Forkserver
 from tests.offload.functions import Run, double
+from tests.offload.under_test import engine_of
 
 Method = Literal["forkserver", "spawn"]
 
@@ -120,7 +121,7 @@ def test_a_forkserver_that_is_stopped(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:
             assert await pool.run(double, 1) == 2
-            forkserver = pool._starter
+            forkserver = engine_of(pool).starter
             assert isinstance(forkserver, Forkserver)
             os.kill(forkserver._process.pid, signal.SIGSTOP)
             with pytest.raises(fournil.WorkerDied):

@@ -20,7 +20,7 @@ import pytest
 import fournil
 from tests.offload.functions import Run, add, double
 from tests.offload.travellers import OWN_NAME, Oven, refuse_outside
-from tests.offload.under_test import use
+from tests.offload.under_test import engine_of, use
 
 
 def test_what_pickle_refuses() -> None:
@@ -78,8 +78,8 @@ def test_many_functions_made_for_one_call() -> None:
     async def main(pool: fournil.ProcessPool) -> None:
         for number in range(1500):
             assert await pool.run(returns(number)) == number
-        assert len(pool._functions._known) <= 1000
-        process = next(iter(pool._live.values()))
+        assert len(engine_of(pool).functions._known) <= 1000
+        process = next(iter(engine_of(pool).live.values()))
         assert len(process.known) <= 1001
 
     use(main)
@@ -130,7 +130,7 @@ def test_memory_is_reused() -> None:
         array = np.zeros(1_000_000)
         for _ in range(20):
             await pool.run(np.add, array, 1)
-        lender = next(iter(pool._live.values())).payloads._lender
+        lender = next(iter(engine_of(pool).live.values())).payloads._lender
         assert len(lender.free) + len(lender.lent) <= 2
 
     use(main)
@@ -144,7 +144,7 @@ def test_many_arrays_at_once(run: Run) -> None:
                 *(pool.run(np.sum, np.full(20_000, float(n))) for n in range(200))
             )
             assert [float(value) for value in sums] == [20_000.0 * n for n in range(200)]
-            for process in pool._live.values():
+            for process in engine_of(pool).live.values():
                 lender = process.payloads._lender
                 assert len(lender.free) + len(lender.lent) <= 8, "each had memory of its own"
                 assert process.slot.heavy == 0

@@ -13,6 +13,7 @@ reducing    how objects of some types are pickled, where pickle's own way would 
 arrays      numpy's arrays as buffers
 modules     which modules the other side finds by their names
 by_value    what pickle refuses, pickled by what it is made of
+naming      names and texts of objects in messages
 refusing    what to raise about an object that cannot travel
 handlers    what handlers of signals raise, told apart from what objects do
 payloads    what is big, on its way to this worker and back

@@ -11,8 +11,8 @@ import logging
 import pickle
 from collections.abc import Callable, Mapping
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import pass_on
+from fournil._worker.naming import described
 from fournil._worker.packing import PLAIN, pack
 from fournil._worker.wire import LARGEST
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from types import CoroutineType
 
-from fournil._worker.handlers import pass_on
+from fournil._worker.naming import name_of
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -96,18 +96,3 @@ def refuse(function: object, coroutine: CoroutineType[Any, Any, Any]) -> TypeErr
         f"{name_of(function)}() is a coroutine function: await it, or give it to asyncio.run() in"
         " a function that the pool runs"
     )
-
-
-def name_of(function: object) -> str:
-    """Return how messages name a function."""
-    try:
-        name = getattr(function, "__qualname__", None)
-    except BaseException as why:
-        # What an object says of itself is code of the program.
-        pass_on(why)
-        name = None
-    if type(name) is str:
-        return name
-    from fournil._worker.refusing import short
-
-    return short(function)

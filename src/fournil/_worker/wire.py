@@ -51,7 +51,8 @@ ASK = Struct("=BBHIII")
 """Kind, flags, how many buffers, number, other number, size of the body."""
 
 ANSWER = Struct("=BBHIIQQ")
-"""Kind, flags, how many buffers, number, size of the body, when the call began and ended, ns."""
+"""Kind, flags, how many buffers, number, size of the body; when the call had run on the clock of
+both sides, and for how long, ns."""
 
 # Flags of bodies.
 KEYWORDS = 1  # positional arguments, keyword arguments and values of context variables

@@ -12,9 +12,10 @@ from types import CoroutineType, FrameType
 
 from fournil._worker import handlers, running
 from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, WINDOW, ControlBlock
-from fournil._worker.failure import add_note, described, pack_error, traceback_of, unpack_error
+from fournil._worker.failure import add_note, pack_error, traceback_of, unpack_error
 from fournil._worker.handlers import pass_on
 from fournil._worker.imports import after_import
+from fournil._worker.naming import described
 from fournil._worker.own import OwnSocket
 from fournil._worker.packing import pack, unpack
 from fournil._worker.receiver import Receiver
@@ -309,7 +310,7 @@ class Worker:
     def answer(
         self, kind: int, flags: int, buffers: int, number: int, body: bytes, began: int, ended: int
     ) -> None:
-        head = ANSWER.pack(kind, flags, buffers, number, len(body), began, ended)
+        head = ANSWER.pack(kind, flags, buffers, number, len(body), ended, ended - began)
         self.sender.write(head + body)
 
     def answer_packed(

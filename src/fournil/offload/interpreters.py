@@ -25,9 +25,9 @@ from fournil._worker.own import own_pair
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import PoolError
 from fournil.offload.isolated.forkserver import HOME
-from fournil.offload.isolated.pool import IsolatedPool
-from fournil.offload.isolated.supervisor import Starter
-from fournil.offload.isolated.worker import IsolatedWorker
+from fournil.offload.isolated.pool import IsolatedPool, setup
+from fournil.offload.isolated.supervisor import MakeStarter, MakeWorker
+from fournil.offload.isolated.worker import IsolatedWorker, Owner
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,22 +99,21 @@ class InterpreterPool(IsolatedPool):
             name=name,
         )
 
-    def _make_starter(self) -> Starter:
-        assert self._loop is not None
-        return Interpreters(self._loop, self, {**self._setup(), "home": HOME})
-
-    def _make_worker(self, number: int) -> IsolatedWorker:
-        return Interpreter(self, number)
+    def _makers(self) -> tuple[MakeStarter, MakeWorker]:
+        name = self.name
+        return lambda owner: Interpreters(
+            owner.loop, owner, {**setup(name), "home": HOME}
+        ), Interpreter
 
 
 class Interpreter(IsolatedWorker):
     """One worker interpreter."""
 
-    def __init__(self, pool: IsolatedPool, number: int) -> None:
+    def __init__(self, owner: Owner, number: int) -> None:
         self._interrupts, self._their_interrupts = own_pair()
         try:
             self._interrupts.setblocking(False)
-            super().__init__(pool, number)
+            super().__init__(owner, number)
         except BaseException:
             self._close_interrupts()
             raise
@@ -172,16 +171,16 @@ class Interpreters:
 
     Args:
         loop: the loop in whose thread all of this is used, but for `run`.
-        pool: is told what happens.
+        owner: is told what happens.
         setup: what all workers need to know.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: IsolatedPool, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, owner: Owner, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
-        self._pool = weakref.ref(pool)
+        self._owner = weakref.ref(owner)
         self._setup = setup
 
     def request(self, worker: IsolatedWorker) -> None:
@@ -243,15 +242,15 @@ class Interpreters:
 
     def _not_started(self, number: int, error: OSError, thread: threading.Thread) -> None:
         thread.join()  # it has nothing left to do
-        pool = self._pool()
-        if pool is not None:
-            pool.not_started(number, error)
+        owner = self._owner()
+        if owner is not None:
+            owner.not_started(number, error)
 
     def _ended(self, number: int, status: int, thread: threading.Thread) -> None:
         thread.join()  # it has nothing left to do
-        pool = self._pool()
-        if pool is not None:
-            pool.ended(number, status)
+        owner = self._owner()
+        if owner is not None:
+            owner.ended(number, status)
 
     def is_there(self) -> bool:
         return True

@@ -9,10 +9,9 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
 from fournil.offload.isolated.forkserver import Forkserver
-from fournil.offload.isolated.pool import IsolatedPool
+from fournil.offload.isolated.pool import IsolatedPool, setup
 from fournil.offload.isolated.process import WorkerProcess
-from fournil.offload.isolated.supervisor import Starter
-from fournil.offload.isolated.worker import IsolatedWorker
+from fournil.offload.isolated.supervisor import MakeStarter, MakeWorker, Supervisor
 from fournil.offload.lifetime import OwnPools
 
 P = ParamSpec("P")
@@ -96,18 +95,18 @@ class ProcessPool(IsolatedPool):
         self.preload = list(preload)
         self.max_memory_per_child = at_least_one("max_memory_per_child", max_memory_per_child)
 
-    def _make_starter(self) -> Starter:
-        assert self._loop is not None
-        setup = {
-            **self._setup(),
+    def _makers(self) -> tuple[MakeStarter, MakeWorker]:
+        told = {
             "spawn": self.start_method == "spawn",
             "preload": [str(name) for name in self.preload],
             "most_memory": self.max_memory_per_child,
         }
-        return Forkserver(self._loop, self, setup)
+        name = self.name
 
-    def _make_worker(self, number: int) -> IsolatedWorker:
-        return WorkerProcess(self, number)
+        def make_starter(engine: Supervisor) -> Forkserver:
+            return Forkserver(engine.loop, engine, {**setup(name), **told})
+
+        return make_starter, WorkerProcess
 
 
 _own = OwnPools(lambda: ProcessPool(name="fournil.to_process", idle_timeout=IDLE_S))

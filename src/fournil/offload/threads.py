@@ -12,7 +12,8 @@ from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
-from fournil._worker.running import name_of, refuse, runs
+from fournil._worker.naming import name_of
+from fournil._worker.running import refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.call import Call
 from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes, traceback_of

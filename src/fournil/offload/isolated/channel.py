@@ -19,7 +19,7 @@ READ = 1 << 14
 """So many bytes are read in one step of the loop; then others have their turn."""
 
 Answered = Callable[[int, int, int, int, memoryview, int, int], None]
-"""Takes kind, flags, buffers, number, body, and when the call began and ended."""
+"""Takes kind, flags, buffers, number, body, when the call had run, and for how long."""
 
 
 class Garbage(Exception):  # noqa: N818
@@ -217,7 +217,7 @@ class Channel:
         head = ANSWER.size
         try:
             while end - begin >= head:
-                kind, flags, buffers, number, size, began, ended = unpack_from(view, begin)
+                kind, flags, buffers, number, size, ended, ran = unpack_from(view, begin)
                 body = begin + head
                 stop = body + size
                 if stop > end:
@@ -225,7 +225,7 @@ class Channel:
                         raise Garbage(f"a record of {size:,} bytes")
                     break
                 begin = stop
-                answered(kind, flags, buffers, number, view[body:stop], began, ended)
+                answered(kind, flags, buffers, number, view[body:stop], ended, ran)
         except Garbage as what:
             self._fail_by(str(what))
             return False

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
 
-from fournil._worker.running import name_of
+from fournil._worker.naming import name_of
 from fournil.errors import WorkerDied
-
-if TYPE_CHECKING:
-    from fournil.offload.call import Call
-    from fournil.offload.isolated.worker import IsolatedWorker
 
 
 def kills_by_the_kernel() -> int | None:
@@ -45,28 +40,26 @@ def state_of(process: int) -> tuple[str, int]:
     return state.decode(), int(parent)
 
 
-def death_of(worker: IsolatedWorker, call: Call[Any] | None, status: int | None) -> WorkerDied:
+def death_of(
+    worker: str,
+    process: int | None,
+    function: object,
+    status: int | None,
+    kills_before: int | None,
+) -> WorkerDied:
     """Return what to raise about a worker that died.
 
     Args:
-        worker: the worker.
-        call: the call that it ran; None: it was not ready for calls.
+        worker: its name.
+        process: its number; None: it never began.
+        function: of the call that it ran; None: it was not ready for calls.
         status: as `os.wait` returns it; None: nobody knows.
+        kills_before: what `kills_by_the_kernel` returned when it was started.
     """
-    while_what = (
-        "before it was ready for calls"
-        if call is None
-        else f"while it ran {name_of(call.function)}"
-    )
-    who = f"{worker.name} (process {worker.pid})"
-    if worker.fault is not None:
-        error = WorkerDied(f"{who} {worker.fault} (it was killed {while_what})")
-        error.__cause__ = worker.cause
-        return error
-    if worker.pid is None:
-        return WorkerDied(
-            f"{worker.name} was not started: the process that was to start it has ended"
-        )
+    who = f"{worker} (process {process})"
+    if process is None:
+        return WorkerDied(f"{worker} was not started: the process that was to start it has ended")
+    while_what = while_it_ran(function)
     if status is None:
         return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
     code = os.waitstatus_to_exitcode(status)
@@ -81,18 +74,25 @@ def death_of(worker: IsolatedWorker, call: Call[Any] | None, status: int | None)
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(worker, -code)}")
+    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(-code, kills_before)}")
     error.signal = -code
     return error
 
 
-def _reason(worker: IsolatedWorker, number: int) -> str:
+def while_it_ran(function: object) -> str:
+    """Return how messages say what a worker was at; None: it was not ready for calls."""
+    if function is None:
+        return "before it was ready for calls"
+    return f"while it ran {name_of(function)}"
+
+
+def _reason(number: int, kills_before: int | None) -> str:
     if number == signal.SIGKILL:
         now = kills_by_the_kernel()
-        if now is not None and worker.kernel_kills is not None and now > worker.kernel_kills:
+        if now is not None and kills_before is not None and now > kills_before:
             return (
                 ": most likely by the kernel, for lack of memory (it has killed"
-                f" {now - worker.kernel_kills} since); use fewer workers, or smaller pieces"
+                f" {now - kills_before} since); use fewer workers, or smaller pieces"
             )
     if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE):
         return (

@@ -85,6 +85,33 @@ class Death(Generic[C]):
     unread: list[C]
 
 
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Instruction to tell a worker not to begin calls, and to settle that a millisecond later.
+
+    Attributes:
+        numbers: the calls'.
+    """
+
+    numbers: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[C]):
+    """What became of calls that a worker was told not to begin, and what to do about them.
+
+    Attributes:
+        taken_back: numbers of those that it will not run, whose memory is free; those that somebody
+            wants are in the queue again.
+        dropped: of these, the calls that nobody wants: to be dropped.
+        interrupted: number of one that nobody wants and that it runs: to be interrupted.
+    """
+
+    taken_back: list[int]
+    dropped: list[C]
+    interrupted: int | None
+
+
 class Dispatch(Generic[C]):
     """Decides for all workers of a pool.
 
@@ -168,7 +195,7 @@ class Dispatch(Generic[C]):
 
     # Calls are taken back.
 
-    def held_up(self, slot: Slot[C], began: int, stalls: bool) -> list[int]:
+    def held_up(self, slot: Slot[C], began: int, stalls: bool) -> Revoke | None:
         """Return which calls to revoke, since the worker is long at one and others are idle.
 
         Args:
@@ -179,11 +206,13 @@ class Dispatch(Generic[C]):
         long = began and began == slot.began and began in slot.sent
         slot.began = max(slot.began, began)
         if not (long or stalls) or self.queue or self.idle_slot() is None:
-            return []
+            return None
         numbers = [number for number in slot.sent if number > began and number not in slot.revoked]
+        if not numbers:
+            return None
         slot.revoked.update(numbers)
-        slot.stalled |= stalls and bool(numbers)
-        return numbers
+        slot.stalled |= stalls
+        return Revoke(numbers)
 
     def idle_slot(self) -> Slot[C] | None:
         """Return a worker that has nothing to do; None: there is none."""
@@ -197,34 +226,30 @@ class Dispatch(Generic[C]):
         slot.revoked.add(number)
         slot.unwanted.add(number)
 
-    def settle(
-        self, slot: Slot[C], numbers: list[int], began: int
-    ) -> tuple[list[C], list[tuple[int, C]]]:
+    def settle(self, slot: Slot[C], numbers: list[int], began: int) -> Settled[C]:
         """Take back what was revoked and not begun; it is in the queue again, first.
 
         Args:
             slot: the worker's.
             numbers: what was revoked, long enough ago for the worker to see it.
             began: the last call that it began, read now.
-
-        Returns:
-            of the calls that nobody wants: those that will not run, and those that the worker has
-            begun or skipped, with their numbers.
         """
         slot.began = max(slot.began, began)
+        taken_back: list[int] = []
         again: list[C] = []
         dropped: list[C] = []
-        begun: list[tuple[int, C]] = []
+        interrupted = None
         for number in numbers:
             if number not in slot.revoked:
                 continue  # it was answered
             if number > began:
+                taken_back.append(number)
                 call, wanted = self._take_back(slot, number)
                 (again if wanted else dropped).append(call)
-            elif number in slot.unwanted:
-                begun.append((number, slot.sent[number]))
+            elif number == began and number in slot.unwanted:
+                interrupted = number
         self.queue.extendleft(reversed(again))
-        return dropped, begun
+        return Settled(taken_back, dropped, interrupted)
 
     def skipped(self, slot: Slot[C], number: int) -> C | None:
         """Note that a worker skipped a revoked call; return it if nobody wants it any more."""

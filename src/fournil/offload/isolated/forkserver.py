@@ -14,16 +14,12 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fournil._worker.command import command, told
 from fournil._worker.forkserver import NOT_STARTED, REFUSAL, REQUEST
 from fournil._worker.own import OwnSocket, own_pair
 from fournil.offload.watching import Watched
-
-if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import IsolatedPool
-    from fournil.offload.isolated.worker import IsolatedWorker
 
 HOME = str(Path(__file__).parents[3])
 """The folder that the package is in."""
@@ -33,12 +29,37 @@ ROOM = 1 << 16
 told."""
 
 
+class Startable(Protocol):
+    """Worker that is about to be started."""
+
+    number: int
+
+    def their_descriptors(self) -> list[int]:
+        """Return what it is to be started with; raise OSError if somebody else closed it."""
+
+    def handed_over(self) -> None:
+        """Let go of what it has now."""
+
+
+class Owner(Protocol):
+    """What is told how starting goes on, in its loop's thread."""
+
+    def not_started(self, number: int, error: OSError, /) -> None:
+        """Note that a worker was not started."""
+
+    def starter_failed(self, text: str, /) -> None:
+        """Note that no worker ever can be started, since something cannot be imported."""
+
+    def starter_ended(self, starter: Any, /) -> None:
+        """Note that the forkserver has ended."""
+
+
 class Forkserver:
     """One forkserver process.
 
     Args:
         loop: the loop in whose thread all of this is used.
-        pool: is told what happens.
+        owner: is told what happens.
         setup: what it and its workers need to know.
 
     Raises:
@@ -46,12 +67,12 @@ class Forkserver:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: IsolatedPool, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, owner: Owner, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
-        self._pool = weakref.ref(pool)
-        self._waiting: deque[IsolatedWorker] = deque()  # to be asked for, when there is room
+        self._owner = weakref.ref(owner)
+        self._waiting: deque[Startable] = deque()  # to be asked for, when there is room
         with ExitStack() as opened:
             self._control, theirs = own_pair(socket.SOCK_SEQPACKET)
             opened.callback(self._control.close)
@@ -64,7 +85,7 @@ class Forkserver:
 
     # To the forkserver.
 
-    def request(self, worker: IsolatedWorker) -> None:
+    def request(self, worker: Startable) -> None:
         """Ask for a worker; it is told what it is handed over, or that it is not started."""
         self._waiting.append(worker)
         self._ask()
@@ -116,19 +137,19 @@ class Forkserver:
         kind, number, code = REFUSAL.unpack_from(message)
         if kind == NOT_STARTED:
             self._not_started(number, OSError(code, os.strerror(code)))
-        elif (pool := self._pool()) is not None:
-            pool.starter_failed(message[REFUSAL.size :].decode())
+        elif (owner := self._owner()) is not None:
+            owner.starter_failed(message[REFUSAL.size :].decode())
 
     def _not_started(self, number: int, error: OSError) -> None:
-        pool = self._pool()
-        if pool is not None:
-            pool.not_started(number, error)
+        owner = self._owner()
+        if owner is not None:
+            owner.not_started(number, error)
 
     def _gone(self) -> None:
         self.close()
-        pool = self._pool()
-        if pool is not None:
-            pool.starter_ended(self)
+        owner = self._owner()
+        if owner is not None:
+            owner.starter_ended(self)
 
     def close(self) -> None:
         """Have it end, and its workers with it."""

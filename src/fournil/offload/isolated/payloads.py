@@ -1,24 +1,29 @@
-"""What is big, on its way to one worker and back: through shared memory."""
+"""Payloads: arguments and results that are big, on their way through shared memory."""
 
 from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import is_of_a_handler, pass_on
 from fournil._worker.memory import Borrower, Lender, Segment, fill
+from fournil._worker.naming import described
 from fournil._worker.places import PLACE, READ_ONLY, Layout, views_at
 from fournil._worker.wire import ASK, LARGEST, RANGE, SHARED, SIZE, Answer, Ask
 from fournil.errors import PoolError
 from fournil.offload import shared
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fournil.offload.call import Call
+    from fournil.offload.calls import Calls
+    from fournil.offload.isolated.channel import Channel
+    from fournil.offload.isolated.dispatch import Slot
     from fournil.offload.isolated.functions import Sent
-    from fournil.offload.isolated.worker import IsolatedWorker
 
 AT_ONCE = 1 << 20
 """Up to so many bytes are copied by the loop itself: a hop to a thread takes as long."""
@@ -30,10 +35,37 @@ KEPT_S = 5.0
 """What is more, and what was not used for so long, the kernel has back."""
 
 
-class Payloads:
-    """The payloads of one worker, seen from the loop's thread, to which all of it belongs."""
+class Receiver(Protocol):
+    """Worker that payloads go to; its loop's thread's alone."""
 
-    def __init__(self, worker: IsolatedWorker) -> None:
+    loop: asyncio.AbstractEventLoop
+    channel: Channel
+    slot: Slot[Call[Any]]
+    calls: Calls
+
+    def append(
+        self,
+        call: Call[Any],
+        function: Sent,
+        flags: int,
+        buffers: int,
+        body: bytes,
+        records: list[bytes],
+        /,
+    ) -> int:
+        """Append the records of a call; return its number."""
+
+    def send_again(self, call: Call[Any], /) -> None:
+        """Have another worker run a call that did not come to this one."""
+
+    def has_room(self) -> None:
+        """Have calls sent: one that was on its way here has come, or never will."""
+
+
+class Payloads:
+    """Payloads of one worker; its loop's thread's alone."""
+
+    def __init__(self, worker: Receiver) -> None:
         self._worker = worker
         self._lender = Lender()
         self._borrower: Borrower | None = None
@@ -163,7 +195,7 @@ class Payloads:
     def _loaded(self, payload: Payload, filled: Call[Segment]) -> None:
         """Send a call whose arguments are in shared memory now."""
         worker = self._worker
-        pool = worker.pool
+        calls = worker.calls
         call = payload.call
         raised: BaseException | None = None
         worker.slot.loading -= 1
@@ -175,12 +207,12 @@ class Payloads:
             else:
                 self._lender.add(segment)
         if call.cancelling:
-            pool._drop(call)
+            calls.drop(call)
         elif isinstance(error, OSError | ValueError | MemoryError):
             error = _no_memory(payload.layout.size, error)
-            pool._ended(call, None, error, perf_counter_ns())
+            calls.ended(call, None, error, perf_counter_ns())
         elif error is not None:
-            pool._ended(call, None, error, perf_counter_ns())
+            calls.ended(call, None, error, perf_counter_ns())
         elif segment is not None and not self._closed:
             records: list[bytes] = []
             try:
@@ -191,17 +223,15 @@ class Payloads:
             finally:
                 worker.channel.write(b"".join(records))
             if is_of_a_handler(raised):
-                pool._drop(call)
+                calls.drop(call)
             else:
-                pool._ended(call, None, _not_sent(payload.layout.size, raised), perf_counter_ns())
+                calls.ended(call, None, _not_sent(payload.layout.size, raised), perf_counter_ns())
         else:
-            # The worker died meanwhile: another is to have the call.
-            pool._dispatch.queue.appendleft(call)
+            worker.send_again(call)  # this one died meanwhile
         worker.slot.heavy -= 1
         if segment is not None and not self._closed:
             self._lender.returned(segment.number)
-        pool._go_on()
-        pool._answers_read(worker)
+        worker.has_room()
         if raised is not None:
             pass_on(raised)
 
@@ -241,7 +271,7 @@ class Payloads:
         match kind:
             case Answer.SEGMENT:
                 if self._borrower is None:
-                    self._borrower = Borrower(_give_back_to(self))
+                    self._borrower = Borrower(_give_back_to(self, self._worker.loop))
                 descriptor = self._worker.channel.receive_descriptor()
                 self._borrower.lent(number, descriptor, SIZE.unpack(body)[0])
             case Answer.WITHDRAWN:
@@ -276,6 +306,8 @@ class Payloads:
     def trim(self) -> None:
         """Let go of memory that was not used lately, on both sides."""
         self._trims = False
+        if self._closed:
+            return
         self._withdraw_all(self._lender.trim())
         self._worker.channel.write(ASK.pack(Ask.TRIM, 0, 0, 0, 0, 0))
         if self._lender.free:
@@ -325,9 +357,10 @@ def _not_sent(size: int, error: BaseException) -> BaseException:
     return made
 
 
-def _give_back_to(payloads: Payloads) -> Any:
+def _give_back_to(
+    payloads: Payloads, loop: asyncio.AbstractEventLoop
+) -> Callable[[int, bool], None]:
     """Return what gives memory back, from any thread, and holds no pool."""
-    loop = payloads._worker.loop
     held = weakref.ref(payloads)
     process = os.getpid()
 
@@ -349,5 +382,5 @@ def _give_back_to(payloads: Payloads) -> Any:
 
 def _trim(held: weakref.ref[Payloads]) -> None:
     payloads = held()
-    if payloads is not None and not payloads._closed:
+    if payloads is not None:
         payloads.trim()

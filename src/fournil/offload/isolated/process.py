@@ -6,22 +6,18 @@ import os
 import signal
 import socket
 from errno import EBADF
-from typing import TYPE_CHECKING
 
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
 from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
-from fournil.offload.isolated.worker import IsolatedWorker
+from fournil.offload.isolated.worker import IsolatedWorker, Owner
 from fournil.offload.watching import Watched
-
-if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import IsolatedPool
 
 
 class WorkerProcess(IsolatedWorker):
     """One worker process; its reaper says when it began and how it ended."""
 
-    def __init__(self, pool: IsolatedPool, number: int) -> None:
+    def __init__(self, owner: Owner, number: int) -> None:
         self._is_alive = False  # and its number its own
         self._is_to_die = False  # as soon as it has begun
         self._is_orphan = False  # what had started it has ended
@@ -29,7 +25,7 @@ class WorkerProcess(IsolatedWorker):
         self._reports, self._their_reports = own_pair(socket.SOCK_SEQPACKET)
         try:
             self._reports.setblocking(False)
-            super().__init__(pool, number)
+            super().__init__(owner, number)
             try:
                 self._watched = Watched(self.loop, self._reports.fileno(), self._readable)
             except BaseException:
@@ -129,8 +125,7 @@ class WorkerProcess(IsolatedWorker):
             case _ if kind == DIED:
                 self._is_alive = False
             case _ if kind == NOT_STARTED:
-                if (pool := self._pool()) is not None:
-                    pool.not_started(self.number, OSError(status, os.strerror(status)))
+                self.not_started(OSError(status, os.strerror(status)))
             case _ if kind == ENDED:
                 self.has_ended(None if self._is_orphan else status)
             case _ if kind == TAKEN:

@@ -6,31 +6,35 @@ import abc
 import asyncio
 import math
 import weakref
+from collections.abc import Callable
 from pickle import loads
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fournil._worker import modules
 from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, SETTLED_S, WINDOW
-from fournil._worker.failure import described, unpack_error
 from fournil._worker.handlers import is_of_a_handler, pass_on
+from fournil._worker.naming import name_of
 from fournil._worker.packing import pack, pack_args, unpack
-from fournil._worker.refusing import cannot_travel, refusal
-from fournil._worker.running import name_of
 from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
-from fournil.errors import CannotTravelError, PoolError
+from fournil.errors import WorkerDied
+from fournil.offload.account import Account
 from fournil.offload.call import Call
+from fournil.offload.calls import Calls
 from fournil.offload.isolated.channel import Channel, Garbage
-from fournil.offload.isolated.deaths import kills_by_the_kernel
-from fournil.offload.isolated.dispatch import Slot
-from fournil.offload.isolated.functions import Sent
+from fournil.offload.isolated.deaths import death_of, kills_by_the_kernel, while_it_ran
+from fournil.offload.isolated.dispatch import Dispatch, Slot
+from fournil.offload.isolated.functions import Functions, Sent
 from fournil.offload.isolated.logs import handle
 from fournil.offload.isolated.payloads import Payloads
+from fournil.offload.isolated.refusals import (
+    cannot_come_back,
+    lost_on_the_way,
+    raised_there,
+    refused,
+)
 from fournil.offload.statistics import WorkerStatistics
-
-if TYPE_CHECKING:
-    from fournil.offload.isolated.pool import IsolatedPool
 
 VALUE = int(Answer.VALUE)
 CALL = int(Ask.CALL)
@@ -42,28 +46,61 @@ LEAVES_NS = 5_000_000_000
 """A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
+class Owner(Protocol):
+    """What a worker needs of the engine that had it started; its loop's thread's alone."""
+
+    loop: asyncio.AbstractEventLoop
+    calls: Calls
+    account: Account
+    dispatch: Dispatch[Call[Any]]
+    functions: Functions
+    name: str
+    grace: float
+
+    def is_ready(self) -> None:
+        """Note that a worker is ready for calls."""
+
+    def break_down(self, error: Callable[[], BaseException], /) -> None:
+        """Take no more calls: no worker can be had."""
+
+    def not_started(self, number: int, error: OSError, /) -> None:
+        """Note that a worker was not started."""
+
+    def ended(self, number: int, status: int | None, /) -> None:
+        """Take a worker away that has ended."""
+
+    def answers_read(self, worker: IsolatedWorker, /) -> None:
+        """Send a worker more, or have it end: it has answered calls."""
+
+    def look_soon(self) -> None:
+        """Look at workers in a millisecond."""
+
+    def go_on(self) -> None:
+        """Send what is in the queue, to new workers too."""
+
+
 class IsolatedWorker(abc.ABC):
     """One worker of a pool, seen from the loop's thread, to which all of it belongs.
 
-    It holds its pool by the pool's calls alone, so that one that is thrown away open ends.
+    It holds its owner by calls in flight alone, so that a pool which is thrown away open ends.
 
     Raises:
         OSError: there is no descriptor or no memory left.
     """
 
-    def __init__(self, pool: IsolatedPool, number: int) -> None:
-        assert pool._loop is not None
-        self._pool = weakref.ref(pool)
-        self.grace = pool.grace
+    def __init__(self, owner: Owner, number: int) -> None:
+        self._owner = weakref.ref(owner)
+        self.grace = owner.grace
         self.number = number
-        self.loop = pool._loop
-        self.name = f"{pool.name} {number}"
+        self.loop = owner.loop
+        self.name = f"{owner.name} {number}"
         self.channel = Channel(self.loop, self.answered, self.read, self.fail)
-        self.dispatch = pool._dispatch
-        self.functions = pool._functions
+        self.calls = owner.calls
+        self.dispatch = owner.dispatch
+        self.functions = owner.functions
         self.slot: Slot[Call[Any]] = self.dispatch.add_worker(number)
         self.words = self.channel.control_block.words
-        self.words[COUNTS] = pool._record is not None
+        self.words[COUNTS] = owner.account.record is not None
         self.known: set[int] = set()  # functions
         self.path: list[str] | None = None  # of modules, which it was told
         self.forgotten: list[int] = []  # of those that it was told, which it need not know
@@ -75,16 +112,16 @@ class IsolatedWorker(abc.ABC):
         self.kernel_kills = kills_by_the_kernel()
         self.revoked: list[int] = []  # to be settled at the next look
         self.kills: dict[int, asyncio.TimerHandle] = {}  # by the call that was interrupted
-        self.calls = 0
+        self.answers = 0  # how many calls it ended
         self.busy_ns = 0
         self.idle_since = perf_counter_ns()
-        self.finishing_ns = 0  # when; 0: it was not
+        self.finishing_ns = 0  # when it was told to end; 0: it was not
 
     @property
-    def pool(self) -> IsolatedPool:
-        pool = self._pool()
-        assert pool is not None, "the pool is gone, and its workers with it"
-        return pool
+    def owner(self) -> Owner:
+        owner = self._owner()
+        assert owner is not None, "the pool is gone, and its workers with it"
+        return owner
 
     @property
     def began(self) -> int:
@@ -124,7 +161,7 @@ class IsolatedWorker(abc.ABC):
         """See whether it can be reached, and runs; called again and again while somebody waits."""
         self.channel.check()
         if self.stalls():
-            self.pool._look_soon()
+            self.owner.look_soon()
 
     def stalls(self) -> bool:
         """Return whether it has had its next call for long, and runs none."""
@@ -135,7 +172,7 @@ class IsolatedWorker(abc.ABC):
     @property
     def is_to_end(self) -> bool:
         """Whether it is to end, or its pool waits for the end of its calls."""
-        return not self.slot.open or self.pool._closed
+        return not self.slot.open or self.calls.closed
 
     @property
     def is_overdue(self) -> bool:
@@ -170,7 +207,7 @@ class IsolatedWorker(abc.ABC):
                     body, big = pack_args(call.args)
             except BaseException as why:
                 pass_on(why)
-                raise _refused(call, why) from why
+                raise refused(call, why) from why
             call.bytes_out = len(body)
             if big or len(body) > LARGEST:
                 self.payloads.send(call, function, flags, body, big, records)
@@ -179,9 +216,9 @@ class IsolatedWorker(abc.ABC):
         except BaseException as error:
             # Soon, and not in the midst of what calls this.
             if is_of_a_handler(error):
-                self.loop.call_soon(self.pool._drop, call)
+                self.loop.call_soon(self.calls.drop, call)
                 raise
-            self.loop.call_soon(self.pool._ended, call, None, error, perf_counter_ns())
+            self.loop.call_soon(self.calls.ended, call, None, error, perf_counter_ns())
 
     def append(
         self,
@@ -281,9 +318,32 @@ class IsolatedWorker(abc.ABC):
 
     def has_ended(self, status: int | None) -> None:
         """Have the pool take it away."""
-        pool = self._pool()
-        if pool is not None:
-            pool.ended(self.number, status)
+        owner = self._owner()
+        if owner is not None:
+            owner.ended(self.number, status)
+
+    def not_started(self, error: OSError) -> None:
+        """Have the pool take it away, since it never began."""
+        owner = self._owner()
+        if owner is not None:
+            owner.not_started(self.number, error)
+
+    def death(self, call: Call[Any] | None, status: int | None) -> WorkerDied:
+        """Return what to raise about its death.
+
+        Args:
+            call: the call that it ran; None: it was not ready for calls.
+            status: as `os.wait` returns it; None: nobody knows.
+        """
+        function = None if call is None else call.function
+        if self.fault is None:
+            return death_of(self.name, self.pid, function, status, self.kernel_kills)
+        error = WorkerDied(
+            f"{self.name} (process {self.pid}) {self.fault} (it was killed"
+            f" {while_it_ran(function)})"
+        )
+        error.__cause__ = self.cause
+        return error
 
     def finish(self) -> None:
         """Give it no more calls; it ends after those that it has."""
@@ -300,14 +360,14 @@ class IsolatedWorker(abc.ABC):
         buffers: int,
         number: int,
         body: memoryview,
-        began: int,
         ended: int,
+        ran: int,
     ) -> None:
-        pool = self._pool()
-        if pool is None:
+        owner = self._owner()
+        if owner is None:
             return  # thrown away, with nobody who waits for anything
         if kind == VALUE:
-            call = self.dispatch.ended(self.slot, number, ended - began)
+            call = self.dispatch.ended(self.slot, number, ran)
             if self.slot.heavy:
                 self.payloads.answered(number)
             if call is None:
@@ -325,29 +385,29 @@ class IsolatedWorker(abc.ABC):
                     value = loads(body)
             except BaseException as why:
                 raised = why
-                error = _cannot_come_back(call, why)
-            self.hand_on(pool, call, value, error, began, ended)
+                error = cannot_come_back(call, why)
+            self.hand_on(call, value, error, ended, ran)
             if raised is not None:
                 pass_on(raised)
             return
         match kind:
             case Answer.ERROR:
-                call = self.dispatch.ended(self.slot, number, ended - began)
+                call = self.dispatch.ended(self.slot, number, ran)
                 self.payloads.answered(number)
                 if call is None:
                     raise Garbage(f"the error of a call that it does not have, number {number}")
                 error, raised = self.error_of(flags, buffers, body)
-                self.hand_on(pool, call, None, error, began, ended)
+                self.hand_on(call, None, error, ended, ran)
                 if raised is not None:
                     pass_on(raised)
             case Answer.SKIPPED:
                 self.payloads.skipped(number)
                 call = self.dispatch.skipped(self.slot, number)
                 if call is not None:
-                    pool._drop(call)
+                    self.calls.drop(call)
             case Answer.READY:
                 self.ready = True
-                pool._failed_starts = 0
+                owner.is_ready()
             case Answer.BROKEN:
                 if self.ready:
                     raise Garbage("that its initializer failed, which had returned")
@@ -356,7 +416,7 @@ class IsolatedWorker(abc.ABC):
                 if buffers:
                     body, _ = self.payloads.views(flags, buffers, body)
                 packed = bytes(body)
-                pool._break(lambda: _raised(packed)[0])
+                owner.break_down(lambda: raised_there(packed)[0])
             case Answer.RETIRING:
                 self.slot.open = False
             case Answer.LOG:
@@ -374,47 +434,59 @@ class IsolatedWorker(abc.ABC):
             if buffers:
                 body, _ = self.payloads.views(flags, buffers, body)
         except BaseException as why:
-            return _lost_on_the_way(why), why
-        return _raised(body)
+            return lost_on_the_way(why), why
+        return raised_there(body)
 
     def hand_on(
-        self,
-        pool: IsolatedPool,
-        call: Call[Any],
-        value: Any,
-        error: BaseException | None,
-        began: int,
-        ended: int,
+        self, call: Call[Any], value: Any, error: BaseException | None, ended: int, ran: int
     ) -> None:
+        """Hand on the outcome of a call.
+
+        Args:
+            call, value, error: as `Calls.ended` takes them.
+            ended: when it had run, on the clock of this process.
+            ran: for how many nanoseconds.
+        """
         call.worker = self.name
-        call.began_ns = began
+        call.began_ns = ended - ran
         call.ended_ns = ended
-        self.calls += 1
-        self.busy_ns += ended - began
-        pool._ended(call, value, error, perf_counter_ns())
+        self.answers += 1
+        self.busy_ns += ran
+        self.calls.ended(call, value, error, perf_counter_ns())
+
+    # For what is big.
+
+    def send_again(self, call: Call[Any]) -> None:
+        """Have another worker run a call that did not come to this one."""
+        self.dispatch.queue.appendleft(call)
+
+    def has_room(self) -> None:
+        """Have calls sent: one that was on its way here has come, or never will."""
+        owner = self._owner()
+        if owner is not None:
+            owner.go_on()
+            owner.answers_read(self)
 
     def read(self) -> None:
-        pool = self._pool()
-        if pool is not None:
-            pool._answers_read(self)
+        owner = self._owner()
+        if owner is not None:
+            owner.answers_read(self)
 
     def look(self) -> bool:
         """Look at what the worker is at; return whether to look again."""
-        pool = self.pool
         self.channel.look()
         if self.revoked:
             numbers, self.revoked = self.revoked, []
-            began = self.began
-            taken_back = [n for n in numbers if n > began and n in self.slot.revoked]
-            dropped, begun = self.dispatch.settle(self.slot, numbers, began)
-            for number in taken_back:
+            settled = self.dispatch.settle(self.slot, numbers, self.began)
+            for number in settled.taken_back:
                 self.payloads.skipped(number)
-            for call in dropped:
-                pool._drop(call)
-            for number, _ in begun:
-                if number == began:
-                    self.interrupt(number)
-        self.revoke(self.dispatch.held_up(self.slot, self.began, self.stalls()))
+            for call in settled.dropped:
+                self.calls.drop(call)
+            if settled.interrupted is not None:
+                self.interrupt(settled.interrupted)
+        held_up = self.dispatch.held_up(self.slot, self.began, self.stalls())
+        if held_up is not None:
+            self.revoke(held_up.numbers)
         return bool(self.revoked) or len(self.slot.sent) > 1
 
     # As a part of the pool.
@@ -423,7 +495,7 @@ class IsolatedWorker(abc.ABC):
         running = self.slot.sent.get(self.began)
         return WorkerStatistics(
             name=self.name,
-            calls=self.calls,
+            calls=self.answers,
             busy_s=self.busy_ns / 1e9,
             running=None if running is None else name_of(running.function),
         )
@@ -446,40 +518,3 @@ class IsolatedWorker(abc.ABC):
         self.payloads.close()
         # They know it: a cycle, which only a collection of garbage would end.
         del self.payloads
-
-
-def _refused(call: Call[Any], why: BaseException) -> CannotTravelError:
-    """Return what to raise about arguments that cannot travel."""
-    function = name_of(call.function)
-    for index, value in enumerate(call.args):
-        if cannot_travel(value):
-            return refusal(f"argument {index + 1}", value, why, of=f" of {function}")
-    for name, value in call.kwargs.items():
-        if cannot_travel(value):
-            return refusal(f"argument {name}", value, why, of=f" of {function}")
-    for (module, name, _), value in call.values or ():
-        if cannot_travel(value):
-            # One that no module has is known by its name and a number.
-            own = name if module else name.rpartition(" ")[0]
-            return refusal(f"the context variable {own}", value, why, of=f" of {function}")
-    return refusal(f"the context of {function}", call.values, why)
-
-
-def _raised(packed: bytes | memoryview) -> tuple[BaseException, BaseException | None]:
-    """Return what was raised in a worker; and what was raised here instead, if it was."""
-    try:
-        return unpack_error(packed), None
-    except BaseException as why:
-        return _lost_on_the_way(why), why
-
-
-def _lost_on_the_way(why: BaseException) -> PoolError:
-    return PoolError(f"what a call raised cannot be unpickled here ({described(why)})")
-
-
-def _cannot_come_back(call: Call[Any], why: BaseException) -> CannotTravelError:
-    error = CannotTravelError(
-        f"what {name_of(call.function)} returned cannot be unpickled here ({described(why)})"
-    )
-    error.__cause__ = why
-    return error
