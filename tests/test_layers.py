@@ -100,8 +100,12 @@ ROOMS: dict[str, dict[str, frozenset[str]]] = {
         "watchdog": NOTHING,
         "checks": frozenset({"watchdog"}),
         "payloads": frozenset({"channel", "dispatch", "functions"}),
+        "known": frozenset({"functions", "payloads"}),
         "worker": frozenset(
-            {"channel", "deaths", "dispatch", "functions", "logs", "payloads", "refusals"}
+            {
+                *("channel", "deaths", "dispatch", "functions", "known", "logs", "payloads"),
+                "refusals",
+            }
         ),
         "process": frozenset({"deaths", "worker"}),
         "supervisor": frozenset({"checks", "dispatch", "functions", "worker"}),

@@ -147,7 +147,7 @@ def do_not_end() -> None:
 
 
 def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fournil.offload.isolated.worker.LEAVES_NS", 1)
+    monkeypatch.setattr("fournil.offload.isolated.process.LEAVES_NS", 1)
 
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:

@@ -80,7 +80,7 @@ def test_many_functions_made_for_one_call() -> None:
             assert await pool.run(returns(number)) == number
         assert len(engine_of(pool).functions._known) <= 1000
         process = next(iter(engine_of(pool).live.values()))
-        assert len(process.known) <= 1001
+        assert len(process.known.functions) <= 1001
 
     use(main)
 

@@ -17,7 +17,7 @@ less for each look that was not in vain."""
 
 
 class AdaptiveSpin:
-    """That of one worker, which alone uses it.
+    """Decision of one worker whether to spin before it sleeps; used by that worker alone.
 
     Args:
         soon_ns: it looks if it waited less than so long the last time.

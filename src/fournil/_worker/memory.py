@@ -58,7 +58,7 @@ class Segment:
 
     @property
     def descriptor(self) -> int:
-        """That of its file; -1 when it was closed."""
+        """Descriptor of its file; -1 when it was closed."""
         return self._file.descriptor
 
     def close_descriptor(self) -> None:

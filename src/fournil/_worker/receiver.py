@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from fournil._worker.adaptive_spin import AdaptiveSpin
 
 LOOKING_NS = 150_000
-"""It looks for so long: its parent has to be woken meanwhile, and to call again."""
+"""A worker spins for so long: its parent has to be woken meanwhile, and to call again."""
 
 TAKEN_NS = 50_000
 """A look that takes longer was interrupted: somebody else had the processor."""

@@ -32,7 +32,7 @@ is_worker = False
 """Whether this is a worker that shares no objects with its program."""
 
 state: object = None
-"""What the initializer of the pool that this process is a worker of returned."""
+"""Result of the initializer of the pool that this process is a worker of."""
 
 
 def cancelled() -> bool:

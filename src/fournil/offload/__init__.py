@@ -5,6 +5,9 @@ pool        Pool: the one contract of all pools
 arguments   checks of what pools are given
 statistics  what pools and their workers did so far
 call        Call: one function call on its way to a worker and back
+calls       calls of a pool that are in flight, and what becomes of each
+account     figures of a pool, and what a recorder is told of them
+spin_wait   spin wait of a worker, before it sleeps
 mapping     what `pool.map` returns: the results of many calls, a bounded number in flight
 executor    a pool as an executor of `concurrent.futures`
 forking     what becomes of pools in a forked child

@@ -23,7 +23,7 @@ Answered = Callable[[int, int, int, int, memoryview, int, int], None]
 
 
 class Garbage(Exception):  # noqa: N818
-    """What came from a worker is no answer; the text says what it is."""
+    """Bytes of a worker that are no answer; the text says what they are."""
 
 
 class Channel:

@@ -1,4 +1,4 @@
-"""What a worker died of, as far as the kernel tells."""
+"""Death of a worker: why it ended, as far as that is known, and what is raised about it."""
 
 from __future__ import annotations
 
@@ -40,50 +40,64 @@ def state_of(process: int) -> tuple[str, int]:
     return state.decode(), int(parent)
 
 
-def death_of(
-    worker: str,
-    process: int | None,
-    function: object,
-    status: int | None,
-    kills_before: int | None,
-) -> WorkerDied:
-    """Return what to raise about a worker that died.
+class Fate:
+    """Reasons for the end of one worker; its loop's thread's alone.
 
     Args:
         worker: its name.
-        process: its number; None: it never began.
-        function: of the call that it ran; None: it was not ready for calls.
-        status: as `os.wait` returns it; None: nobody knows.
-        kills_before: what `kills_by_the_kernel` returned when it was started.
+
+    Attributes:
+        fault: why it was given up, as a sentence goes on that begins with the worker; None: it was
+            not.
+        cause: what was raised then.
     """
-    who = f"{worker} (process {process})"
-    if process is None:
-        return WorkerDied(f"{worker} was not started: the process that was to start it has ended")
-    while_what = while_it_ran(function)
-    if status is None:
-        return WorkerDied(f"{who} was killed {while_what}, with the process that had started it")
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        error = WorkerDied(
-            f"{who} ended itself with exit code {code} {while_what}: something there calls"
-            " os._exit, or ends the process in C"
-        )
-        error.exit_code = code
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._kills_before = kills_by_the_kernel()
+        self.fault: str | None = None
+        self.cause: Exception | None = None
+
+    def death(self, process: int | None, function: object, status: int | None) -> WorkerDied:
+        """Return what to raise about the worker's death.
+
+        Args:
+            process: its number; None: it never began.
+            function: of the call that it ran; None: it was not ready for calls.
+            status: as `os.wait` returns it; None: nobody knows.
+        """
+        if function is None:
+            while_what = "before it was ready for calls"
+        else:
+            while_what = f"while it ran {name_of(function)}"
+        who = f"{self._worker} (process {process})"
+        if self.fault is not None:
+            error = WorkerDied(f"{who} {self.fault} (it was killed {while_what})")
+            error.__cause__ = self.cause
+            return error
+        if process is None:
+            return WorkerDied(
+                f"{self._worker} was not started: the process that was to start it has ended"
+            )
+        if status is None:
+            how = "with the process that had started it"
+            return WorkerDied(f"{who} was killed {while_what}, {how}")
+        code = os.waitstatus_to_exitcode(status)
+        if code >= 0:
+            error = WorkerDied(
+                f"{who} ended itself with exit code {code} {while_what}: something there calls"
+                " os._exit, or ends the process in C"
+            )
+            error.exit_code = code
+            return error
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        reason = _reason(-code, self._kills_before)
+        error = WorkerDied(f"{who} was killed by {name} {while_what}{reason}")
+        error.signal = -code
         return error
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    error = WorkerDied(f"{who} was killed by {name} {while_what}{_reason(-code, kills_before)}")
-    error.signal = -code
-    return error
-
-
-def while_it_ran(function: object) -> str:
-    """Return how messages say what a worker was at; None: it was not ready for calls."""
-    if function is None:
-        return "before it was ready for calls"
-    return f"while it ran {name_of(function)}"
 
 
 def _reason(number: int, kills_before: int | None) -> str:

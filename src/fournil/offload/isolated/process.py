@@ -6,12 +6,16 @@ import os
 import signal
 import socket
 from errno import EBADF
+from time import perf_counter_ns
 
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
 from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
 from fournil.offload.isolated.worker import IsolatedWorker, Owner
 from fournil.offload.watching import Watched
+
+LEAVES_NS = 5_000_000_000
+"""A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
 class WorkerProcess(IsolatedWorker):
@@ -102,6 +106,18 @@ class WorkerProcess(IsolatedWorker):
         if parent > 1:
             # The reaper was stopped, unless it is about to tell.
             os.kill(parent, signal.SIGCONT)
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether it is to end, or its pool waits for the end of its calls."""
+        return not self.slot.open or self.calls.closed
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was to end long ago, and has nothing to do."""
+        return bool(self.finishing_ns) and (
+            self.slot.is_idle and perf_counter_ns() - self.finishing_ns > LEAVES_NS
+        )
 
     # From the reaper.
 

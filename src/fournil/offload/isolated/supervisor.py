@@ -33,7 +33,7 @@ RETRY_S = 0.1
 
 
 class Starter(Protocol):
-    """Starts workers. It tells the pool if that is impossible, or when it has ended itself."""
+    """Starter of workers; it tells the pool if that is impossible, or when it has ended itself."""
 
     def request(self, worker: IsolatedWorker) -> None:
         """Start a worker, and tell it when it has what is its own; raise OSError if that fails."""

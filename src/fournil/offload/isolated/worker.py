@@ -1,4 +1,24 @@
-"""One worker that a pool reaches through a channel, as the pool sees it."""
+"""One worker that a pool reaches through a channel, as the pool sees it.
+
+States of a worker, and what has it go from one to the next:
+
+| state | seen by | next | by what |
+| --- | --- | --- | --- |
+| asked for | `pid` is None | started | its starter tells |
+| | | gone | its starter cannot start it, or has ended |
+| started | `pid` | ready | Answer.READY: its initializer has returned |
+| | | finishing | Answer.BROKEN: its initializer raised |
+| ready | `ready`, `slot.open` | finishing | it was idle for long, or has run its share |
+| | | given up | `fail`: it cannot be reached or believed; it is killed |
+| | | stalled | calls were taken back, since it began none |
+| stalled | `slot.stalled` | ready | it answers one of these |
+| finishing | not `slot.open` | gone | it has answered its calls, and ended |
+| | | gone | it is overdue: it is killed |
+| given up | `fate.fault` | gone | its end is told, or it is taken away without |
+| gone | not in the engine's `live` | | |
+
+From each it may die, and then is gone; calls that it has not begun go to others.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +43,10 @@ from fournil.offload.account import Account
 from fournil.offload.call import Call
 from fournil.offload.calls import Calls
 from fournil.offload.isolated.channel import Channel, Garbage
-from fournil.offload.isolated.deaths import death_of, kills_by_the_kernel, while_it_ran
+from fournil.offload.isolated.deaths import Fate
 from fournil.offload.isolated.dispatch import Dispatch, Slot
 from fournil.offload.isolated.functions import Functions, Sent
+from fournil.offload.isolated.known import Known
 from fournil.offload.isolated.logs import handle
 from fournil.offload.isolated.payloads import Payloads
 from fournil.offload.isolated.refusals import (
@@ -41,9 +62,6 @@ CALL = int(Ask.CALL)
 
 STALLED_NS = 20_000_000
 """A worker that has a call for so long and runs none may have been stopped."""
-
-LEAVES_NS = 5_000_000_000
-"""A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
 class Owner(Protocol):
@@ -101,15 +119,11 @@ class IsolatedWorker(abc.ABC):
         self.slot: Slot[Call[Any]] = self.dispatch.add_worker(number)
         self.words = self.channel.control_block.words
         self.words[COUNTS] = owner.account.record is not None
-        self.known: set[int] = set()  # functions
-        self.path: list[str] | None = None  # of modules, which it was told
-        self.forgotten: list[int] = []  # of those that it was told, which it need not know
         self.payloads = Payloads(self)
+        self.known = Known(self.payloads)
         self.pid: int | None = None
         self.ready = False
-        self.fault: str | None = None  # why it was given up, and killed
-        self.cause: Exception | None = None  # of that
-        self.kernel_kills = kills_by_the_kernel()
+        self.fate = Fate(self.name)
         self.revoked: list[int] = []  # to be settled at the next look
         self.kills: dict[int, asyncio.TimerHandle] = {}  # by the call that was interrupted
         self.answers = 0  # how many calls it ended
@@ -169,18 +183,6 @@ class IsolatedWorker(abc.ABC):
         number = next(iter(self.slot.sent), 0)
         return number > began and perf_counter_ns() - self.slot.sent[number].sent_ns > STALLED_NS
 
-    @property
-    def is_to_end(self) -> bool:
-        """Whether it is to end, or its pool waits for the end of its calls."""
-        return not self.slot.open or self.calls.closed
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether it was to end long ago, and has nothing to do."""
-        return bool(self.finishing_ns) and (
-            self.slot.is_idle and perf_counter_ns() - self.finishing_ns > LEAVES_NS
-        )
-
     # To the worker.
 
     def send_start(self, body: bytes, big: list[memoryview]) -> None:
@@ -230,46 +232,26 @@ class IsolatedWorker(abc.ABC):
         records: list[bytes],
     ) -> int:
         """Append the records of a call; return its number."""
-        if self.path is not modules.path:
-            self.tell_path(records)
-        if function.number not in self.known:
-            self.know(function, records)
+        known = self.known
+        if known.path is not modules.path:
+            known.tell_path(records)
+        if function.number not in known.functions:
+            known.tell_function(function, records)
         number = self.dispatch.send(self.slot, call)
         self.channel.control_block.revoked[number % WINDOW] = 0
         records.append(ASK.pack(CALL, flags, buffers, number, function.number, len(body)) + body)
         return number
 
-    def tell_path(self, records: list[bytes]) -> None:
-        """Append what has the worker find the modules that are found here."""
-        flags, buffers, body = self.payloads.now(*pack(modules.path), records)
-        records.append(ASK.pack(Ask.PATH, flags, buffers, 0, 0, len(body)) + body)
-        self.path = modules.path
-
-    def know(self, function: Sent, records: list[bytes]) -> None:
-        """Append what tells the worker a function, and which others to forget."""
-        records += self.to_forget()
-        flags, buffers, body = self.payloads.now(function.body, function.buffers, records)
-        records.append(ASK.pack(Ask.FUNCTION, flags, buffers, function.number, 0, len(body)) + body)
-        self.known.add(function.number)
-
     def forget(self, number: int, soon: bool) -> None:
         """Have the worker forget a function, soon or when it is told another."""
-        if number not in self.known:
-            return
-        self.known.remove(number)
-        self.forgotten.append(number)
-        if soon:
+        if self.known.forget(number) and soon:
             # When the calls of it are sent.
             self.loop.call_soon(self.tell_forgotten)
 
     def tell_forgotten(self) -> None:
-        if self.forgotten and self.slot.number in self.dispatch.slots:
-            self.channel.write(b"".join(self.to_forget()))
-
-    def to_forget(self) -> list[bytes]:
-        """Return what has the worker forget functions."""
-        numbers, self.forgotten = self.forgotten, []
-        return [ASK.pack(Ask.FORGET, 0, 0, number, 0, 0) for number in numbers]
+        records = self.known.to_forget()
+        if records and self.slot.number in self.dispatch.slots:
+            self.channel.write(b"".join(records))
 
     def stop_call(self, number: int) -> None:
         """Keep a call from beginning, or interrupt it."""
@@ -303,9 +285,8 @@ class IsolatedWorker(abc.ABC):
             fault: what happened, as a sentence goes on that begins with the worker.
             cause: what was raised.
         """
-        if self.fault is None:
-            self.fault = fault
-            self.cause = cause
+        if self.fate.fault is None:
+            self.fate.fault, self.fate.cause = fault, cause
             self.slot.open = False
             self.kill()
 
@@ -336,14 +317,7 @@ class IsolatedWorker(abc.ABC):
             status: as `os.wait` returns it; None: nobody knows.
         """
         function = None if call is None else call.function
-        if self.fault is None:
-            return death_of(self.name, self.pid, function, status, self.kernel_kills)
-        error = WorkerDied(
-            f"{self.name} (process {self.pid}) {self.fault} (it was killed"
-            f" {while_it_ran(function)})"
-        )
-        error.__cause__ = self.cause
-        return error
+        return self.fate.death(self.pid, function, status)
 
     def finish(self) -> None:
         """Give it no more calls; it ends after those that it has."""
@@ -516,5 +490,5 @@ class IsolatedWorker(abc.ABC):
             timer.cancel()
         self.kills.clear()
         self.payloads.close()
-        # They know it: a cycle, which only a collection of garbage would end.
-        del self.payloads
+        # They know this worker: a cycle, which only a collection of garbage would end.
+        del self.payloads, self.known
