@@ -37,7 +37,7 @@ LAYERS: dict[str, frozenset[str] | str] = {
             "errors",
             "record",
             "_worker",
-            "_native.lookout",
+            "_native.spin_wait",
             "_native.owned",
             "_native.wakers",
         }

@@ -9,9 +9,9 @@ import pytest
 
 from fournil._worker import adaptive_spin, receiver
 from fournil._worker.adaptive_spin import FEWEST
-from fournil._worker.receiver import LOOKING_NS, TAKEN_NS, Receiver
+from fournil._worker.receiver import SPIN_NS, TAKEN_NS, Receiver
 
-LOOK_NS = LOOKING_NS // 10
+LOOK_NS = SPIN_NS // 10
 
 
 class Stream:
@@ -66,7 +66,7 @@ def test_the_first_wait_sleeps(waiting: Receiver, stream: Stream) -> None:
 
 
 def test_after_a_short_wait_it_looks(waiting: Receiver, stream: Stream) -> None:
-    stream.sleep_ns = LOOKING_NS // 2
+    stream.sleep_ns = SPIN_NS // 2
     wait(waiting)
     stream.comes_after = 3
     assert wait(waiting) == 10
@@ -84,7 +84,7 @@ def test_what_does_not_come_soon_is_slept_for(waiting: Receiver, stream: Stream)
 
 
 def test_after_a_long_wait_it_sleeps(waiting: Receiver, stream: Stream) -> None:
-    stream.sleep_ns = LOOKING_NS
+    stream.sleep_ns = SPIN_NS
     wait(waiting)
     wait(waiting)
     assert (stream.sleeps, stream.looks) == (2, 0)

@@ -1,4 +1,4 @@
-"""What a worker says in memory that outlives it.
+"""Control block of a worker: memory that it shares with its parent, and that outlives it.
 
 A worker that is killed tells nobody what it had begun, and takes with it the answers that it had
 not sent. Here both stand in memory that its parent sees: so that a death costs the call that ran
@@ -29,7 +29,7 @@ from fournil._worker.own import OwnFile
 BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)
 
 WINDOW = 1024
-"""How many calls can be with a worker, taken back ones that it has not passed included."""
+"""The most calls that are with a worker, with those taken back that it has not passed."""
 
 SETTLED_S = 0.001
 
@@ -52,7 +52,7 @@ def new_file() -> OwnFile:
 
 
 class ControlBlock:
-    """The memory of one worker.
+    """Control block of one worker.
 
     Args:
         descriptor: of its file, which stays open.
@@ -78,7 +78,7 @@ class ControlBlock:
         self._memory.close()
 
     def write(self, data: bytes) -> None:
-        """Append to the journal; it is there when this has come to its last step, else nothing."""
+        """Append data to the journal; the last step of this makes all of it seen, at once."""
         position = self.tail
         at = position % JOURNAL
         end = at + len(data)

@@ -1,4 +1,4 @@
-"""The process that workers are forked from: it starts each with a reaper of its own.
+"""Forkserver: the process that workers are forked from, each with a reaper of its own.
 
 It has one thread and next to nothing imported: to fork it is quick, and safe where to fork the
 program, with its threads and locks, is not. It does nothing but wait, so it is there when its
@@ -62,7 +62,7 @@ def take_standard() -> None:
 
 
 class Forkserver:
-    """The forkserver's only object."""
+    """State of the forkserver, of which there is one in its process."""
 
     def __init__(self, file: int, told: dict[str, Any], control: socket.socket) -> None:
         self.file = file

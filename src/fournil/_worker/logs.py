@@ -25,11 +25,11 @@ LONGEST = (LARGEST // 8, 250)
 TOO_LONG = "the record is too long"
 
 STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
-"""What all records have."""
+"""Fields that all records have."""
 
 
 class ToParent(logging.Handler):
-    """Sends what is logged here to the parent.
+    """Handler that sends to the parent what is logged here.
 
     Args:
         send: takes a packed record, in the thread that logs; returns False where the parent takes

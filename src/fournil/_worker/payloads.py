@@ -1,4 +1,4 @@
-"""What is big, on its way to this worker and back: through memory that both sides see."""
+"""Payloads of a worker: arguments and results that are big, through shared memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Payloads:
         self.borrower = Borrower(sender.give_back)
 
     def told(self, kind: int, number: int, other: int, body: memoryview) -> None:
-        """Do what the parent says of memory."""
+        """Take note of what the parent says of memory."""
         match kind:
             case Ask.SEGMENT:
                 self.borrower.lent(number, self.descriptor(), SIZE.unpack(body)[0])
@@ -62,7 +62,7 @@ class Payloads:
         return views_at(self.borrower, flags, buffers, body)
 
     def place(self, body: bytes, big: list[memoryview]) -> tuple[int, int, bytes]:
-        """Put what is big into memory.
+        """Put a result that is big into memory.
 
         Returns:
             flags, how many buffers, and the body of the record.

@@ -1,4 +1,5 @@
-"""The parent of one worker: it says how the worker ended, and ends what a killed one left.
+"""Reaper of one worker, its parent process: it says how the worker ended, and ends what a killed
+one left.
 
 Linux gives orphans to the nearest ancestor that asks for them (a "subreaper", see prctl(2)). So all
 that a worker's calls had started comes to its reaper when its own parent has ended, in whatever
@@ -41,7 +42,7 @@ DEATH_SIGNAL = 1
 SUBREAPER = 36
 
 ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""What has a reaper end its worker; the first comes when the forkserver is dead."""
+"""Signals that have a reaper end its worker; the first comes when the forkserver is dead."""
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -85,7 +86,7 @@ def keep(
 
 
 class Reaper:
-    """The reaper's only object."""
+    """State of the reaper, of which there is one in its process."""
 
     def __init__(self, reports: socket.socket, process: int) -> None:
         self.reports = reports

@@ -1,4 +1,4 @@
-"""How a worker waits for its next call: it looks for one that will come soon, or sleeps."""
+"""Receiver of a worker: it spins for a call that will come soon, or sleeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 from fournil._worker.adaptive_spin import AdaptiveSpin
 
-LOOKING_NS = 150_000
+SPIN_NS = 150_000
 """A worker spins for so long: its parent has to be woken meanwhile, and to call again."""
 
 TAKEN_NS = 50_000
@@ -16,11 +16,11 @@ TAKEN_NS = 50_000
 
 
 class Receiver:
-    """The end at which a worker receives; its main thread's alone."""
+    """End of the channel at which a worker receives; its main thread's alone."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream = stream
-        self.spin = AdaptiveSpin(LOOKING_NS)
+        self.spin = AdaptiveSpin(SPIN_NS)
 
     def receive(self, room: memoryview) -> int:
         """Wait for what the parent sends; return how many bytes came, 0 when no more will."""
@@ -34,9 +34,9 @@ class Receiver:
             self.spin.end()
 
     def look(self, room: memoryview) -> int:
-        """Return how many bytes came while this looked; 0 if none did."""
+        """Return how many bytes came while the worker spun; 0 if none did."""
         began = now = self.spin.began_ns
-        while now - began < LOOKING_NS:
+        while now - began < SPIN_NS:
             try:
                 count = self.stream.recv_into(room, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:

@@ -1,4 +1,4 @@
-"""What to raise about an object that cannot travel: it names the part that cannot."""
+"""Refusal of an object that cannot travel: it names the part that cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which call runs in this thread, whoever runs it."""
+"""Call that runs in this thread, whoever runs it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
             """Whether somebody wants it cancelled."""
 
     class Runs(Protocol):
-        """What runs calls, one at a time."""
+        """Runner of calls, one at a time."""
 
         @property
         def call(self) -> Running | None: ...
 
 
 runs: dict[int, Runs] = {}
-"""What runs calls in a thread, by the thread's identifier; each writes its own entry alone."""
+"""Runners of calls, by the identifier of their thread; each writes its own entry alone."""
 
 is_worker = False
 """Whether this is a worker that shares no objects with its program."""

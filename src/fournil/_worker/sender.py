@@ -1,4 +1,4 @@
-"""How a worker writes to its parent, whatever else in it has something to say meanwhile."""
+"""Sender of a worker: its way to its parent, whatever else in it has something to say meanwhile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Sender:
-    """The end at which a worker writes: what it notes in its control block is sent from there.
+    """End of the channel at which a worker writes: what it notes in its control block is sent.
 
     Answers are the main thread's alone. But any code logs, or lets go of memory of the parent: in
     another thread, and in the midst of whatever stands here, as a handler of a signal, a finalizer,

@@ -1,4 +1,4 @@
-"""The records that calls and answers travel as: a header, then a body.
+"""Records that calls and answers travel as: a header, then a body.
 
 Records are small: what is large travels in shared memory, and the record says where. A
 descriptor travels by a socket of its own, where it is before the record that tells of it.
@@ -17,7 +17,7 @@ LONGEST = LARGEST + (1 << 15)
 
 
 class Ask(IntEnum):
-    """What a parent sends to a worker."""
+    """Kinds of records that a parent sends to a worker."""
 
     CALL = 1  # number: the call's; other: the function's; body: arguments, packed, if it has any
     FUNCTION = 2  # number: the function's; body: the function, packed
@@ -33,7 +33,7 @@ class Ask(IntEnum):
 
 
 class Answer(IntEnum):
-    """What a worker sends to its parent."""
+    """Kinds of records that a worker sends to its parent."""
 
     VALUE = 1  # number: the call's; body: what it returned, packed; none: None
     ERROR = 2  # number: the call's; body: what it raised

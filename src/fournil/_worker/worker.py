@@ -1,4 +1,4 @@
-"""What a worker does: it reads calls, runs them one after the other, and answers."""
+"""Worker's main loop: it reads calls, runs them one after the other, and answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INTERRUPTS = signal.SIGRTMIN + 5
 """The signal that asks a worker to look whether its call is to be interrupted."""
 
 PROMPT_NS = 200_000
-"""Answers wait so long for others to be sent with."""
+"""Answers wait at most so long for others to be sent with."""
 
 CALL = int(Ask.CALL)
 

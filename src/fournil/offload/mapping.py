@@ -23,7 +23,7 @@ class Submit(Protocol):
 
 
 class Results(AsyncIterator[R]):
-    """What `Pool.map` returns: an async iterator over the results of calls.
+    """Results of `Pool.map`: an async iterator over the results of calls.
 
     Left early, by `break` or an exception, the calls in flight are cancelled: at once when the
     iterator is let go of, as by the end of the `async for`; `aclose` also waits for them.

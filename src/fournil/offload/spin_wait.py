@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class SpinWait(Protocol):
-    """A place for one worker; others that come meanwhile are sent away."""
+    """Place where one worker spins; others that come meanwhile are sent away."""
 
     def look(self, ns: int, calls: Sized, /) -> bool | None:
         """Wait to be called, for at most so many nanoseconds.
@@ -25,7 +25,7 @@ class SpinWait(Protocol):
 
 
 class NoSpinWait:
-    """One where nobody looks."""
+    """Spin wait where nobody spins."""
 
     def look(self, ns: int, calls: Sized, /) -> bool:
         return False
@@ -37,7 +37,7 @@ class NoSpinWait:
 def new_spin_wait() -> SpinWait:
     """Return a spin wait, one where nobody looks where there are no native modules."""
     try:
-        from fournil._native import lookout
+        from fournil._native import spin_wait
     except ImportError:
         return NoSpinWait()  # Cython's modules do not load in interpreters beside the main one
-    return lookout.Lookout()
+    return spin_wait.SpinWait()

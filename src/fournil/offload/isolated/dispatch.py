@@ -1,4 +1,4 @@
-"""Which call goes to which worker, and what becomes of it when a worker dies.
+"""Dispatch of calls to workers, and what becomes of calls when a worker dies.
 
 Pure: it is told what happened, and says what is to be done; sockets, processes and clocks are
 its caller's. So it is tested by itself, with every order of events.
@@ -32,7 +32,7 @@ LONG_NS = 10_000_000
 
 @dataclass(slots=True)
 class Slot(Generic[C]):
-    """What one worker has to do.
+    """Slot of one worker: what it has to do.
 
     Attributes:
         number: the worker's.
@@ -72,7 +72,7 @@ class Slot(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Death(Generic[C]):
-    """What a worker's death did.
+    """Instruction for the calls of a worker that died: what was lost, and what to drop.
 
     Attributes:
         lost: the call that it ran, if it ran one.
@@ -113,7 +113,7 @@ class Settled(Generic[C]):
 
 
 class Dispatch(Generic[C]):
-    """Decides for all workers of a pool.
+    """Decisions for all workers of a pool.
 
     Args:
         window: how far numbers of calls with one worker may lie apart.

@@ -1,4 +1,4 @@
-"""Engine of a pool: it sends calls to the workers, and takes back what they are too long at."""
+"""Engine of a pool: it sends calls to workers, and takes back those that are held up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forkserver process as its parent sees it: it is asked for workers."""
+"""Forkserver process as its parent sees it: it is asked for workers."""
 
 from __future__ import annotations
 

@@ -271,7 +271,7 @@ class Supervisor(abc.ABC):
                 return
 
     def _check(self) -> bool:
-        """Check what nobody tells: processes that were stopped, descriptors that others closed.
+        """Check for what nobody tells: processes that were stopped, descriptors that others closed.
 
         Returns:
             whether workers are left.
@@ -387,7 +387,7 @@ class Supervisor(abc.ABC):
             self._refuse_all(error)
 
     def go_on(self) -> None:
-        """See to what is in the queue again."""
+        """Send what is in the queue, to new workers too, or refuse it."""
         if self.broken is not None:
             self._refuse_all(self.broken)
         self.replace()
