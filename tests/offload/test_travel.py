@@ -392,3 +392,21 @@ def test_no_call_waits_behind_a_long_one(run: Run) -> None:
             long.cancel()
 
     run(main)
+
+
+def test_a_worker_that_ends_while_it_is_to_forget_a_function(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    array = np.zeros(1 << 16)
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(lambda: int(array.sum())) == 0
+        # It is told that soon, and is gone by then.
+        call = pool.run(lambda: len(array))
+        (worker,) = engine_of(pool).live.values()
+        worker.kill()
+        engine_of(pool).ended(worker.number, 9)
+        assert await call == 1 << 16
+
+    use(main)
+    assert not caplog.records

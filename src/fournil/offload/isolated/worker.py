@@ -98,9 +98,9 @@ class Owner(Protocol):
 
 
 class IsolatedWorker(abc.ABC):
-    """One worker of a pool, seen from the loop's thread, to which all of it belongs.
+    """One worker of a pool; its loop's thread's alone.
 
-    It holds its owner by calls in flight alone, so that a pool which is thrown away open ends.
+    It does not hold its owner, so that a pool which is thrown away open ends.
 
     Raises:
         OSError: there is no descriptor or no memory left.
@@ -139,7 +139,7 @@ class IsolatedWorker(abc.ABC):
 
     @property
     def began(self) -> int:
-        """The number of the call that it began last; of the first one that may run, if it lies."""
+        """Number of the call that it began last; of the first one that may run, if it lies."""
         began = self.words[BEGAN]
         if self.slot.began <= began <= self.slot.last:
             return began
@@ -249,8 +249,8 @@ class IsolatedWorker(abc.ABC):
             self.loop.call_soon(self.tell_forgotten)
 
     def tell_forgotten(self) -> None:
-        records = self.known.to_forget()
-        if records and self.slot.number in self.dispatch.slots:
+        # Else it was closed meanwhile.
+        if self.number in self.dispatch.slots and (records := self.known.to_forget()):
             self.channel.write(b"".join(records))
 
     def stop_call(self, number: int) -> None:
