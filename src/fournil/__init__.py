@@ -13,8 +13,8 @@ other_loops    loops that are not ours, while a recorder is on    _native
 loop           EventLoop, run, Runner                             _loop, _native, errors
 _loop          the parts of EventLoop besides its native core     _native,
                                                                   offload.default_executor
-offload        pools: functions that run elsewhere, awaited       _native.lookout, _worker, errors,
-                                                                  evidence, record
+offload        pools: functions that run elsewhere, awaited       _native.spin_wait, _worker,
+                                                                  errors, evidence, record
 _native        the hot path: loop core, ring, watch (Cython)      record, errors
 progress_bar   how far a loop over a pool's results is            rich
 timing         the `timed` decorator                              errors

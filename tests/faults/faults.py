@@ -23,6 +23,7 @@ from tests.faults.calls import compute, eat, fail_first, ignore_all, last, same
 from tests.offload.biters import Biter, BitingError, Own, fail, give, log
 from tests.offload.functions import double
 from tests.offload.travellers import segfault
+from tests.offload.under_test import engine_of
 
 Pool = fournil.ProcessPool
 Do = Callable[[Pool, random.Random], Awaitable[None]]
@@ -51,7 +52,7 @@ class Fault:
 
 async def a_worker_is_killed(pool: Pool, numbers: random.Random) -> None:
     await asyncio.sleep(numbers.random() * 0.01)
-    while not (workers := [worker for worker in pool._live.values() if worker.ready]):
+    while not (workers := [worker for worker in engine_of(pool).live.values() if worker.ready]):
         await asyncio.sleep(0)
     numbers.choice(workers).kill()
 
@@ -195,7 +196,7 @@ async def an_initializer_fails(pool: Pool, numbers: random.Random) -> None:
             with pytest.raises(LookupError, match="no model") as caught:
                 await other.run(double, 1)
             assert "in fail_first" in "".join(traceback.format_exception(caught.value))
-        assert other._started <= 2
+        assert engine_of(other).started <= 2
 
 
 FAULTS = {

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import fournil
-from fournil._native.lookout import Lookout
+from fournil._native.spin_wait import SpinWait
 from fournil.observe.report.publish import load
 
 THRESHOLD = 0.05
@@ -98,14 +98,14 @@ async def block() -> None:
 
 
 def look_out() -> None:
-    lookout = Lookout()
+    spin_wait = SpinWait()
     seen: list[bool | None] = []
-    looking = threading.Thread(target=lambda: seen.append(lookout.look(10**18, [])))
+    looking = threading.Thread(target=lambda: seen.append(spin_wait.look(10**18, [])))
     looking.start()
     while looking.is_alive():
-        lookout.call()
+        spin_wait.call()
     assert seen in ([True], [None])
-    assert not lookout.look(1000, [])
+    assert not spin_wait.look(1000, [])
 
 
 async def use_a_pool() -> None:

@@ -271,6 +271,7 @@ class TestRules:
 
 PROGRAM = """\
 import time
+from tests.offload.under_test import engine_of
 
 def count(n):
     total = 0

@@ -113,11 +113,11 @@ def of_any(value: T) -> T:
 bake_two = functools.partial(bake, 2)
 """
 
-Load = Callable[[str, Path], Any]
+Payload = Callable[[str, Path], Any]
 
 
 def by_its_file(name: str, folder: Path) -> Any:
-    """Load a module as programs load plugins."""
+    """Payload a module as programs load plugins."""
     file = folder / "a-plugin.py"
     file.write_text(CODE)
     spec = importlib.util.spec_from_file_location(name, file)
@@ -187,7 +187,7 @@ def under_the_name_of_another(name: str, folder: Path) -> Any:
     return by_its_file("colorsys", folder)
 
 
-LOADS: list[Load] = [
+LOADS: list[Payload] = [
     by_its_file,
     by_its_file_alone,
     in_memory,
@@ -210,7 +210,7 @@ def nothing_is_loaded() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", ISOLATED)
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.__name__)
-def test_what_a_module_has(load: Load, kind: str, tmp_path: Path) -> None:
+def test_what_a_module_has(load: Payload, kind: str, tmp_path: Path) -> None:
     plugin = load("a_plugin", tmp_path)
 
     async def main() -> None:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil.offload.template import Template
+from fournil.offload.isolated.forkserver import Forkserver
 from tests.offload.functions import Gate, Marks, Run, double, fail
 from tests.offload.travellers import abort, ignore_interrupts, segfault
+from tests.offload.under_test import engine_of
 
 
 def alive(process: int) -> bool:
@@ -75,7 +76,7 @@ def test_kills_under_load(run: Run, marks: Marks) -> None:
                 nonlocal killed
                 while not all(call.done() for call in calls):
                     await asyncio.sleep(random_number.random() * 0.1)
-                    processes = [p for p in pool._live.values() if p.pid and p.ready]
+                    processes = [p for p in engine_of(pool).live.values() if p.pid and p.ready]
                     if processes:
                         random_number.choice(processes).signal(signal.SIGKILL)
                         killed += 1
@@ -222,7 +223,7 @@ def test_an_initializer_that_fails(run: Run) -> None:
                 assert [line.name for line in lines].count("fail") == 1
             with pytest.raises(LookupError, match="no flour"):
                 await pool.run(double, 4)
-            assert pool._started <= 2, "it is tried again and again"
+            assert engine_of(pool).started <= 2, "it is tried again and again"
 
     run(main)
 
@@ -232,7 +233,7 @@ def test_an_initializer_that_dies(run: Run) -> None:
         async with fournil.ProcessPool(1, initializer=os._exit, initargs=(5,)) as pool:
             with pytest.raises(fournil.WorkerDied, match="exit code 5 before it was ready"):
                 await pool.run(double, 4)
-            assert pool._started <= 3, "it is tried again and again"
+            assert engine_of(pool).started <= 3, "it is tried again and again"
 
     run(main)
 
@@ -294,7 +295,7 @@ def test_spawn(run: Run) -> None:
     run(main)
 
 
-def test_a_template_that_is_killed(run: Run) -> None:
+def test_a_forkserver_that_is_killed(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(2) as pool:
             for _ in range(5):
@@ -302,11 +303,11 @@ def test_a_template_that_is_killed(run: Run) -> None:
                 running = [pool.run(time.sleep, 60) for _ in range(2)]
                 while pool.statistics().running < 2:
                     await asyncio.sleep(0.001)
-                template = pool._starter
-                assert isinstance(template, Template)
-                os.kill(template._process.pid, signal.SIGKILL)
+                forkserver = engine_of(pool).starter
+                assert isinstance(forkserver, Forkserver)
+                os.kill(forkserver._process.pid, signal.SIGKILL)
                 # Another is started for these before the ends of all workers are told.
-                while pool._starter is template:
+                while engine_of(pool).starter is forkserver:
                     await asyncio.sleep(0)
                 after = [pool.run(double, n) for n in range(10)]
                 for call in running:
@@ -326,15 +327,15 @@ def test_a_worker_that_cannot_be_started_beside_another(run: Run, gates: Any) ->
             call = pool.run(gate.wait, 1)
             await gate.until_reached()
             other = pool.run(double, 4)
-            number = max(pool._live)
-            # As the template tells that there are too many processes.
-            pool.not_started(number, OSError(11, "Resource temporarily unavailable"))
+            number = max(engine_of(pool).live)
+            # As the forkserver tells that there are too many processes.
+            engine_of(pool).not_started(number, OSError(11, "Resource temporarily unavailable"))
             gate.open()
             assert await call == 1
             assert await other == 8
         async with fournil.ProcessPool(1) as alone:
             call = alone.run(double, 4)
-            alone.not_started(1, OSError(11, "Resource temporarily unavailable"))
+            engine_of(alone).not_started(1, OSError(11, "Resource temporarily unavailable"))
             with pytest.raises(fournil.PoolError, match="no worker could be started"):
                 await call
 

@@ -18,7 +18,7 @@ import pytest
 
 import fournil
 from tests.offload.functions import Run, double
-from tests.offload.under_test import ISOLATED
+from tests.offload.under_test import ISOLATED, engine_of
 
 Make = Callable[..., fournil.Pool]
 
@@ -189,7 +189,7 @@ def test_taken_away_while_a_call_runs(
             gate = gates()
             call = pool.run(gate.wait)
             await gate.until_reached()
-            (process,) = (worker.pid for worker in pool._live.values())
+            (process,) = (worker.pid for worker in engine_of(pool).live.values())
             theirs = opened() - before
             take_away(theirs, file)
             with pytest.raises(fournil.WorkerDied, match="closed descriptors of its pool"):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from fournil.offload.dispatch import LONG_NS, MOST, Desk, Dispatch
+from fournil.offload.isolated.dispatch import LONG_NS, MOST, Dispatch, Revoke, Settled, Slot
 
-SLOTS = 16
+WINDOW = 16
 
 
 class Worker:
-    """What a worker does, as the ledger tells it: reads in order, skips what was revoked."""
+    """What a worker does, as the control block tells it: reads in order, skips what was revoked."""
 
-    def __init__(self, desk: Desk[int]) -> None:
-        self.desk = desk
+    def __init__(self, slot: Slot[int]) -> None:
+        self.slot = slot
         self.mailbox: list[tuple[int, int]] = []  # number, call
         self.revoked: set[int] = set()
         self.began = 0
@@ -38,7 +38,7 @@ class Pool(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.dispatch: Dispatch[int] = Dispatch(SLOTS, most_calls=40)
+        self.dispatch: Dispatch[int] = Dispatch(WINDOW, most_calls=40)
         self.workers: dict[int, Worker] = {}
         self.started = 0
         self.calls = 0
@@ -65,11 +65,11 @@ class Pool(RuleBasedStateMachine):
 
     @rule()
     def pump(self) -> None:
-        while self.dispatch.queue and (desk := self.dispatch.next_desk()) is not None:
-            worker = self.workers[desk.number]
+        while self.dispatch.queue and (slot := self.dispatch.next_slot()) is not None:
+            worker = self.workers[slot.number]
             call = self.dispatch.queue.popleft()
-            number = self.dispatch.send(desk, call)
-            assert number - worker.began < SLOTS, "a slot means two calls"
+            number = self.dispatch.send(slot, call)
+            assert number - worker.began < WINDOW, "a slot means two calls"
             worker.revoked.discard(number)
             worker.mailbox.append((number, call))
 
@@ -102,11 +102,11 @@ class Pool(RuleBasedStateMachine):
 
     def answer(self, worker: Worker, kind: str, number: int, ran_ns: int) -> None:
         if kind == "value":
-            call = self.dispatch.ended(worker.desk, number, ran_ns)
+            call = self.dispatch.ended(worker.slot, number, ran_ns)
             assert call is not None, "the answer of a call that nobody knows"
             self.done.add(call)
         else:
-            call = self.dispatch.skipped(worker.desk, number)
+            call = self.dispatch.skipped(worker.slot, number)
             if call is not None:
                 self.dropped.add(call)
 
@@ -115,28 +115,30 @@ class Pool(RuleBasedStateMachine):
     def look(self, data: st.DataObject) -> None:
         worker = self.some(data)
         numbers, worker.settling = worker.settling, []
-        dropped, begun = self.dispatch.settle(worker.desk, numbers, worker.began)
-        self.dropped.update(dropped)
-        assert all(number <= worker.began for number, _ in begun)
+        settled = self.dispatch.settle(worker.slot, numbers, worker.began)
+        self.dropped.update(settled.dropped)
+        assert all(number > worker.began for number in settled.taken_back)
+        assert settled.interrupted in (None, worker.began)
         # What the parent reads may be old: the worker goes on meanwhile.
-        read = data.draw(st.integers(worker.desk.began, worker.began))
-        begins = any(number <= read for number in worker.desk.sent)
-        stalls = bool(worker.desk.sent) and not begins and data.draw(st.booleans())
-        numbers = self.dispatch.held_up(worker.desk, read, stalls)
-        worker.revoked.update(numbers)
-        worker.settling += numbers
+        read = data.draw(st.integers(worker.slot.began, worker.began))
+        begins = any(number <= read for number in worker.slot.sent)
+        stalls = bool(worker.slot.sent) and not begins and data.draw(st.booleans())
+        held_up = self.dispatch.held_up(worker.slot, read, stalls)
+        if held_up is not None:
+            worker.revoked.update(held_up.numbers)
+            worker.settling += held_up.numbers
 
     @precondition(lambda self: self.workers)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         worker = self.some(data)
-        waiting = [n for n in worker.desk.sent if n > worker.desk.began]
+        waiting = [n for n in worker.slot.sent if n > worker.slot.began]
         if waiting:
             number = data.draw(st.sampled_from(waiting))
-            call = worker.desk.sent[number]
+            call = worker.slot.sent[number]
             if call not in self.cancelled:
                 self.cancelled.add(call)
-                self.dispatch.revoke(worker.desk, number)
+                self.dispatch.revoke(worker.slot, number)
                 worker.revoked.add(number)
                 worker.settling.append(number)
 
@@ -144,11 +146,11 @@ class Pool(RuleBasedStateMachine):
     @rule(data=st.data())
     def die(self, data: st.DataObject) -> None:
         worker = self.some(data)
-        del self.workers[worker.desk.number]
+        del self.workers[worker.slot.number]
         for kind, number in worker.answers:
             self.answer(worker, kind, number, 1)
         runs = worker.runs
-        death = self.dispatch.died(worker.desk, worker.began)
+        death = self.dispatch.died(worker.slot, worker.began)
         self.dropped.update(death.unwanted)
         assert death.lost == runs
         if death.lost is not None:
@@ -164,7 +166,7 @@ class Pool(RuleBasedStateMachine):
     def nothing_lost(self) -> None:
         places = [*self.dispatch.queue]
         for worker in self.workers.values():
-            places += worker.desk.sent.values()
+            places += worker.slot.sent.values()
         assert len(places) == len(set(places)), "a call stands in two places"
         everywhere = set(places) | self.done | self.dropped | self.died
         assert everywhere == set(range(self.calls)), "a call is nowhere"
@@ -173,7 +175,7 @@ class Pool(RuleBasedStateMachine):
         """Let all workers go on: every call ends."""
         if not self.workers:
             self.start()
-        for _ in range(2 * self.calls + 2 * SLOTS + 10):
+        for _ in range(2 * self.calls + 2 * WINDOW + 10):
             self.pump()
             for worker in list(self.workers.values()):
                 if worker.runs is not None:
@@ -183,9 +185,9 @@ class Pool(RuleBasedStateMachine):
                     self.begin_at(worker)
                 while worker.answers:
                     self.answer(worker, *worker.answers.pop(0), 1)
-                if not worker.desk.open and worker.desk.is_idle:
-                    del self.workers[worker.desk.number]
-                    self.dispatch.died(worker.desk, worker.began)
+                if not worker.slot.open and worker.slot.is_idle:
+                    del self.workers[worker.slot.number]
+                    self.dispatch.died(worker.slot, worker.began)
                     self.start()
         assert self.done | self.dropped | self.died == set(range(self.calls))
         self.nothing_twice()
@@ -196,36 +198,36 @@ TestPool.settings = settings(max_examples=200, stateful_step_count=60, deadline=
 
 
 def test_what_begins_no_call_gets_no_other_until_it_goes_on() -> None:
-    dispatch: Dispatch[str] = Dispatch(SLOTS)
+    dispatch: Dispatch[str] = Dispatch(WINDOW)
     stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
     number = dispatch.send(stopped, "call")
-    assert dispatch.held_up(stopped, 0, stalls=True) == [number]
-    assert dispatch.settle(stopped, [number], 0) == ([], [])
+    assert dispatch.held_up(stopped, 0, stalls=True) == Revoke([number])
+    assert dispatch.settle(stopped, [number], 0) == Settled([number], [], None)
     assert list(dispatch.queue) == ["call"]
-    assert dispatch.next_desk() is dispatch.idle_desk() is other
+    assert dispatch.next_slot() is dispatch.idle_slot() is other
     dispatch.send(other, dispatch.queue.popleft())
-    assert dispatch.idle_desk() is None
+    assert dispatch.idle_slot() is None
     dispatch.skipped(stopped, number)
-    assert dispatch.next_desk() is dispatch.idle_desk() is stopped
+    assert dispatch.next_slot() is dispatch.idle_slot() is stopped
 
 
 def test_what_begins_no_call_keeps_it_while_others_are_busy() -> None:
-    dispatch: Dispatch[str] = Dispatch(SLOTS)
+    dispatch: Dispatch[str] = Dispatch(WINDOW)
     stopped, other = dispatch.add_worker(1), dispatch.add_worker(2)
     dispatch.send(stopped, "call")
     dispatch.send(other, "another")
-    assert dispatch.held_up(stopped, 0, stalls=True) == []
+    assert dispatch.held_up(stopped, 0, stalls=True) is None
     assert not stopped.stalled
 
 
 def test_how_many_are_sent_ahead() -> None:
     dispatch: Dispatch[int] = Dispatch(1024)
-    desk = dispatch.add_worker(1)
-    assert dispatch.room(desk) == 2
-    number = dispatch.send(desk, 0)
-    dispatch.ended(desk, number, LONG_NS)
-    assert dispatch.room(desk) == 1
+    slot = dispatch.add_worker(1)
+    assert dispatch.room(slot) == 2
+    number = dispatch.send(slot, 0)
+    dispatch.ended(slot, number, LONG_NS)
+    assert dispatch.room(slot) == 1
     for call in range(100):
-        number = dispatch.send(desk, call)
-        dispatch.ended(desk, number, 0)
-    assert dispatch.room(desk) == MOST
+        number = dispatch.send(slot, call)
+        dispatch.ended(slot, number, 0)
+    assert dispatch.room(slot) == MOST

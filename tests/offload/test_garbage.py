@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil._worker.ledger import BEGAN, CPU, TAIL
+from fournil._worker.control_block import BEGAN, CPU, TAIL
 from fournil._worker.wire import ANSWER, Answer
 from tests.offload.functions import Run, double
 
@@ -103,9 +103,9 @@ def test_noise(run: Run, seed: int) -> None:
 
 
 def lie(word: int, value: int) -> None:
-    """Write to the ledger, as C code may that writes past the end of what is its own."""
+    """Write to the control_block, as C code may that writes past the end of what is its own."""
     for line in Path("/proc/self/maps").read_text().splitlines():
-        if "memfd:fournil-ledger" in line:
+        if "memfd:fournil-control-block" in line:
             begin = int(re.split("[- ]", line)[0], 16)
             with open("/proc/self/mem", "r+b", buffering=0) as memory:
                 memory.seek(begin + 8 * word)

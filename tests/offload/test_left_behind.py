@@ -17,6 +17,7 @@ import pytest
 import fournil
 from tests.offload.functions import Run, double
 from tests.offload.test_deaths import until_gone
+from tests.offload.under_test import engine_of
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -68,22 +69,22 @@ async def cancel(pool: fournil.ProcessPool, call: asyncio.Future[None]) -> None:
 
 
 async def kill(pool: fournil.ProcessPool, call: asyncio.Future[None]) -> None:
-    (worker,) = pool._live.values()
+    (worker,) = engine_of(pool).live.values()
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(fournil.WorkerDied):
         await call
 
 
-async def kill_the_template(pool: fournil.ProcessPool, call: asyncio.Future[None]) -> None:
-    process: Any = pool._starter
+async def kill_the_forkserver(pool: fournil.ProcessPool, call: asyncio.Future[None]) -> None:
+    process: Any = engine_of(pool).starter
     os.kill(process._process.pid, signal.SIGKILL)
     with pytest.raises(fournil.WorkerDied):
         await call
 
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
-@pytest.mark.parametrize("end", [cancel, kill, kill_the_template])
+@pytest.mark.parametrize("end", [cancel, kill, kill_the_forkserver])
 @pytest.mark.parametrize("start", [a_child, a_session, an_orphan])
 def test_what_a_killed_worker_had_started(
     tmp_path: Path, start: Callable[[Path], None], end: Callable[..., Any], method: Any

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sized
 import pytest
 
 import fournil
-from fournil._worker import patience
+from fournil._worker import adaptive_spin
 from fournil.offload import calling
 from tests.offload.functions import Run
 
@@ -59,7 +59,7 @@ class Spot:
 @pytest.fixture
 def spot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spot]:
     spot = Spot()
-    monkeypatch.setattr(calling, "new_lookout", lambda: spot)
+    monkeypatch.setattr(calling, "new_spin_wait", lambda: spot)
     yield spot
     spot.close()
 
@@ -116,7 +116,7 @@ def test_who_was_disturbed_sleeps_for_a_while(run: Run, spot: Spot) -> None:
             await first_wait(pool, spot)
             before = spot.calls
             spot.seen = None
-            for _ in range(1 + patience.FEWEST):
+            for _ in range(1 + adaptive_spin.FEWEST):
                 await run_when_it_waits(pool, spot)
             assert spot.calls == before + 1
             spot.until_looking()

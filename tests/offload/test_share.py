@@ -18,7 +18,7 @@ import pytest
 
 import fournil
 from fournil._worker import shares
-from tests.offload.under_test import use
+from tests.offload.under_test import engine_of, use
 
 pytestmark = pytest.mark.usefixtures("nothing_shared_is_left")
 
@@ -113,8 +113,8 @@ def are_equal(one: Any, other: Any) -> bool:
 
 
 def assert_nothing_is_copied(pool: Any) -> None:
-    [worker] = pool._live.values()
-    lender = worker.loads._lender
+    [worker] = engine_of(pool).live.values()
+    lender = worker.payloads._lender
     assert not lender.lent, "it was copied"
     assert not lender.free, "it was copied"
 
@@ -370,10 +370,10 @@ def test_functions_that_hold_what_is_shared() -> None:
         part = table[10:20]
         assert await pool.run(sum_of(part)) == pytest.approx(part.sum())
         assert_nothing_is_copied(pool)
-        [worker] = pool._live.values()
+        [worker] = engine_of(pool).live.values()
         del table, part
         # The worker is told to forget the function, which nobody can call any more.
-        while shares.spans or worker.loads._known:
+        while shares.spans or worker.payloads._known:
             gc.collect()
             await asyncio.sleep(0)
 

@@ -19,7 +19,7 @@ import fournil
 from fournil._worker import shares
 from fournil.offload import shared
 from tests.offload.travellers import keep, let_go, look
-from tests.offload.under_test import ISOLATED, use
+from tests.offload.under_test import ISOLATED, engine_of, use
 
 pytestmark = pytest.mark.usefixtures("nothing_shared_is_left")
 
@@ -47,7 +47,7 @@ def test_a_thousand_arrays(kind: str) -> None:
     async def main() -> None:
         async with ISOLATED[kind](workers=1) as pool:
             assert await pool.run(total, []) == 0
-            [worker] = pool._live.values()  # type: ignore[attr-defined]
+            [worker] = engine_of(pool).live.values()
             before = descriptors(), descriptors(worker.pid)
             values = [fournil.share(bytes([number % 256]) * 40_000) for number in range(1000)]
             assert await pool.run(total, values) == sum(number % 256 for number in range(1000))
@@ -104,7 +104,7 @@ def test_a_worker_that_dies_lets_go() -> None:
 def test_results_that_are_kept_take_no_descriptors() -> None:
     async def main(pool: fournil.ProcessPool) -> None:
         assert await pool.run(total, []) == 0
-        [worker] = pool._live.values()
+        [worker] = engine_of(pool).live.values()
         before = descriptors(), descriptors(worker.pid)
         results = [await pool.run(np.full, SIZE, number) for number in range(100)]
         after = descriptors(), descriptors(worker.pid)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import pytest
 
 import fournil
-from fournil.offload.template import Template
+from fournil.offload.isolated.forkserver import Forkserver
 from tests.offload.functions import Run, double
+from tests.offload.under_test import engine_of
 
 Method = Literal["forkserver", "spawn"]
 
@@ -46,7 +47,7 @@ def test_a_system_call_that_is_refused(
 
 
 def test_no_process_can_be_forked(run: Run, tmp_path: Path, monkeypatch: Any) -> None:
-    """The template says why; as soon as there is room the next call is run."""
+    """The forkserver says why; as soon as there is room the next call is run."""
     there_is_room = tmp_path / "room"
     monkeypatch.setenv("THERE_IS_ROOM", str(there_is_room))
 
@@ -114,15 +115,15 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, method: Met
     assert (ended.stdout, ended.stderr) == ("4\n", "")
 
 
-def test_a_template_that_is_stopped(run: Run) -> None:
+def test_a_forkserver_that_is_stopped(run: Run) -> None:
     """It goes on when a worker is wanted."""
 
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:
             assert await pool.run(double, 1) == 2
-            template = pool._starter
-            assert isinstance(template, Template)
-            os.kill(template._process.pid, signal.SIGSTOP)
+            forkserver = engine_of(pool).starter
+            assert isinstance(forkserver, Forkserver)
+            os.kill(forkserver._process.pid, signal.SIGSTOP)
             with pytest.raises(fournil.WorkerDied):
                 await pool.run(os._exit, 1)
             assert await pool.run(double, 1) == 2

@@ -11,13 +11,14 @@ from contextlib import suppress
 import pytest
 
 import fournil
-from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.isolated.worker import IsolatedWorker
 from tests.offload.functions import Gate, Run, double
+from tests.offload.under_test import engine_of
 
 Gates = Callable[[], Gate]
 
 
-async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[RemoteWorker]:
+async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[IsolatedWorker]:
     """Have a pool start two workers, and return them when they have nothing to do."""
     pair = [gates(), gates()]
     calls = [pool.run(gate.wait) for gate in pair]
@@ -25,10 +26,10 @@ async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[RemoteWor
         await gate.until_reached()
         gate.open()
     await asyncio.gather(*calls)
-    return list(pool._live.values())
+    return list(engine_of(pool).live.values())
 
 
-def send(worker: RemoteWorker, number: int) -> None:
+def send(worker: IsolatedWorker, number: int) -> None:
     assert worker.pid is not None
     os.kill(worker.pid, number)
 
@@ -52,10 +53,10 @@ def test_another_is_started_for_its_calls(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(2) as pool:
             assert await pool.run(double, 1) == 2
-            (stopped,) = pool._live.values()
+            (stopped,) = engine_of(pool).live.values()
             send(stopped, signal.SIGSTOP)
             assert await pool.run(double, 2) == 4
-            assert len(pool._live) == 2
+            assert len(engine_of(pool).live) == 2
 
     run(main)
 
@@ -88,7 +89,7 @@ def test_a_call_that_it_runs_waits_for_it(run: Run, gates: Gates) -> None:
             gate = gates()
             held, behind = pool.run(gate.wait, 3), pool.run(double, 4)
             await gate.until_reached()
-            (stopped,) = pool._live.values()
+            (stopped,) = engine_of(pool).live.values()
             send(stopped, signal.SIGSTOP)
             gate.open()
             behind.cancel()
@@ -112,7 +113,7 @@ def test_a_close_has_it_go_on(run: Run, gates: Gates, runs: bool) -> None:
                 calls.append(pool.run(gate.wait, 5))
                 await gate.until_reached()
                 gate.open()
-            (stopped,) = pool._live.values()
+            (stopped,) = engine_of(pool).live.values()
             send(stopped, signal.SIGSTOP)
         assert await asyncio.gather(*calls) == [5] * runs
 
@@ -125,11 +126,11 @@ def test_one_that_is_to_end_is_replaced(run: Run) -> None:
     async def main() -> None:
         async with fournil.ProcessPool(1, idle_timeout=3600) as pool:
             assert await pool.run(double, 1) == 2
-            (stopped,) = pool._live.values()
+            (stopped,) = engine_of(pool).live.values()
             send(stopped, signal.SIGSTOP)
-            stopped.let_end()
+            stopped.finish()
             assert await pool.run(double, 2) == 4
-            assert stopped not in pool._live.values()
+            assert stopped not in engine_of(pool).live.values()
 
     run(main)
 
@@ -146,7 +147,7 @@ def do_not_end() -> None:
 
 
 def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fournil.offload.remote_worker.LEAVES_NS", 1)
+    monkeypatch.setattr("fournil.offload.isolated.process.LEAVES_NS", 1)
 
     async def main() -> None:
         async with fournil.ProcessPool(1) as pool:

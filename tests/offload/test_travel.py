@@ -20,7 +20,7 @@ import pytest
 import fournil
 from tests.offload.functions import Run, add, double
 from tests.offload.travellers import OWN_NAME, Oven, refuse_outside
-from tests.offload.under_test import use
+from tests.offload.under_test import engine_of, use
 
 
 def test_what_pickle_refuses() -> None:
@@ -78,9 +78,9 @@ def test_many_functions_made_for_one_call() -> None:
     async def main(pool: fournil.ProcessPool) -> None:
         for number in range(1500):
             assert await pool.run(returns(number)) == number
-        assert len(pool._functions._known) <= 1000
-        process = next(iter(pool._live.values()))
-        assert len(process.known) <= 1001
+        assert len(engine_of(pool).functions._known) <= 1000
+        process = next(iter(engine_of(pool).live.values()))
+        assert len(process.known.functions) <= 1001
 
     use(main)
 
@@ -130,7 +130,7 @@ def test_memory_is_reused() -> None:
         array = np.zeros(1_000_000)
         for _ in range(20):
             await pool.run(np.add, array, 1)
-        lender = next(iter(pool._live.values())).loads._lender
+        lender = next(iter(engine_of(pool).live.values())).payloads._lender
         assert len(lender.free) + len(lender.lent) <= 2
 
     use(main)
@@ -144,10 +144,10 @@ def test_many_arrays_at_once(run: Run) -> None:
                 *(pool.run(np.sum, np.full(20_000, float(n))) for n in range(200))
             )
             assert [float(value) for value in sums] == [20_000.0 * n for n in range(200)]
-            for process in pool._live.values():
-                lender = process.loads._lender
+            for process in engine_of(pool).live.values():
+                lender = process.payloads._lender
                 assert len(lender.free) + len(lender.lent) <= 8, "each had memory of its own"
-                assert process.desk.heavy == 0
+                assert process.slot.heavy == 0
 
     run(main)
 
@@ -178,7 +178,7 @@ def test_there_is_no_memory_to_tell_of_what_is_big(
         async with fournil.ProcessPool(1) as pool:
             calls = [pool.run(len, bytes(1 << 20)) for _ in range(3)]
             with monkeypatch.context() as patched:
-                patched.setattr("fournil.offload.loads.Loads._tell", refuse)
+                patched.setattr("fournil.offload.isolated.payloads.Payloads._tell", refuse)
                 for call in calls:
                     with pytest.raises(fournil.PoolError, match="could not be sent"):
                         await call
@@ -392,3 +392,21 @@ def test_no_call_waits_behind_a_long_one(run: Run) -> None:
             long.cancel()
 
     run(main)
+
+
+def test_a_worker_that_ends_while_it_is_to_forget_a_function(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    array = np.zeros(1 << 16)
+
+    async def main(pool: fournil.ProcessPool) -> None:
+        assert await pool.run(lambda: int(array.sum())) == 0
+        # It is told that soon, and is gone by then.
+        call = pool.run(lambda: len(array))
+        (worker,) = engine_of(pool).live.values()
+        worker.kill()
+        engine_of(pool).ended(worker.number, 9)
+        assert await call == 1 << 16
+
+    use(main)
+    assert not caplog.records

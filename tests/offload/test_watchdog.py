@@ -12,14 +12,16 @@ from collections.abc import Callable
 import pytest
 
 import fournil
-from fournil.offload import watchdog
+from fournil.offload.isolated import watchdog
 from tests.offload.functions import Gate, Run, double
+from tests.offload.under_test import engine_of
 
 Gates = Callable[[], Gate]
 
 
 async def until_calls_come_fast(pool: fournil.ProcessPool) -> None:
-    while pool._watchdog is None:
+    assert await pool.run(double, 1) == 2
+    while engine_of(pool).checks.watchdog is None:
         assert await pool.run(double, 1) == 2
 
 
@@ -29,7 +31,7 @@ def has_thread() -> bool:
 
 def close_all_of(pool: fournil.ProcessPool) -> None:
     """Close what leads to the workers, as a program that closes all descriptors."""
-    for worker in pool._live.values():
+    for worker in engine_of(pool).live.values():
         for ours in (worker.channel.stream, worker.channel.side):
             os.close(ours.fileno())
 
@@ -91,7 +93,7 @@ def test_the_thread_ends_when_no_calls_come(run: Run) -> None:
                 assert has_thread()
                 while has_thread():
                     await asyncio.sleep(0.001)
-                assert pool._watchdog is None
+                assert engine_of(pool).checks.watchdog is None
 
     run(main)
 

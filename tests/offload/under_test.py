@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import fournil
+from fournil.offload.isolated.engine import Engine
+from fournil.offload.isolated.pool import IsolatedPool
 
 
 def loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -36,6 +38,13 @@ if sys.version_info >= (3, 14):
 
 ISOLATED = {name: kind for name, kind in KINDS.items() if name != "threads"}
 """Those whose workers share no objects with the program."""
+
+
+def engine_of(pool: fournil.Pool) -> Engine:
+    """Return what has the workers of a pool that has begun to work, and shares no objects."""
+    assert isinstance(pool, IsolatedPool)
+    assert pool._engine is not None
+    return pool._engine
 
 
 def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:

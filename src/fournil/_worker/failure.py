@@ -20,6 +20,7 @@ from itertools import islice
 from types import CodeType, FrameType, FunctionType, TracebackType
 
 from fournil._worker.handlers import pass_on
+from fournil._worker.naming import described, text_of, type_name
 from fournil._worker.packing import pack, unpack
 from fournil.errors import RemoteError
 
@@ -43,9 +44,6 @@ REMEMBERED = 256
 """So many places are remembered, with their code: to look one up in a long function takes longer
 than all else that an exception takes, and what fails often fails at the same ones."""
 
-LONGEST_TEXT = 1 << 16
-"""The most characters of an exception's text, for where the exception itself cannot travel."""
-
 HERE = __file__.rpartition("/")[0]
 
 GROUPS = (ExceptionGroup, BaseExceptionGroup)
@@ -65,7 +63,7 @@ def pack_error(error: BaseException, note: str) -> bytes:
     try:
         return pickle.dumps((_packed(error), note), 5)
     except (MemoryError, RecursionError) as why:
-        packed: Packed = {"reason": type(why).__name__, "type": _name_of(type(error))}
+        packed: Packed = {"reason": type(why).__name__, "type": type_name(type(error))}
         return pickle.dumps(([packed], note), 5)
 
 
@@ -103,7 +101,7 @@ def _packed(first: BaseException) -> list[Packed]:
     left = PLACES
     # It grows meanwhile.
     for error in found:
-        one: Packed = {"suppress": _suppress.__get__(error), "type": _name_of(type(error))}
+        one: Packed = {"suppress": _suppress.__get__(error), "type": type_name(type(error))}
         if type(error) in GROUPS:
             one["group"] = [number_of(part) for part in _parts.__get__(error)]
             one["message"] = str.__str__(_message.__get__(error))
@@ -128,7 +126,7 @@ def _pack_value(error: BaseException, packed: Packed) -> None:
     except BaseException as why:
         pass_on(why)
         packed["reason"] = described(why)
-    packed["text"] = _text_of(error)
+    packed["text"] = text_of(error)
 
 
 def _pack_state(group: BaseException, packed: Packed) -> None:
@@ -185,28 +183,6 @@ def _place(traceback: TracebackType) -> Place:
         _known.clear()
     _known[key] = place
     return place
-
-
-def _name_of(kind: type[BaseException]) -> str:
-    try:
-        return f"{kind.__module__}.{kind.__qualname__}"
-    except BaseException as why:
-        pass_on(why)
-        return type.__dict__["__qualname__"].__get__(kind)  # type: ignore[no-any-return]
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        text = str.__str__(str(error))
-    except BaseException as why:
-        pass_on(why)
-        return f"(its text raises {type(why).__name__})"
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..."
-
-
-def described(why: BaseException) -> str:
-    """Return the type and the text of an exception, whatever its text does."""
-    return f"{type(why).__name__}: {_text_of(why)}"
 
 
 # Back.

@@ -1,4 +1,4 @@
-"""What handlers of signals raise: it comes out of whatever code runs, and is none of its doing.
+"""Exceptions of signal handlers: they come out of whatever code runs, and are none of its doing.
 
 Python calls a handler between two instructions of the main thread, and what the handler raises
 (KeyboardInterrupt for Ctrl-C, what a program raises for SIGTERM or a timer) leaves the code that

@@ -1,4 +1,4 @@
-"""What is to be done when a module is imported, whoever imports it."""
+"""Hooks that run when a module is imported, whoever imports it."""
 
 from __future__ import annotations
 

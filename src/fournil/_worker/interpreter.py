@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 
-from fournil._worker.ledger import INTERRUPT, Ledger
+from fournil._worker.control_block import INTERRUPT, ControlBlock
 from fournil._worker.own import OwnSocket
 from fournil._worker.worker import Worker, flush_all, keep_lines_whole
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 class InterpreterWorker(Worker):
     """One worker interpreter.
 
-    No signal reaches an interpreter. A second thread of it waits to be poked, and raises the
+    No signal reaches an interpreter. A second thread of it waits to be interrupted, and raises the
     interruption in the first, as CPython lets threads do; it comes between two bytecodes. The lock
     keeps it from coming when the call has ended: who holds it sees whether the call runs still.
 
     Args:
-        pokes: a socket, by which the parent asks for a look at what is to be interrupted, until no
-            more can come.
+        interrupts: a socket, by which the parent asks for a look at what is to be interrupted,
+            until no more can come.
     """
 
     settles = True
 
-    def __init__(self, pokes: OwnSocket, *args: Any) -> None:
+    def __init__(self, interrupts: OwnSocket, *args: Any) -> None:
         super().__init__(*args)
-        self.pokes = pokes
+        self.interrupts = interrupts
         self.lock = threading.Lock()
 
     def heed_interrupts(self) -> None:
@@ -49,12 +49,12 @@ class InterpreterWorker(Worker):
                 if current and self.interrupted != current and self.words[INTERRUPT] == current:
                     self.interrupted = current
                     raise_in(self.thread, CancelledError)
-        self.pokes.close()
+        self.interrupts.close()
 
     def is_poked(self) -> bool:
-        """Wait to be poked; return False when that will not be any more."""
+        """Wait to be interrupted; return False when that will not be any more."""
         try:
-            return self.pokes.is_there() and bool(self.pokes.recv(64))
+            return self.interrupts.is_there() and bool(self.interrupts.recv(64))
         except OSError:
             return False
 
@@ -77,20 +77,21 @@ def work(number: int, descriptors: list[int], told: dict[str, Any]) -> None:
 
     Args:
         number: the worker's.
-        descriptors: of its stream, its side, its ledger, and of what it is poked by; its own.
+        descriptors: of its stream, its side, its control block, and of what it is interrupted by;
+            its own.
         told: what all workers need to know.
     """
     sys.argv[:] = told["argv"]
     keep_lines_whole()
-    stream, side, memory, poked = descriptors
-    ledger = Ledger(memory)
+    stream, side, memory, interrupted = descriptors
+    control_block = ControlBlock(memory)
     os.close(memory)
-    pokes = OwnSocket(poked)
+    interrupts = OwnSocket(interrupted)
     with OwnSocket(stream) as calls, OwnSocket(side) as beside:
         try:
             name = f"{told['name']} {number}"
-            InterpreterWorker(pokes, name, calls, beside, ledger, told).serve()
+            InterpreterWorker(interrupts, name, calls, beside, control_block, told).serve()
         finally:
-            if pokes.is_there():
-                pokes.shutdown(socket.SHUT_RD)
+            if interrupts.is_there():
+                interrupts.shutdown(socket.SHUT_RD)
             flush_all()

@@ -11,8 +11,8 @@ import logging
 import pickle
 from collections.abc import Callable, Mapping
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import pass_on
+from fournil._worker.naming import described
 from fournil._worker.packing import PLAIN, pack
 from fournil._worker.wire import LARGEST
 
@@ -25,11 +25,11 @@ LONGEST = (LARGEST // 8, 250)
 TOO_LONG = "the record is too long"
 
 STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
-"""What all records have."""
+"""Fields that all records have."""
 
 
 class ToParent(logging.Handler):
-    """Sends what is logged here to the parent.
+    """Handler that sends to the parent what is logged here.
 
     Args:
         send: takes a packed record, in the thread that logs; returns False where the parent takes

@@ -1,4 +1,4 @@
-"""Memory that both sides see: who lends it, who borrows it, when it is free again.
+"""Memory that both sides of a pool see: lent, borrowed, and free again.
 
 Each side lends memory of its own to the other and fills it; the other maps it once, and gives it
 back when the last view of what it held is gone. So it is reused, its pages warm. All of it is
@@ -33,7 +33,7 @@ from fournil._worker.own import Known, OwnFile
 from fournil._worker.room import reserve
 
 ALIGNED = 64
-"""To so many bytes each buffer is aligned, as numpy's own are for vector instructions."""
+"""Alignment of each buffer, in bytes, as numpy's own are for vector instructions."""
 
 PAGE = mmap.PAGESIZE
 
@@ -44,7 +44,7 @@ class Segment:
     __slots__ = ("_file", "memory", "number", "period", "size")
 
     def __init__(self, number: int, size: int) -> None:
-        """Make it; raise OSError or ValueError where there is no memory for it."""
+        """Map new memory; raise OSError or ValueError where there is none."""
         self.number = number
         self.period = 0  # of its lender, when it was lent last
         self.size = -(-size // PAGE) * PAGE
@@ -58,7 +58,7 @@ class Segment:
 
     @property
     def descriptor(self) -> int:
-        """That of its file; -1 when it was closed."""
+        """Descriptor of its file; -1 when it was closed."""
         return self._file.descriptor
 
     def close_descriptor(self) -> None:
@@ -89,7 +89,7 @@ class Lender:
         self._numbers = count(1)
 
     def take(self, size: int) -> Segment | None:
-        """Return what was made before, is free and fits, or None."""
+        """Return memory that was made before, is free and fits, or None."""
         best = None
         for segment in self.free:
             # Not much more than is needed: what is big is kept for what is big.
@@ -112,17 +112,17 @@ class Lender:
         return segment
 
     def add(self, segment: Segment) -> None:
-        """Have what was made elsewhere, and is lent now."""
+        """Add memory that was made elsewhere, and is lent now."""
         segment.period = self._period
         self.lent[segment.number] = segment
 
     def forget(self, segment: Segment) -> None:
-        """Let go of what the other side could not be told of."""
+        """Let go of memory that the other side could not be told of."""
         del self.lent[segment.number]
         segment.close()
 
     def returned(self, number: int, was_forked: bool = False) -> None:
-        """Have back what was lent; if it is in use in a process that was forked, let go of it."""
+        """Have memory back that was lent; let go of it if a forked process uses it too."""
         segment = self.lent.pop(number, None)
         if segment is None:
             return
@@ -139,7 +139,7 @@ class Lender:
             the numbers, for the other side to forget.
         """
         period, self._period = self._period, self._period + 1
-        return self._let_go([segment for segment in self.free if segment.period < period])
+        return self._terminate([segment for segment in self.free if segment.period < period])
 
     def shrink(self, most: int) -> list[int]:
         """Let go of free memory until there is no more than so many bytes; return as `trim`."""
@@ -150,9 +150,9 @@ class Lender:
                 break
             left -= segment.size
             gone.append(segment)
-        return self._let_go(gone)
+        return self._terminate(gone)
 
-    def _let_go(self, segments: list[Segment]) -> list[int]:
+    def _terminate(self, segments: list[Segment]) -> list[int]:
         for segment in segments:
             self.free.remove(segment)
             self.free_size -= segment.size

@@ -1,4 +1,4 @@
-"""Which modules the other side of a pool finds by their names.
+"""Modules that the other side of a pool finds by their names.
 
 Pickle sends a function or a class as the name of a module and its own name there. That does for
 what stands on the path. What a program made or loaded by itself (`__main__`, plugins that were
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 path: list[str] = []
-"""Where modules were found; another list when that has changed."""
+"""Path on which modules were found; another list when it has changed."""
 
 _decided: dict[str, tuple[object, bool]] = {}
-"""By name: the module that was looked at, and whether it is found; of threads that hold the GIL."""
+"""Modules that were looked at, by name, each with whether it is found; of threads that hold the
+GIL."""
 
 
 def is_found(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What was opened here, known by what it is and not by its number.
+"""Descriptors that were opened here, known by what they name and not by their number.
 
 Programs close all descriptors, or put others in the place of some: daemons do, and the runtimes of
 other languages. A number that was ours then is nobody's, or that of a file or a connection of

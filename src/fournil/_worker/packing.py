@@ -106,7 +106,7 @@ def _is_shared(raw: memoryview) -> bool:
 
 
 class Pieces(list[bytes]):
-    """What a pickler writes."""
+    """Pieces that a pickler writes."""
 
     write = list.append
 

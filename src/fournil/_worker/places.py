@@ -1,4 +1,4 @@
-"""What is packed, put into shared memory: where its parts stand, as a record says it.
+"""Places in shared memory of the parts of an object that was packed.
 
 The body of a record is the places of the buffers, and what was packed. Where that is too long for
 a record, it is put into memory itself, behind the buffers, and the record says where that is.
@@ -21,10 +21,10 @@ COUNT = Struct("=Q")
 
 
 class Layout:
-    """How an object goes into memory.
+    """Layout of an object in memory.
 
     Args:
-        body: it, packed.
+        body: the object, packed.
         buffers: its buffers.
         places: of each buffer, where it stands already, or None.
 
@@ -47,7 +47,7 @@ class Layout:
             self.size += aligned(COUNT.size + self.length)
 
     def record(self, number: int) -> tuple[int, int, bytes, list[memoryview]]:
-        """Return what tells of the object, when it is in memory of that number.
+        """Return the record of the object, when it is in memory of that number.
 
         Returns:
             flags, how many buffers, and body of the record; what the memory is to be filled with.

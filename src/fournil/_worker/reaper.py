@@ -1,4 +1,5 @@
-"""The parent of one worker: it says how the worker ended, and ends what a killed one left.
+"""Reaper of one worker, its parent process: it says how the worker ended, and ends what a killed
+one left.
 
 Linux gives orphans to the nearest ancestor that asks for them (a "subreaper", see prctl(2)). So all
 that a worker's calls had started comes to its reaper when its own parent has ended, in whatever
@@ -6,7 +7,7 @@ session or group it is, and however often it was forked. A group of the worker's
 what calls `setsid`, and no Ctrl-C would reach it.
 
 What a worker leaves that ended by itself goes on, as it does under `multiprocessing`. When the
-program or the template ends, the reaper ends the worker with all that it had started.
+program or the forkserver ends, the reaper ends the worker with all that it had started.
 
 It does nothing but wait, and has what it was forked with: the memory that both share.
 """
@@ -41,7 +42,7 @@ DEATH_SIGNAL = 1
 SUBREAPER = 36
 
 ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""What has a reaper end its worker; the first comes when the template is dead."""
+"""Signals that have a reaper end its worker; the first comes when the forkserver is dead."""
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -54,20 +55,20 @@ def end_with(parent: int, number: int) -> None:
 
 
 def keep(
-    reports: socket.socket, template: int, work: Callable[[], object], descriptors: list[int]
+    reports: socket.socket, forkserver: int, work: Callable[[], object], descriptors: list[int]
 ) -> NoReturn:
     """Fork a worker and wait for its end, in a process that was just forked for that.
 
     Args:
         reports: where the program is told; it keeps messages apart.
-        template: the process that this one was forked from.
+        forkserver: the process that this one was forked from.
         work: is called in the worker, and does not return.
         descriptors: the worker's.
     """
-    end_with(template, ENDS[0])
+    end_with(forkserver, ENDS[0])
     _prctl(SUBREAPER, 1)
     here = os.getpid()
-    # The template ignores it: what is ignored is not told.
+    # The forkserver ignores it: what is ignored is not told.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         process = os.fork()
@@ -85,7 +86,7 @@ def keep(
 
 
 class Reaper:
-    """The reaper's only object."""
+    """State of the reaper, of which there is one in its process."""
 
     def __init__(self, reports: socket.socket, process: int) -> None:
         self.reports = reports

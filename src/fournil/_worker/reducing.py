@@ -1,4 +1,4 @@
-"""How objects of some types are pickled, where pickle's own way would not do.
+"""Reducers of objects of some types, where pickle's own way would not do.
 
 What the other side does not find by its name is left to `by_value`. What has big memory inside
 (numpy's arrays, frames of pandas and polars, views) is pickled so that the memory can be taken
@@ -35,7 +35,7 @@ class TravelsByValue(Exception):  # noqa: N818
 
 
 reducers: dict[type, Reduce | None] = {}
-"""By type; None: pickle's own way does."""
+"""Reducers by type; None: pickle's own way does."""
 
 
 def reducer_of(kind: type) -> Reduce | None:

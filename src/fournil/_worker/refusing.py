@@ -1,12 +1,12 @@
-"""What to raise about an object that cannot travel: it names the part that cannot."""
+"""Refusal of an object that cannot travel: it names the part that cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import FunctionType
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import pass_on
+from fournil._worker.naming import described, short
 from fournil._worker.packing import pack
 from fournil.errors import CannotTravelError
 
@@ -110,13 +110,3 @@ def _found_by(function: FunctionType) -> Iterator[tuple[str, object]]:
     for name in function.__code__.co_names:
         if name in function.__globals__:
             yield f"'s global {name}", function.__globals__[name]
-
-
-def short(value: object) -> str:
-    """Return an object's text, cut to what fits into a message."""
-    try:
-        text = repr(value)
-    except BaseException as why:
-        pass_on(why)
-        return f"(its repr raises {type(why).__name__})"
-    return text if len(text) <= 80 else f"{text[:77]}..."

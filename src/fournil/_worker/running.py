@@ -1,11 +1,11 @@
-"""Which call runs in this thread, whoever runs it."""
+"""Call that runs in this thread, whoever runs it."""
 
 from __future__ import annotations
 
 import threading
 from types import CoroutineType
 
-from fournil._worker.handlers import pass_on
+from fournil._worker.naming import name_of
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
             """Whether somebody wants it cancelled."""
 
     class Runs(Protocol):
-        """What runs calls, one at a time."""
+        """Runner of calls, one at a time."""
 
         @property
         def call(self) -> Running | None: ...
 
 
 runs: dict[int, Runs] = {}
-"""What runs calls in a thread, by the thread's identifier; each writes its own entry alone."""
+"""Runners of calls, by the identifier of their thread; each writes its own entry alone."""
 
 is_worker = False
 """Whether this is a worker that shares no objects with its program."""
 
 state: object = None
-"""What the initializer of the pool that this process is a worker of returned."""
+"""Result of the initializer of the pool that this process is a worker of."""
 
 
 def cancelled() -> bool:
@@ -96,18 +96,3 @@ def refuse(function: object, coroutine: CoroutineType[Any, Any, Any]) -> TypeErr
         f"{name_of(function)}() is a coroutine function: await it, or give it to asyncio.run() in"
         " a function that the pool runs"
     )
-
-
-def name_of(function: object) -> str:
-    """Return how messages name a function."""
-    try:
-        name = getattr(function, "__qualname__", None)
-    except BaseException as why:
-        # What an object says of itself is code of the program.
-        pass_on(why)
-        name = None
-    if type(name) is str:
-        return name
-    from fournil._worker.refusing import short
-
-    return short(function)

@@ -1,4 +1,4 @@
-"""Which memory of this process is shared with others, found by its address."""
+"""Spans of memory that this process shares with others, found by their addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ordered: tuple[int, list[int]] = (0, [])
 
 
 making: list[None] = []
-"""One for each object that is being shared now: what it holds is not yet among `spans`."""
+"""Marks, one for each object that is being shared now: its memory is not yet among `spans`."""
 
 
 def in_use() -> bool:
@@ -46,7 +46,7 @@ def remove(span: Span) -> None:
 
 
 def find(begin: int, end: int) -> Span | None:
-    """Return what is shared and has all between two addresses; None: nothing has."""
+    """Return the span that has all between two addresses; None: there is none."""
     global _ordered
     ordered = _ordered
     version = _version

@@ -1,4 +1,4 @@
-"""Context variables as what both sides of a pool know them by.
+"""Context variables, by keys that both sides of a pool know.
 
 A context variable is its own identity: a copy would be another variable. So one that a module
 has at its top travels as the module's and its own name, and any other as a token, of which each
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def key_of(variable: ContextVar[Any]) -> Key:
-    """Return what a variable is known by."""
+    """Return the key of a variable."""
     key = _keys.get(variable)
     if key is None:
         key = _place_of(variable)

@@ -1,4 +1,4 @@
-"""The records that calls and answers travel as: a header, then a body.
+"""Records that calls and answers travel as: a header, then a body.
 
 Records are small: what is large travels in shared memory, and the record says where. A
 descriptor travels by a socket of its own, where it is before the record that tells of it.
@@ -17,7 +17,7 @@ LONGEST = LARGEST + (1 << 15)
 
 
 class Ask(IntEnum):
-    """What a parent sends to a worker."""
+    """Kinds of records that a parent sends to a worker."""
 
     CALL = 1  # number: the call's; other: the function's; body: arguments, packed, if it has any
     FUNCTION = 2  # number: the function's; body: the function, packed
@@ -33,7 +33,7 @@ class Ask(IntEnum):
 
 
 class Answer(IntEnum):
-    """What a worker sends to its parent."""
+    """Kinds of records that a worker sends to its parent."""
 
     VALUE = 1  # number: the call's; body: what it returned, packed; none: None
     ERROR = 2  # number: the call's; body: what it raised
@@ -51,7 +51,8 @@ ASK = Struct("=BBHIII")
 """Kind, flags, how many buffers, number, other number, size of the body."""
 
 ANSWER = Struct("=BBHIIQQ")
-"""Kind, flags, how many buffers, number, size of the body, when the call began and ended, ns."""
+"""Kind, flags, how many buffers, number, size of the body; when the call had run on the clock of
+both sides, and for how long, ns."""
 
 # Flags of bodies.
 KEYWORDS = 1  # positional arguments, keyword arguments and values of context variables

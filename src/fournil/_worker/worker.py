@@ -1,4 +1,4 @@
-"""What a worker does: it reads calls, runs them one after the other, and answers."""
+"""Worker's main loop: it reads calls, runs them one after the other, and answers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType, FrameType
 
 from fournil._worker import handlers, running
-from fournil._worker.failure import add_note, described, pack_error, traceback_of, unpack_error
+from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, WINDOW, ControlBlock
+from fournil._worker.failure import add_note, pack_error, traceback_of, unpack_error
 from fournil._worker.handlers import pass_on
 from fournil._worker.imports import after_import
-from fournil._worker.inlet import Inlet
-from fournil._worker.ledger import BEGAN, COUNTS, CPU, INTERRUPT, SLOTS, Ledger
-from fournil._worker.outlet import Outlet
+from fournil._worker.naming import described
 from fournil._worker.own import OwnSocket
 from fournil._worker.packing import pack, unpack
+from fournil._worker.receiver import Receiver
+from fournil._worker.sender import Sender
 from fournil._worker.variables import set_values
 from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, Answer, Ask
 from fournil.errors import CannotTravelError
@@ -33,7 +34,7 @@ INTERRUPTS = signal.SIGRTMIN + 5
 """The signal that asks a worker to look whether its call is to be interrupted."""
 
 PROMPT_NS = 200_000
-"""Answers wait so long for others to be sent with."""
+"""Answers wait at most so long for others to be sent with."""
 
 CALL = int(Ask.CALL)
 
@@ -47,7 +48,7 @@ class Worker:
         name: for messages.
         stream: the socket on which calls come and answers go.
         side: the socket on which descriptors come and go.
-        ledger: the memory that outlives this process.
+        control_block: the memory that outlives this process.
         told: what all workers need to know.
     """
 
@@ -56,20 +57,20 @@ class Worker:
         name: str,
         stream: OwnSocket,
         side: OwnSocket,
-        ledger: Ledger,
+        control_block: ControlBlock,
         told: dict[str, Any],
     ) -> None:
         self.name = name
         self.stream = stream
         self.side = side
-        self.ledger = ledger
-        self.words = ledger.words
-        self.outlet = Outlet(stream, ledger)
+        self.control_block = control_block
+        self.words = control_block.words
+        self.sender = Sender(stream, control_block)
         self.functions: dict[int, Any] = {}
         self.flushed_ns = 0
         self.current = 0  # the call that runs
         self.interrupted = 0  # the call that was interrupted last: none is twice
-        self.made_loads: Any = None  # when they are needed: ctypes takes milliseconds
+        self.made_payloads: Any = None  # when they are needed: ctypes takes milliseconds
         self.thread = threading.get_ident()
         self.levels: dict[str, int] = told["levels"]
         self.most_memory: int | None = told["most_memory"]
@@ -129,14 +130,14 @@ class Worker:
         try:
             self.run_calls()
         finally:
-            self.outlet.end()
-            if self.made_loads is not None:
-                self.made_loads.close()
+            self.sender.end()
+            if self.made_payloads is not None:
+                self.made_payloads.close()
 
     def run_calls(self) -> None:
         buffer = bytearray(1 << 18)
         view = memoryview(buffer)
-        inlet = Inlet(self.stream)
+        receiver = Receiver(self.stream)
         begin = end = 0
         size_of_head = ASK.size
         head = ASK.unpack_from
@@ -160,7 +161,7 @@ class Worker:
                 left = bytes(view[begin:end])
                 view[: len(left)] = left
                 begin, end = 0, len(left)
-            count = self.outlet.wait(inlet.receive, view[end:])
+            count = self.sender.wait(receiver.receive, view[end:])
             if not count:
                 return
             end += count
@@ -169,7 +170,7 @@ class Worker:
     def run(self, flags: int, buffers: int, number: int, function: int, body: memoryview) -> None:
         """Run a call, unless it was taken back, and answer."""
         self.words[BEGAN] = number
-        if self.ledger.revoked[number % SLOTS]:
+        if self.control_block.revoked[number % WINDOW]:
             self.answer(Answer.SKIPPED, 0, 0, number, b"", 0, 0)
             return
         called = value = failed = error = None
@@ -210,8 +211,8 @@ class Worker:
             error = type(raised)() if self.is_interruption(raised) else raised
             self.current = 0
             failed = self.pack_error(error)
-        outlet = self.outlet
-        if outlet.ended:
+        sender = self.sender
+        if sender.ended:
             leave_fork(failed)
         began = began or ended
         if cpu:
@@ -225,15 +226,15 @@ class Worker:
             self.answer_packed(Answer.VALUE, number, packed, big, began, ended)
         if self.most_memory is not None and not self.retiring:
             self.retire_if_big(self.most_memory)
-        if ended - self.flushed_ns > PROMPT_NS or outlet.logged or outlet.returned:
-            outlet.flush()
+        if ended - self.flushed_ns > PROMPT_NS or sender.logged or sender.returned:
+            sender.flush()
             self.flushed_ns = perf_counter_ns()
 
     def unpack(self, flags: int, buffers: int, body: memoryview) -> Any:
         try:
             if not buffers:
                 return unpack(body, [])
-            body, views = self.loads.views(flags, buffers, body)
+            body, views = self.payloads.views(flags, buffers, body)
             return unpack(body, views)
         except BaseException as error:
             pass_on(error)
@@ -275,15 +276,15 @@ class Worker:
                 told = self.unpack(flags, buffers, body)
                 sys.path[:] = [*told, *(entry for entry in sys.path if entry not in told)]
             case _:
-                self.loads.told(kind, number, other, body)
+                self.payloads.told(kind, number, other, body)
 
     @property
-    def loads(self) -> Any:
-        if self.made_loads is None:
-            from fournil._worker.loads import Loads
+    def payloads(self) -> Any:
+        if self.made_payloads is None:
+            from fournil._worker.payloads import Payloads
 
-            self.made_loads = Loads(self.side, self.outlet)
-        return self.made_loads
+            self.made_payloads = Payloads(self.side, self.sender)
+        return self.made_payloads
 
     def load(self, flags: int, buffers: int, body: memoryview) -> Any:
         """Return a function, or what fails as its calls are to fail."""
@@ -309,8 +310,8 @@ class Worker:
     def answer(
         self, kind: int, flags: int, buffers: int, number: int, body: bytes, began: int, ended: int
     ) -> None:
-        head = ANSWER.pack(kind, flags, buffers, number, len(body), began, ended)
-        self.outlet.write(head + body)
+        head = ANSWER.pack(kind, flags, buffers, number, len(body), ended, ended - began)
+        self.sender.write(head + body)
 
     def answer_packed(
         self, kind: int, number: int, body: bytes, big: list[memoryview], began: int, ended: int
@@ -318,7 +319,7 @@ class Worker:
         flags = buffers = 0
         if big or len(body) > LARGEST:
             try:
-                flags, buffers, body = self.loads.place(body, big)
+                flags, buffers, body = self.payloads.place(body, big)
             except (OSError, ValueError) as why:
                 error = MemoryError(f"there is no shared memory for what it returned: {why}")
                 self.answer_error(Answer.ERROR, number, error, began, ended)
@@ -336,11 +337,11 @@ class Worker:
         """Have what is logged here sent to the parent."""
         from fournil._worker.logs import install
 
-        install(self.outlet.log, self.levels)
+        install(self.sender.log, self.levels)
 
     def forked(self) -> None:
         """Say no more: this is a process that a call has forked."""
-        self.outlet.ended = True
+        self.sender.ended = True
 
     def retire_if_big(self, most: int) -> None:
         with open("/proc/self/statm", "rb") as file:
@@ -408,20 +409,21 @@ def work(number: int, descriptors: list[int], told: dict[str, Any]) -> NoReturn:
 
     Args:
         number: the worker's.
-        descriptors: of its stream, its side and its ledger.
+        descriptors: of its stream, its side and its control block.
         told: what all workers need to know.
     """
     # Ctrl-C reaches all processes of a terminal; the parent decides what becomes of its calls.
     signal.signal(signal.SIGINT, ignore)
     stream, side, memory = descriptors
-    ledger = Ledger(memory)
+    control_block = ControlBlock(memory)
     os.close(memory)
     keep_lines_whole()
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         # Of numpy's own generator all children of a process would have the same numbers.
         numpy_random.seed()
-    Worker(f"{told['name']} {number}", OwnSocket(stream), OwnSocket(side), ledger, told).serve()
+    name = f"{told['name']} {number}"
+    Worker(name, OwnSocket(stream), OwnSocket(side), control_block, told).serve()
     leave()
 
 

@@ -1,24 +1,48 @@
-"""One function call on its way to a worker and back."""
+"""One function call on its way to a worker and back.
+
+States of a call, and who has it go from one to the next:
+
+| state | seen by | next | by whom |
+| --- | --- | --- | --- |
+| queued | `ticket` is there | taken | the kind of pool: `take` returns True |
+| | | dropped | `cancel`: `take` returns True, and no worker gets it |
+| taken | no `ticket` | ended | the kind of pool, by `Calls.ended` |
+| | | cancelling | `cancel` |
+| cancelling | `cancelling` | ended | as above; a result is then a cancellation |
+| | | dropped | the kind, by `Calls.drop`: it is certain never to run |
+| | | abandoned | the kind, by `Calls.abandon`: nobody waits, and it runs on |
+| abandoned | `abandoned`, done | abandoned | `Calls.ended`, which reports what it raised |
+| ended, dropped | done | | |
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fournil._worker.running import name_of
+from fournil._worker.naming import name_of
 
 if TYPE_CHECKING:
     from contextvars import Context
 
     from fournil._worker.variables import Values
-    from fournil.offload.pool import Pool
 
 R = TypeVar("R")
 
 NO_KWARGS: dict[str, Any] = {}
 """Those of all calls that have none: thousands of empty ones are work for the collector."""
+
+
+class Owner(Protocol):
+    """What a call asks for when it is cancelled."""
+
+    def drop(self, call: Call[Any]) -> None:
+        """Cancel a call that will never run."""
+
+    def stop(self, call: Call[Any]) -> None:
+        """Cancel a call that a worker has, as far as that can be done."""
 
 
 class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
@@ -29,7 +53,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
     the function that runs reads `cancelling`.
 
     Attributes:
-        pool: where it runs.
+        pool: where it runs; held, so that nobody throws it away meanwhile.
+        owner: what has it cancelled.
         function, args, kwargs: what is called.
         context: what it runs in, where that is in this process.
         values: of context variables, to be set where it runs, where that is another process.
@@ -54,6 +79,7 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "function",
         "kwargs",
         "message",  # of the cancellation
+        "owner",
         "pool",
         "queued_ns",
         "received_ns",
@@ -66,7 +92,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
         "worker",
     )
 
-    pool: Pool
+    pool: object
+    owner: Owner
     function: Callable[..., R]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -97,15 +124,15 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
             return False
         if self.take():
             self.message = msg
-            self.pool._drop(self)
+            self.owner.drop(self)
         elif not self.cancelling:
             # Whoever awaits this goes on when the call has ended, unless its pool can do better.
             self.cancelling = True
             self.message = msg
-            self.pool._stop_call(self)
+            self.owner.stop(self)
         return True
 
-    def let_go(self) -> None:
+    def set_cancelled(self) -> None:
         """Have whoever awaits the call go on, cancelled, whatever becomes of it."""
         super().cancel(self.message)
 
@@ -139,7 +166,8 @@ class Call(asyncio.Future[R], Coroutine[Any, Any, R]):
 
 
 def new_call(
-    pool: Pool,
+    pool: object,
+    owner: Owner,
     function: Callable[..., R],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -149,6 +177,7 @@ def new_call(
     # Made here and not in an `__init__`, whose way through `super` costs as much again.
     call: Call[R] = Call(loop=loop)
     call.pool = pool
+    call.owner = owner
     call.function = function
     call.args = args
     call.kwargs = kwargs or NO_KWARGS

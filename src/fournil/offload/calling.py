@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from fournil._worker.patience import Patience
-from fournil.offload.lookout import new_lookout
+from fournil._worker.adaptive_spin import AdaptiveSpin
+from fournil.offload.spin_wait import new_spin_wait
 from fournil.offload.wakers import new_sleep, waker_of
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class CallQueue(Generic[T]):
 
     def __init__(self) -> None:
         self.calls: deque[T] = deque()
-        self.spin_wait = new_lookout()
+        self.spin_wait = new_spin_wait()
         self.waiting: deque[Waiter] = deque()
 
     def put(self, call: T) -> None:
@@ -73,7 +73,7 @@ class CallQueue(Generic[T]):
         """Forget calls and workers, in a forked child: they are its parent's."""
         self.calls.clear()
         self.waiting.clear()
-        self.spin_wait = new_lookout()  # a worker that is not here may spin at the old one
+        self.spin_wait = new_spin_wait()  # a worker that is not here may spin at the old one
 
 
 class Waiter:
@@ -89,23 +89,23 @@ class Waiter:
     """
 
     def __init__(self) -> None:
-        self.patience = Patience(SOON_NS)
+        self.spin = AdaptiveSpin(SOON_NS)
         self.sleep = new_sleep()
 
     def wait(self, queue: CallQueue[Any]) -> None:
         """Wait until there may be a call, or somebody woke this worker for another reason."""
-        patience = self.patience
+        spin = self.spin
         try:
-            if patience.begin():
+            if spin.begin():
                 called = queue.spin_wait.look(SPIN_NS, queue.calls)
                 if called is None:
-                    patience.disturbed()
+                    spin.disturbed()
                 elif called:
-                    patience.found()
+                    spin.found()
                     return
             self._sleep(queue)
         finally:
-            patience.end()
+            spin.end()
 
     def _sleep(self, queue: CallQueue[Any]) -> None:
         queue.waiting.append(self)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from fournil.errors import PoolError
+from fournil.errors import PoolClosedError, PoolError
 from fournil.offload.call import Call
-from fournil.offload.pool import closed
 
 if TYPE_CHECKING:
-    from fournil.offload.pool import Pool
+    import asyncio
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Submit(Protocol):
+    """What has a pool begin a call, in its loop's thread."""
+
+    def __call__(
+        self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any], /
+    ) -> Call[R]: ...
 
 
 class PoolExecutor(concurrent.futures.Executor):
@@ -26,22 +32,33 @@ class PoolExecutor(concurrent.futures.Executor):
     down leaves the pool open.
     """
 
-    def __init__(self, pool: Pool) -> None:
-        assert pool._loop is not None
-        self._pool = pool
-        self._loop = pool._loop
-        self._thread = pool._thread
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        thread: int,
+        submit: Submit,
+        check: Callable[[], None],
+        closed: Callable[[], PoolClosedError],
+    ) -> None:
+        """Make one for a pool that has begun to work.
+
+        Args:
+            loop, thread: where the pool works.
+            submit: begins a call.
+            check: raises if the pool is not this process's.
+            closed: makes what is to be raised once the pool is closed.
+        """
+        self._loop = loop
+        self._thread = thread
+        self._call = submit
+        self._check = check
+        self._closed = closed
         self._lock = threading.Lock()
         # Under the lock.
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._unsent: set[concurrent.futures.Future[Any]] = set()  # of these, not yet the pool's
         self._shut = False
         self._refuses = False  # since the pool was closed
-        number = id(self)
-        known = pool._executors
-        known[number] = weakref.ref(self, lambda _: known.pop(number, None))
-        # The pool was closed in its own thread, before it knew of this one.
-        self._refuses = pool._closed
 
     def submit(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
@@ -53,14 +70,13 @@ class PoolExecutor(concurrent.futures.Executor):
             PoolClosedError: the pool is closed.
             PoolError: it belongs to the process that this one was forked from.
         """
-        if self._pool._is_elsewhere:
-            self._pool._check_place()
+        self._check()
         future: concurrent.futures.Future[R] = concurrent.futures.Future()
         with self._lock:
             if self._shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if self._refuses:
-                raise closed(self._pool)
+                raise self._closed()
             self._futures.add(future)
             self._unsent.add(future)
         if threading.get_ident() == self._thread:
@@ -90,7 +106,7 @@ class PoolExecutor(concurrent.futures.Executor):
             future.set_running_or_notify_cancel()
             return
         try:
-            call = self._pool._call(function, args, kwargs)
+            call = self._call(function, args, kwargs)
         except Exception as error:
             self._forget(future)
             if future.set_running_or_notify_cancel():
@@ -118,7 +134,7 @@ class PoolExecutor(concurrent.futures.Executor):
         call.add_done_callback(ended)
         future.add_done_callback(cancel)
 
-    def _refuse(self) -> None:
+    def refuse(self) -> None:
         """Take no more calls, nor those on their way, for which the loop may have no turn left."""
         with self._lock:
             self._refuses = True
@@ -127,9 +143,9 @@ class PoolExecutor(concurrent.futures.Executor):
         for future in refused:
             self._forget(future)
             if future.set_running_or_notify_cancel():
-                future.set_exception(closed(self._pool))
+                future.set_exception(self._closed())
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Wait for nothing, in a forked child, where nothing of the parent's comes to an end."""
         self._lock = threading.Lock()
         self._futures.clear()

@@ -20,25 +20,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fournil._worker.command import FIND
-from fournil._worker.ledger import BEGAN, INTERRUPT, SLOTS
+from fournil._worker.control_block import BEGAN, INTERRUPT, WINDOW
 from fournil._worker.own import own_pair
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import PoolError
-from fournil.offload.remote import RemotePool
-from fournil.offload.remote_worker import RemoteWorker
-from fournil.offload.supervising import Starter
-from fournil.offload.template import HOME
+from fournil.offload.isolated.forkserver import HOME
+from fournil.offload.isolated.pool import IsolatedPool, setup
+from fournil.offload.isolated.supervisor import MakeStarter, MakeWorker
+from fournil.offload.isolated.worker import IsolatedWorker, Owner
 
 if TYPE_CHECKING:
     import asyncio
 
 OLDEST = (3, 14)
 
-PATIENCE_S = 1.0
+ENDING_S = 1.0
 """How long calls that run when the program ends have to come to their end."""
 
 
-class InterpreterPool(RemotePool):
+class InterpreterPool(IsolatedPool):
     """A pool of interpreters in threads of this process, each with a GIL of its own.
 
     For Python code, as `ProcessPool`: functions, arguments and results are pickled in the same way,
@@ -99,42 +99,41 @@ class InterpreterPool(RemotePool):
             name=name,
         )
 
-    def _make_starter(self) -> Starter:
-        assert self._loop is not None
-        return Interpreters(self._loop, self, {**self._setup(), "home": HOME})
+    def _makers(self) -> tuple[MakeStarter, MakeWorker]:
+        name = self.name
+        return lambda owner: Interpreters(
+            owner.loop, owner, {**setup(name), "home": HOME}
+        ), Interpreter
 
-    def _make_worker(self, number: int) -> RemoteWorker:
-        return Interpreter(self, number)
 
-
-class Interpreter(RemoteWorker):
+class Interpreter(IsolatedWorker):
     """One worker interpreter."""
 
-    def __init__(self, pool: RemotePool, number: int) -> None:
-        self._pokes, self._their_pokes = own_pair()
+    def __init__(self, owner: Owner, number: int) -> None:
+        self._interrupts, self._their_interrupts = own_pair()
         try:
-            self._pokes.setblocking(False)
-            super().__init__(pool, number)
+            self._interrupts.setblocking(False)
+            super().__init__(owner, number)
         except BaseException:
-            self._close_pokes()
+            self._close_interrupts()
             raise
         self.pid = os.getpid()
 
     def their_descriptors(self) -> list[int]:
-        if not self._their_pokes.is_there():
+        if not self._their_interrupts.is_there():
             raise OSError(EBADF, os.strerror(EBADF))
-        return [*super().their_descriptors(), self._their_pokes.fileno()]
+        return [*super().their_descriptors(), self._their_interrupts.fileno()]
 
     def handed_over(self) -> None:
         super().handed_over()
-        self._their_pokes.close()
+        self._their_interrupts.close()
 
     def signal(self, number: int) -> None:
-        if number == INTERRUPTS and self._pokes.is_there():
+        if number == INTERRUPTS and self._interrupts.is_there():
             try:
-                self._pokes.send(b"i")
+                self._interrupts.send(b"i")
             except OSError:
-                pass  # it has ended; or it has been poked, and did not look yet
+                pass  # it has ended; or it has been interrupted, and did not look yet
 
     def kill(self) -> None:
         self.quit()
@@ -142,29 +141,29 @@ class Interpreter(RemoteWorker):
 
     def quit(self) -> None:
         """Have it end as soon as it can, whoever waits for its calls; the loop may be closed."""
-        for number in list(self.desk.sent):
-            self.channel.ledger.revoked[number % SLOTS] = 1
+        for number in list(self.slot.sent):
+            self.channel.control_block.revoked[number % WINDOW] = 1
         self.words[INTERRUPT] = self.words[BEGAN]
         self.signal(INTERRUPTS)
         self.channel.end()
 
-    def poke_no_more(self) -> None:
-        """Let the thread end that waits to be poked."""
-        if self._pokes.is_there():
-            self._pokes.shutdown(socket.SHUT_WR)
+    def interrupt_no_more(self) -> None:
+        """Let the thread end that waits to be interrupted."""
+        if self._interrupts.is_there():
+            self._interrupts.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         _running.pop(self, None)
-        self._close_pokes()
+        self._close_interrupts()
         super().close()
 
     def leave(self) -> None:
-        self._close_pokes()
+        self._close_interrupts()
         super().leave()
 
-    def _close_pokes(self) -> None:
-        self._pokes.close()
-        self._their_pokes.close()
+    def _close_interrupts(self) -> None:
+        self._interrupts.close()
+        self._their_interrupts.close()
 
 
 class Interpreters:
@@ -172,19 +171,19 @@ class Interpreters:
 
     Args:
         loop: the loop in whose thread all of this is used, but for `run`.
-        pool: is told what happens.
+        owner: is told what happens.
         setup: what all workers need to know.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: RemotePool, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, owner: Owner, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
-        self._pool = weakref.ref(pool)
+        self._owner = weakref.ref(owner)
         self._setup = setup
 
-    def request(self, worker: RemoteWorker) -> None:
+    def request(self, worker: IsolatedWorker) -> None:
         """Start a worker, in a thread."""
         assert isinstance(worker, Interpreter)
         descriptors: list[int] = []
@@ -243,20 +242,20 @@ class Interpreters:
 
     def _not_started(self, number: int, error: OSError, thread: threading.Thread) -> None:
         thread.join()  # it has nothing left to do
-        pool = self._pool()
-        if pool is not None:
-            pool.not_started(number, error)
+        owner = self._owner()
+        if owner is not None:
+            owner.not_started(number, error)
 
     def _ended(self, number: int, status: int, thread: threading.Thread) -> None:
         thread.join()  # it has nothing left to do
-        pool = self._pool()
-        if pool is not None:
-            pool.ended(number, status)
+        owner = self._owner()
+        if owner is not None:
+            owner.ended(number, status)
 
     def is_there(self) -> bool:
         return True
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """Do nothing: a thread is not stopped."""
 
     def close(self) -> None:
@@ -279,15 +278,15 @@ def _end_all() -> None:
     left = dict(_running)
     for worker in left:
         worker.quit()
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + ENDING_S
     for thread in left.values():
         thread.join(max(0.0, until - time.monotonic()))
     _changes.acquire()
     # What waits in C code for longer ends with the process, as threads of a pool do; CPython warns
-    # of it, and before waits for the threads that wait to be poked.
+    # of it, and before waits for the threads that wait to be interrupted.
     warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
     for worker in left:
-        worker.poke_no_more()
+        worker.interrupt_no_more()
 
 
 def _forked() -> None:

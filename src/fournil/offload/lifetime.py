@@ -36,6 +36,10 @@ class OwnPools:
         self._lives: weakref.WeakKeyDictionary[Pool, AsyncGenerator[None, None]] = (
             weakref.WeakKeyDictionary()
         )
+        # Calls that came when the generators had ended, and have not ended.
+        self._late: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[Call[Any]]] = (
+            weakref.WeakKeyDictionary()
+        )
         # Those of a parent are of no use to a child.
         os.register_at_fork(after_in_child=self._pools.clear)
 
@@ -50,8 +54,9 @@ class OwnPools:
             pool = self._pools[loop] = self._make()
             if loop not in _ended_loops:
                 self._end_with_loop(pool, loop)
-        call = pool._call(function, args, kwargs)
+        call = pool.run(function, *args, **kwargs)
         if loop in _ended_loops:
+            self._late.setdefault(loop, set()).add(call)
             # Before whoever awaits it goes on, perhaps for the last time.
             call.add_done_callback(self._end_if_idle)
         return call
@@ -78,16 +83,15 @@ class OwnPools:
                 await pool.close()
 
     def _end_if_idle(self, call: Call[Any]) -> None:
-        pool = call.pool
-        if not pool._in_flight and not pool._closed:
-            assert pool._loop is not None
-            self._pools.pop(pool._loop, None)
-            pool._closed = True
-            pool._stop()
+        loop = call.get_loop()
+        late = self._late.get(loop, set())
+        late.discard(call)
+        pool = None if late else self._pools.pop(loop, None)
+        if pool is not None:
+            pool.stop()
 
     def _end_those_of_closed_loops(self) -> None:
         """End the pools of loops that were closed without a word to their async generators."""
         for loop, pool in list(self._pools.items()):
             if loop.is_closed() and self._pools.pop(loop, None) is pool:
-                pool._closed = True
-                pool._stop()
+                pool.stop()

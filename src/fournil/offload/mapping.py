@@ -6,19 +6,24 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
-from fournil._worker.running import name_of
+from fournil._worker.naming import name_of
 from fournil.offload.call import Call
-
-if TYPE_CHECKING:
-    from fournil.offload.pool import Pool
 
 R = TypeVar("R")
 
 
+class Submit(Protocol):
+    """What has a pool begin a call."""
+
+    def __call__(
+        self, function: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any], /
+    ) -> Call[R]: ...
+
+
 class Results(AsyncIterator[R]):
-    """What `Pool.map` returns: an async iterator over the results of calls.
+    """Results of `Pool.map`: an async iterator over the results of calls.
 
     Left early, by `break` or an exception, the calls in flight are cancelled: at once when the
     iterator is let go of, as by the end of the `async for`; `aclose` also waits for them.
@@ -29,14 +34,14 @@ class Results(AsyncIterator[R]):
 
     def __init__(
         self,
-        pool: Pool,
+        submit: Submit,
         function: Callable[..., R],
         sources: tuple[Iterable[Any] | AsyncIterable[Any], ...],
         ordered: bool,
         in_flight: int,
     ) -> None:
         self.total = _shortest(sources)
-        self._calls: Calls[R] = Calls(pool, function, zipped(sources), ordered, in_flight)
+        self._calls: Feed[R] = Feed(submit, function, zipped(sources), ordered, in_flight)
 
     def __aiter__(self) -> AsyncIterator[R]:
         return self
@@ -55,31 +60,34 @@ class Results(AsyncIterator[R]):
     def __del__(self) -> None:
         if not hasattr(self, "_calls"):  # the items were none
             return
-        pool = self._calls.pool
-        if pool._loop is None or pool._loop.is_closed():
+        loop = self._calls.loop
+        if loop is None or loop.is_closed():
             return
-        if threading.get_ident() == pool._thread:
+        if threading.get_ident() == self._calls.thread:
             self._calls.cancel()
             return
         # The collector runs in any thread.
         try:
-            pool._loop.call_soon_threadsafe(self._calls.cancel)
+            loop.call_soon_threadsafe(self._calls.cancel)
         except RuntimeError:
             pass  # closed meanwhile
 
 
-class Calls(Generic[R]):
-    """The calls of one `map`; apart from `Results`, which nothing but its user holds."""
+class Feed(Generic[R]):
+    """Calls of one `map`, fed from its items; apart from `Results`, which its user alone holds."""
 
     def __init__(
         self,
-        pool: Pool,
+        submit: Submit,
         function: Callable[..., R],
         items: Iterator[tuple[Any, ...]] | AsyncIterator[tuple[Any, ...]],
         ordered: bool,
         most: int,
     ) -> None:
-        self.pool = pool
+        # Of the loop in which results are asked for; None: none was.
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = 0
+        self._submit = submit
         self.function = function
         self.ordered = ordered
         self.most = most
@@ -94,6 +102,9 @@ class Calls(Generic[R]):
         self.feeder: asyncio.Task[None] | None = None
 
     async def next(self) -> R:
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+            self.thread = threading.get_ident()
         if isinstance(self.items, Iterator):
             self.feed(self.items)
         elif self.feeder is None and not self.exhausted:
@@ -143,7 +154,7 @@ class Calls(Generic[R]):
         return len(self.calls) + ended_apart < self.most
 
     def submit(self, args: tuple[Any, ...]) -> None:
-        call = self.pool._call(self.function, args, {})
+        call = self._submit(self.function, args, {})
         self.in_flight.add(call)
         if self.ordered:
             self.calls.append(call)

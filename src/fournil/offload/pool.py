@@ -11,13 +11,14 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from fournil._worker.running import name_of
-from fournil.errors import PoolClosedError, PoolError, WorkerDied
+from fournil.errors import PoolClosedError, PoolError
 from fournil.offload import forking
+from fournil.offload.account import Account
 from fournil.offload.arguments import whole
-from fournil.offload.call import NO_KWARGS, Call, as_a_future_takes_it, new_call
+from fournil.offload.call import Call, new_call
+from fournil.offload.calls import Calls
 from fournil.offload.statistics import PoolStatistics, WorkerStatistics
-from fournil.record import hook, kinds
+from fournil.record import hook
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,9 +32,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 Items = Iterable[A] | AsyncIterable[A]
 
-LOOK_AT_CPU_NS = 10_000_000
-"""So often at most it is looked at what the workers of a pool that is recorded use of the CPU."""
-
 
 class Pool(abc.ABC):
     """Workers that run functions for one event loop.
@@ -44,12 +42,13 @@ class Pool(abc.ABC):
 
     A kind of pool provides `_kind`, what reports call it; `name`, what its workers' names begin
     with; `_start`, `_submit`, `_cancel`, `_stop`, `_leave`, `_workers` and `_cpu_ns`; and, where
-    need be, `_join` and `_waiting`. It may count on these:
+    need be, `_connect`, `_join` and `_waiting`. It may count on these:
 
     - All are called in the thread of `self._loop`, while it runs, but for the `_stop` of a pool
       that was thrown away open, and `_leave` in a forked child: nothing else follows there.
     - `_start` comes first and once, `_submit` never after `_stop`, and `_cancel` at most once a
-      call, of a call that was taken.
+      call, of a call that was taken. `_submit` may come before `_connect` has returned, where
+      nobody enters the pool.
 
     and keeps to these:
 
@@ -57,10 +56,10 @@ class Pool(abc.ABC):
       False the call was dropped, and is forgotten. Not yet taken, a call that is cancelled is
       dropped without asking the kind.
     - Each call that was taken is given back in the loop's thread, once: by `_ended` with its
-      outcome, or by `_drop` when it is cancelled and certain never to run. In between, `_abandon`
-      lets go whoever awaits it; `_ended` still follows when it ends.
+      outcome, or by `_calls.drop` when it is cancelled and certain never to run. In between,
+      `_abandon` lets whoever awaits it go on; `_ended` still follows when it ends.
     - Before `_ended`, the call's `worker`, `began_ns` and `ended_ns` are set, and `sent_ns` where
-      calls travel.
+      calls travel. A worker whose clock is another tells how long the call ran.
 
     Args:
         workers: how many workers there are at most.
@@ -79,17 +78,13 @@ class Pool(abc.ABC):
         # All of it is the loop's thread's alone.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0  # in which the loop runs
-        self._process = 0
-        self._closed = False
-        self._in_flight: set[Call[Any]] = set()
-        self._idle: asyncio.Future[None] | None = None
+        self._account = Account(weakref.WeakMethod(self._cpu_ns))
+        self._calls = Calls(self._account, weakref.WeakMethod(self._cancel))
+        self._in_flight = self._calls.in_flight
+        self._ended = self._calls.ended
+        self._abandon = self._calls.abandon
         # Of any thread, which adds to it or takes away in one step of the interpreter.
         self._executors: dict[int, weakref.ref[PoolExecutor]] = {}
-        self._done = self._failed = self._refused = self._cancelled = self._abandoned = 0
-        # The recorder's side of the pool, None while none is on; and what it was begun by.
-        self._record: hook.PoolRecord | None = None
-        self._recorded_by: object = None
-        self._cpu_noted_ns = self._cpu_looked_ns = 0
 
     def __repr__(self) -> str:
         return f"<{self._kind} of {self.workers} worker{'s' * (self.workers > 1)}>"
@@ -98,6 +93,12 @@ class Pool(abc.ABC):
 
     async def __aenter__(self) -> Self:
         self._open()
+        try:
+            await self._connect()
+        except BaseException:
+            self.cancel()
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -209,7 +210,7 @@ class Pool(abc.ABC):
             in_flight = self._calls_a_worker * self.workers
         if in_flight < 1:
             raise ValueError(f"map() needs at least one call in flight, got in_flight={in_flight}")
-        return Results(self, function, (items, *more), ordered, in_flight)
+        return Results(self._call, function, (items, *more), ordered, in_flight)
 
     @property
     def executor(self) -> PoolExecutor:
@@ -228,11 +229,18 @@ class Pool(abc.ABC):
         """
         from fournil.offload.executor import PoolExecutor
 
-        if self._loop is None or self._is_elsewhere or _loop_here() is self._loop:
+        loop = self._loop
+        if loop is None or self._calls.is_elsewhere or _loop_here() is loop:
             self._open()
-        elif self._closed:
-            raise closed(self)
-        return PoolExecutor(self)
+            loop = self._loop
+            assert loop is not None
+        executor = PoolExecutor(loop, self._thread, self._call, self._check_process, self._refusal)
+        number, known = id(executor), self._executors
+        known[number] = weakref.ref(executor, lambda _: known.pop(number, None))
+        # Only now: it is closed in its own thread.
+        if self._calls.closed:
+            raise self._refusal()
+        return executor
 
     def _all_executors(self) -> list[PoolExecutor]:
         found = [held() for held in list(self._executors.values())]
@@ -244,18 +252,17 @@ class Pool(abc.ABC):
         return PoolStatistics(
             queued=self._waiting(),
             running=sum(worker.running is not None for worker in workers),
-            done=self._done,
-            failed=self._failed,
-            refused=self._refused,
-            cancelled=self._cancelled,
-            abandoned=self._abandoned,
+            done=self._account.done,
+            failed=self._account.failed,
+            refused=self._account.refused,
+            cancelled=self._account.cancelled,
+            abandoned=self._account.abandoned,
             workers=workers,
         )
 
     def cancel(self) -> None:
         """Cancel all calls: those that have not begun are dropped."""
-        for call in list(self._in_flight):
-            call.cancel()
+        self._calls.cancel_all()
 
     async def close(self) -> None:
         """Take no more calls, and return when all have ended and the workers are told to end.
@@ -264,33 +271,42 @@ class Pool(abc.ABC):
         by a timeout, it cancels the calls that are left and does not wait for them. In a forked
         child it only lets go of whoever awaits calls there.
         """
-        if self._is_elsewhere:
+        if self._calls.is_elsewhere:
             self.cancel()
             return
-        if self._loop is not None and not self._closed:
+        if self._loop is not None and not self._calls.closed:
             self._check_place()
-        self._closed = True
+        self._calls.closed = True
         for executor in self._all_executors():
-            executor._refuse()
+            executor.refuse()
         try:
-            while self._in_flight:
-                if self._idle is None:
-                    self._idle = asyncio.get_running_loop().create_future()
-                await asyncio.shield(self._idle)
+            await self._calls.until_none()
         finally:
             self.cancel()
-            self._note_cpu()
+            self._account.note_cpu()
             if self._loop is not None:
                 self._stop()
-        if self._record is not None and not self._in_flight:
-            self._record.close()
-            self._record = None
+        if not self._in_flight:
+            self._account.close()
         if self._loop is not None:
             await self._join()
 
+    def stop(self) -> None:
+        """Take no more calls, and have the workers end when they have ended theirs.
+
+        As `close`, for who cannot await: nothing is waited for.
+        """
+        self._calls.closed = True
+        for executor in self._all_executors():
+            executor.refuse()
+        if self._loop is not None:
+            self._stop()
+
     def __del__(self) -> None:
         # Not all is there after an error in `__init__`.
-        if getattr(self, "_loop", None) is None or self._closed or self._is_elsewhere:
+        if getattr(self, "_loop", None) is None:
+            return
+        if self._calls.closed or self._calls.is_elsewhere:
             return
         warnings.warn(
             f"{self!r} was never closed: use 'async with', or await its close()",
@@ -298,41 +314,50 @@ class Pool(abc.ABC):
             source=self,
             stacklevel=2,
         )
-        self._closed = True
+        self._calls.closed = True
         self._stop()
 
     # What calls of it go through.
 
     def _open(self) -> None:
         """Begin to belong to the running loop; raise if the pool takes no calls here."""
-        if self._loop is None and not self._closed:
+        if self._loop is None and not self._calls.closed:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.get_ident()
-            self._process = forking.process
+            self._calls.process = forking.process
             try:
                 self._start()
-                forking.begun.add(self)
+                forking.when_forked(self._leave_all)
             except BaseException:
                 self._loop = None
-                self._process = 0
+                self._calls.process = 0
                 raise
         self._check_place()
-        if self._closed:
-            raise closed(self)
+        if self._calls.closed:
+            raise self._refusal()
 
-    @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the pool is that of the process of which this one was forked."""
-        return self._process not in (0, forking.process)
+    def _leave_all(self) -> None:
+        """Let go, in a forked child, of what is the parent's."""
+        # What the child has would keep the workers, should the parent end before it.
+        self._leave()
+        for executor in self._all_executors():
+            executor.leave()
+
+    def _refusal(self) -> PoolClosedError:
+        """Return what to raise about a call for a closed pool."""
+        return PoolClosedError(f"{self!r} is closed: it takes no more calls")
+
+    def _check_process(self) -> None:
+        if self._calls.is_elsewhere:
+            raise PoolError(
+                f"{self!r} belongs to process {self._calls.process}, of which this one,"
+                f" {forking.process}, was forked: its workers stayed there; make a new pool here"
+            )
 
     def _check_place(self) -> None:
         if self._loop is None:
             return
-        if self._is_elsewhere:
-            raise PoolError(
-                f"{self!r} belongs to process {self._process}, of which this one,"
-                f" {forking.process}, was forked: its workers stayed there; make a new pool here"
-            )
+        self._check_process()
         if (here := _loop_here()) is not self._loop:
             which = (
                 "an event loop, and none runs here"
@@ -355,129 +380,28 @@ class Pool(abc.ABC):
                 " then its arguments, as in run(function, argument)"
             )
         loop = self._loop
+        calls = self._calls
         try:
             is_here = asyncio.get_running_loop() is loop
         except RuntimeError:
             is_here = False  # none runs
-        if not is_here or loop is None or self._closed or self._process != forking.process:
+        if not is_here or loop is None or calls.closed or calls.process != forking.process:
             self._open()
             loop = self._loop
             assert loop is not None
-        call: Call[R] = new_call(self, function, args, kwargs, loop)
-        if hook.open_pool is not self._recorded_by:
+        call: Call[R] = new_call(self, calls, function, args, kwargs, loop)
+        account = self._account
+        if hook.open_pool is not account.recorded_by:
             self._follow_recorder()
         self._submit(call)
-        if self._record is not None:
-            call.subject = self._record.queued()
-        self._in_flight.add(call)
+        if account.record is not None:
+            call.subject = account.record.queued()
+        calls.in_flight.add(call)
         return call
 
     def _follow_recorder(self) -> None:
-        """A recording began or ended: begin to be recorded, or be so no more."""
-        self._recorded_by = opened = hook.open_pool
-        self._record = opened and opened(self._kind, self.name, self.workers)
-        self._cpu_noted_ns = self._cpu_ns()
-
-    def _note(self, call: Call[Any], state: int) -> None:
-        """Have a call recorded that has come to its end."""
-        if self._record is not None and hook.open_pool is self._recorded_by:
-            times = call.queued_ns, call.sent_ns, call.began_ns, call.ended_ns, call.received_ns
-            if call.received_ns - self._cpu_looked_ns > LOOK_AT_CPU_NS:
-                self._cpu_looked_ns = call.received_ns
-                self._note_cpu()
-            self._record.ended(
-                call.function,
-                call.worker,
-                call.subject,
-                state,
-                times,
-                call.bytes_out,
-                call.bytes_back,
-            )
-
-    def _note_cpu(self) -> None:
-        """Have recorded what the workers used of the CPU since this was last done."""
-        if self._record is not None:
-            before, self._cpu_noted_ns = self._cpu_noted_ns, self._cpu_ns()
-            self._record.used(max(0, self._cpu_noted_ns - before))
-
-    def _stop_call(self, call: Call[Any]) -> None:
-        """Cancel a call that was taken, as far as that can be done."""
-        # One of the parent's may run, but its outcome does not come here.
-        (self._drop if self._is_elsewhere else self._cancel)(call)
-
-    def _drop(self, call: Call[Any]) -> None:
-        """Cancel a call that will never run."""
-        # It may stand in a queue until a worker comes to it.
-        call.args, call.kwargs = (), NO_KWARGS
-        self._cancelled += 1
-        self._note(call, kinds.CALL_CANCELLED)
-        call.let_go()
-        self._left(call)
-
-    def _ended(
-        self, call: Call[Any], value: Any, error: BaseException | None, received_ns: int
-    ) -> None:
-        """Count a call that has ended, and hand on its outcome.
-
-        Args:
-            call: one that was taken.
-            value: what it returned.
-            error: what it raised, or why it can have no value.
-            received_ns: now, on the clock of the call's timeline.
-        """
-        # What `isinstance` would ask of an exception is code of the program.
-        call.received_ns = received_ns
-        if call.abandoned:
-            if error is not None and not issubclass(type(error), asyncio.CancelledError):
-                self._report(call, error)
-            return
-        if error is None and not call.cancelling:
-            self._done += 1
-            state = kinds.CALL_DONE
-            call.set_result(value)
-        elif call.cancelling and (error is None or issubclass(type(error), asyncio.CancelledError)):
-            self._cancelled += 1
-            state = kinds.CALL_CANCELLED
-            call.let_go()
-        else:
-            assert error is not None
-            died = issubclass(type(error), WorkerDied) and not call.ended_ns
-            if call.began_ns or died:
-                self._failed += 1
-            else:
-                self._refused += 1
-            state = kinds.CALL_DIED if died else kinds.CALL_RAISED
-            call.set_exception(as_a_future_takes_it(call, error))
-        if self._record is not None:
-            self._note(call, state)
-        self._left(call)
-
-    def _abandon(self, call: Call[Any]) -> None:
-        """Let go whoever awaits a call that runs, and run on."""
-        call.abandoned = True
-        self._cancelled += 1
-        self._abandoned += 1
-        self._note(call, kinds.CALL_ABANDONED)
-        call.let_go()
-        self._left(call)
-
-    def _left(self, call: Call[Any]) -> None:
-        self._in_flight.discard(call)
-        if not self._in_flight and self._idle is not None:
-            if not self._idle.done():
-                self._idle.set_result(None)
-            self._idle = None
-
-    def _report(self, call: Call[Any], error: BaseException) -> None:
-        assert self._loop is not None
-        self._loop.call_exception_handler(
-            {
-                "message": f"a call of {name_of(call.function)} that was abandoned raised",
-                "exception": error,
-                "future": call,
-            }
-        )
+        """Begin to be recorded, or be so no more: a recording began or ended."""
+        self._account.follow_recorder(self._kind, self.name, self.workers)
 
     # What a kind of pool provides.
 
@@ -505,6 +429,12 @@ class Pool(abc.ABC):
     def _leave(self) -> None:
         """Let go, in a forked child, of what is the parent's: its workers, and descriptors here."""
 
+    async def _connect(self) -> None:  # noqa: B027
+        """Wait until workers can be reached, where that must be waited for.
+
+        Awaited by who enters the pool; what it raises comes out there, and the pool is closed.
+        """
+
     async def _join(self) -> None:  # noqa: B027
         """Wait until what `_stop` ends has ended, where that must be waited for."""
 
@@ -522,11 +452,6 @@ class Pool(abc.ABC):
 
         Asked while the pool is recorded: workers need not count else.
         """
-
-
-def closed(pool: Pool) -> PoolClosedError:
-    """Return what to raise about a call for a closed pool."""
-    return PoolClosedError(f"{pool!r} is closed: it takes no more calls")
 
 
 def _loop_here() -> asyncio.AbstractEventLoop | None:

@@ -8,12 +8,11 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from fournil.offload.arguments import at_least_one
 from fournil.offload.call import Call
+from fournil.offload.isolated.forkserver import Forkserver
+from fournil.offload.isolated.pool import IsolatedPool, setup
+from fournil.offload.isolated.process import WorkerProcess
+from fournil.offload.isolated.supervisor import MakeStarter, MakeWorker, Supervisor
 from fournil.offload.lifetime import OwnPools
-from fournil.offload.remote import RemotePool
-from fournil.offload.remote_worker import RemoteWorker
-from fournil.offload.supervising import Starter
-from fournil.offload.template import Template
-from fournil.offload.worker_process import WorkerProcess
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +21,7 @@ IDLE_S = 60.0
 """After so many seconds with nothing to do a process of `to_process` ends."""
 
 
-class ProcessPool(RemotePool):
+class ProcessPool(IsolatedPool):
     """A pool of processes, for Python code and C code that keep the GIL.
 
     Functions, arguments and results are pickled; what pickle refuses (lambdas, closures, what a
@@ -96,18 +95,18 @@ class ProcessPool(RemotePool):
         self.preload = list(preload)
         self.max_memory_per_child = at_least_one("max_memory_per_child", max_memory_per_child)
 
-    def _make_starter(self) -> Starter:
-        assert self._loop is not None
-        setup = {
-            **self._setup(),
+    def _makers(self) -> tuple[MakeStarter, MakeWorker]:
+        told = {
             "spawn": self.start_method == "spawn",
             "preload": [str(name) for name in self.preload],
             "most_memory": self.max_memory_per_child,
         }
-        return Template(self._loop, self, setup)
+        name = self.name
 
-    def _make_worker(self, number: int) -> RemoteWorker:
-        return WorkerProcess(self, number)
+        def make_starter(engine: Supervisor) -> Forkserver:
+            return Forkserver(engine.loop, engine, {**setup(name), **told})
+
+        return make_starter, WorkerProcess
 
 
 _own = OwnPools(lambda: ProcessPool(name="fournil.to_process", idle_timeout=IDLE_S))

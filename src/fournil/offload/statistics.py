@@ -1,4 +1,4 @@
-"""What pools and their workers did so far."""
+"""Statistics of pools and their workers."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from time import perf_counter_ns, thread_time_ns
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
-from fournil._worker.running import name_of, refuse, runs
+from fournil._worker.naming import name_of
+from fournil._worker.running import refuse, runs
 from fournil.errors import PoolError
 from fournil.offload.call import Call
 from fournil.offload.calling import CallQueue, Outcomes, Waiter, Wakes, traceback_of
@@ -142,7 +143,7 @@ class ThreadPool(Pool):
 
     def _follow_recorder(self) -> None:
         super()._follow_recorder()
-        self._exchange.record = self._record
+        self._exchange.record = self._account.record
 
     def _workers(self) -> tuple[WorkerStatistics, ...]:
         return tuple(worker.statistics() for worker in self._threads)

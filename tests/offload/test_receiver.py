@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from fournil._worker import inlet, patience
-from fournil._worker.inlet import LOOKING_NS, TAKEN_NS, Inlet
-from fournil._worker.patience import FEWEST
+from fournil._worker import adaptive_spin, receiver
+from fournil._worker.adaptive_spin import FEWEST
+from fournil._worker.receiver import SPIN_NS, TAKEN_NS, Receiver
 
-LOOK_NS = LOOKING_NS // 10
+LOOK_NS = SPIN_NS // 10
 
 
 class Stream:
@@ -46,34 +46,34 @@ class Stream:
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     stream = Stream()
-    for module in (inlet, patience):
+    for module in (receiver, adaptive_spin):
         monkeypatch.setattr(module, "perf_counter_ns", stream.clock)
     return stream
 
 
 @pytest.fixture
-def waiting(stream: Stream) -> Inlet:
-    return Inlet(cast("socket.socket", stream))
+def waiting(stream: Stream) -> Receiver:
+    return Receiver(cast("socket.socket", stream))
 
 
-def wait(waiting: Inlet) -> int:
+def wait(waiting: Receiver) -> int:
     return waiting.receive(memoryview(bytearray(10)))
 
 
-def test_the_first_wait_sleeps(waiting: Inlet, stream: Stream) -> None:
+def test_the_first_wait_sleeps(waiting: Receiver, stream: Stream) -> None:
     assert wait(waiting) == 10
     assert (stream.sleeps, stream.looks) == (1, 0)
 
 
-def test_after_a_short_wait_it_looks(waiting: Inlet, stream: Stream) -> None:
-    stream.sleep_ns = LOOKING_NS // 2
+def test_after_a_short_wait_it_looks(waiting: Receiver, stream: Stream) -> None:
+    stream.sleep_ns = SPIN_NS // 2
     wait(waiting)
     stream.comes_after = 3
     assert wait(waiting) == 10
     assert (stream.sleeps, stream.looks) == (1, 4)
 
 
-def test_what_does_not_come_soon_is_slept_for(waiting: Inlet, stream: Stream) -> None:
+def test_what_does_not_come_soon_is_slept_for(waiting: Receiver, stream: Stream) -> None:
     wait(waiting)
     stream.comes_after = 1000
     assert wait(waiting) == 10
@@ -83,15 +83,15 @@ def test_what_does_not_come_soon_is_slept_for(waiting: Inlet, stream: Stream) ->
     assert (stream.sleeps, stream.looks) == (3, 10)
 
 
-def test_after_a_long_wait_it_sleeps(waiting: Inlet, stream: Stream) -> None:
-    stream.sleep_ns = LOOKING_NS
+def test_after_a_long_wait_it_sleeps(waiting: Receiver, stream: Stream) -> None:
+    stream.sleep_ns = SPIN_NS
     wait(waiting)
     wait(waiting)
     assert (stream.sleeps, stream.looks) == (2, 0)
 
 
 def test_where_others_want_the_processor_it_sleeps_ever_longer(
-    waiting: Inlet, stream: Stream
+    waiting: Receiver, stream: Stream
 ) -> None:
     def looks_until_slept(times: int) -> int:
         before = stream.looks
@@ -110,7 +110,7 @@ def test_where_others_want_the_processor_it_sleeps_ever_longer(
     assert looks_until_slept(1) == 1
 
 
-def test_calls_that_are_found_shorten_the_sleep(waiting: Inlet, stream: Stream) -> None:
+def test_calls_that_are_found_shorten_the_sleep(waiting: Receiver, stream: Stream) -> None:
     stream.comes_after = 1_000_000
     stream.look_ns = TAKEN_NS + 1
     for _ in range(3 + FEWEST):
@@ -121,10 +121,10 @@ def test_calls_that_are_found_shorten_the_sleep(waiting: Inlet, stream: Stream) 
     for _ in range(2 * FEWEST + 10):
         wait(waiting)
     assert stream.looks - looks == 10
-    assert waiting.patience.to_sleep_next == 4 * FEWEST - 10
+    assert waiting.spin.to_sleep_next == 4 * FEWEST - 10
 
 
-def test_a_parent_that_died_is_the_end(waiting: Inlet, stream: Stream) -> None:
+def test_a_parent_that_died_is_the_end(waiting: Receiver, stream: Stream) -> None:
     wait(waiting)
     stream.is_reset = True
     assert wait(waiting) == 0

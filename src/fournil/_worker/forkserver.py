@@ -1,4 +1,4 @@
-"""The process that workers are forked from: it starts each with a reaper of its own.
+"""Forkserver: the process that workers are forked from, each with a reaper of its own.
 
 It has one thread and next to nothing imported: to fork it is quick, and safe where to fork the
 program, with its threads and locks, is not. It does nothing but wait, so it is there when its
@@ -30,7 +30,7 @@ REQUEST = Struct("=I")
 """The number of the worker to be started; its descriptors come with it."""
 
 DESCRIPTORS = 4
-"""The worker's stream, its side, its ledger; and where the reaper reports."""
+"""The worker's stream, its side, its control block; and where the reaper reports."""
 
 REFUSAL = Struct("=IIi")
 """Kind, number of the worker, errno; after it may stand a text."""
@@ -51,7 +51,7 @@ def main(file: int, told: dict[str, Any], control: int) -> NoReturn:
     signal.signal(signal.SIGINT, ignore)
     take_standard()
     start_of(told)
-    Template(file, told, socket.socket(fileno=control)).serve()
+    Forkserver(file, told, socket.socket(fileno=control)).serve()
 
 
 def take_standard() -> None:
@@ -61,8 +61,8 @@ def take_standard() -> None:
     os.close(descriptor)
 
 
-class Template:
-    """The template's only object."""
+class Forkserver:
+    """State of the forkserver, of which there is one in its process."""
 
     def __init__(self, file: int, told: dict[str, Any], control: socket.socket) -> None:
         self.file = file
@@ -123,7 +123,7 @@ class Template:
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
-            # Never back into the template's own loop.
+            # Never back into the forkserver's own loop.
             os._exit(1)
 
     def work(self, number: int, descriptors: list[int]) -> NoReturn:

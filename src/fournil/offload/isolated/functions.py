@@ -1,4 +1,4 @@
-"""Which functions workers know: each is sent to a worker once, and called by its number."""
+"""Functions of a pool: each is sent to a worker once, and called by its number."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Sent:
     """A function as it was packed.
 
     Attributes:
-        number: what it is called by.
-        body, buffers: it, packed.
-        function: it; kept, so that its identity is that of no other.
-        found: what it found outside of itself when it was packed: where, under which name, what.
+        number: the number that it is called by.
+        body, buffers: the function, packed.
+        function: the function; kept, so that no other has its identity.
+        found: objects that it found outside of itself when it was packed: where, under which name,
+            and which.
         lasts: whether it would be packed the same as long as it finds the same.
     """
 

@@ -1,24 +1,29 @@
-"""What is big, on its way to one worker and back: through shared memory."""
+"""Payloads: arguments and results that are big, on their way through shared memory."""
 
 from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import is_of_a_handler, pass_on
 from fournil._worker.memory import Borrower, Lender, Segment, fill
+from fournil._worker.naming import described
 from fournil._worker.places import PLACE, READ_ONLY, Layout, views_at
 from fournil._worker.wire import ASK, LARGEST, RANGE, SHARED, SIZE, Answer, Ask
 from fournil.errors import PoolError
 from fournil.offload import shared
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fournil.offload.call import Call
-    from fournil.offload.functions import Sent
-    from fournil.offload.remote_worker import RemoteWorker
+    from fournil.offload.calls import Calls
+    from fournil.offload.isolated.channel import Channel
+    from fournil.offload.isolated.dispatch import Slot
+    from fournil.offload.isolated.functions import Sent
 
 AT_ONCE = 1 << 20
 """Up to so many bytes are copied by the loop itself: a hop to a thread takes as long."""
@@ -30,10 +35,37 @@ KEPT_S = 5.0
 """What is more, and what was not used for so long, the kernel has back."""
 
 
-class Loads:
-    """The loads of one worker, seen from the loop's thread, to which all of it belongs."""
+class Receiver(Protocol):
+    """Worker that payloads go to; its loop's thread's alone."""
 
-    def __init__(self, worker: RemoteWorker) -> None:
+    loop: asyncio.AbstractEventLoop
+    channel: Channel
+    slot: Slot[Call[Any]]
+    calls: Calls
+
+    def append(
+        self,
+        call: Call[Any],
+        function: Sent,
+        flags: int,
+        buffers: int,
+        body: bytes,
+        records: list[bytes],
+        /,
+    ) -> int:
+        """Append the records of a call; return its number."""
+
+    def send_again(self, call: Call[Any], /) -> None:
+        """Have another worker run a call that did not come to this one."""
+
+    def has_room(self) -> None:
+        """Have calls sent: one that was on its way here has come, or never will."""
+
+
+class Payloads:
+    """Payloads of one worker; its loop's thread's alone."""
+
+    def __init__(self, worker: Receiver) -> None:
         self._worker = worker
         self._lender = Lender()
         self._borrower: Borrower | None = None
@@ -90,34 +122,34 @@ class Loads:
     ) -> None:
         """Have a worker run a call with big arguments: now, or when they are copied."""
         layout = self._layout(body, big, records)
-        load = Load(call, function, flags, layout)
+        payload = Payload(call, function, flags, layout)
         call.bytes_out = len(body) + sum(part.nbytes for part in layout.copied)
         if not layout.size:
-            self._append(load, None, records)
+            self._append(payload, None, records)
             return
         segment = self._lender.take(layout.size)
         try:
-            self._fill(load, segment, records)
+            self._fill(payload, segment, records)
         except BaseException:
             # No function could be sent, or no thread be started.
             if segment is not None:
                 self._lender.returned(segment.number)
             raise
-        self._worker.desk.heavy += 1
+        self._worker.slot.heavy += 1
 
-    def _fill(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
+    def _fill(self, payload: Payload, segment: Segment | None, records: list[bytes]) -> None:
         """Have memory filled, and then the call sent: now, or in a thread."""
-        layout = load.layout
+        layout = payload.layout
         if segment is not None and layout.size <= AT_ONCE:
             fill(segment.memory, layout.record(segment.number)[3])
-            self._append(load, segment, records)
+            self._append(payload, segment, records)
             return
         from fournil.offload.threads import run_unseen
 
         number = self._lender.number() if segment is None else segment.number
         filled = run_unseen(_filled, segment, number, layout)
-        filled.add_done_callback(lambda filled: self._loaded(load, filled))
-        self._worker.desk.loading += 1
+        filled.add_done_callback(lambda filled: self._loaded(payload, filled))
+        self._worker.slot.loading += 1
 
     def _shared_place(self, part: memoryview, records: list[bytes]) -> bytes | None:
         """Return where a buffer stands in shared memory, of which the worker is told; or None."""
@@ -160,13 +192,13 @@ class Loads:
             self._file = None
             self._worker.channel.write(ASK.pack(Ask.FILE, 0, 0, 0, 0, 0))
 
-    def _loaded(self, load: Load, filled: Call[Segment]) -> None:
+    def _loaded(self, payload: Payload, filled: Call[Segment]) -> None:
         """Send a call whose arguments are in shared memory now."""
         worker = self._worker
-        pool = worker.pool
-        call = load.call
+        calls = worker.calls
+        call = payload.call
         raised: BaseException | None = None
-        worker.desk.loading -= 1
+        worker.slot.loading -= 1
         error = None if filled.cancelled() else filled.exception()
         segment = None if filled.cancelled() or error is not None else filled.result()
         if segment is not None:
@@ -175,42 +207,40 @@ class Loads:
             else:
                 self._lender.add(segment)
         if call.cancelling:
-            pool._drop(call)
+            calls.drop(call)
         elif isinstance(error, OSError | ValueError | MemoryError):
-            error = _no_memory(load.layout.size, error)
-            pool._ended(call, None, error, perf_counter_ns())
+            error = _no_memory(payload.layout.size, error)
+            calls.ended(call, None, error, perf_counter_ns())
         elif error is not None:
-            pool._ended(call, None, error, perf_counter_ns())
+            calls.ended(call, None, error, perf_counter_ns())
         elif segment is not None and not self._closed:
             records: list[bytes] = []
             try:
-                self._append(load, segment, records)
+                self._append(payload, segment, records)
                 return
             except BaseException as why:
                 raised = why
             finally:
                 worker.channel.write(b"".join(records))
             if is_of_a_handler(raised):
-                pool._drop(call)
+                calls.drop(call)
             else:
-                pool._ended(call, None, _not_sent(load.layout.size, raised), perf_counter_ns())
+                calls.ended(call, None, _not_sent(payload.layout.size, raised), perf_counter_ns())
         else:
-            # The worker died meanwhile: another is to have the call.
-            pool._dispatch.queue.appendleft(call)
-        worker.desk.heavy -= 1
+            worker.send_again(call)  # this one died meanwhile
+        worker.slot.heavy -= 1
         if segment is not None and not self._closed:
             self._lender.returned(segment.number)
-        pool._go_on()
-        pool._answers_read(worker)
+        worker.has_room()
         if raised is not None:
             pass_on(raised)
 
-    def _append(self, load: Load, segment: Segment | None, records: list[bytes]) -> None:
+    def _append(self, payload: Payload, segment: Segment | None, records: list[bytes]) -> None:
         if segment is not None:
             self._tell(segment, records)
-        flags, buffers, body, _ = load.layout.record(0 if segment is None else segment.number)
+        flags, buffers, body, _ = payload.layout.record(0 if segment is None else segment.number)
         number = self._worker.append(
-            load.call, load.function, load.flags | flags, buffers, body, records
+            payload.call, payload.function, payload.flags | flags, buffers, body, records
         )
         if segment is not None:
             self._of_calls[number] = segment
@@ -218,13 +248,13 @@ class Loads:
     def answered(self, number: int) -> None:
         """Note that a call has ended; the worker gives the memory back when it needs it no more."""
         if self._of_calls.pop(number, None) is not None:
-            self._worker.desk.heavy -= 1
+            self._worker.slot.heavy -= 1
 
     def skipped(self, number: int) -> None:
         """Have back what was filled for a call that the worker never looks at."""
         segment = self._of_calls.pop(number, None)
         if segment is not None:
-            self._worker.desk.heavy -= 1
+            self._worker.slot.heavy -= 1
             self._returned(segment.number)
 
     # Back.
@@ -241,7 +271,7 @@ class Loads:
         match kind:
             case Answer.SEGMENT:
                 if self._borrower is None:
-                    self._borrower = Borrower(_give_back_to(self))
+                    self._borrower = Borrower(_give_back_to(self, self._worker.loop))
                 descriptor = self._worker.channel.receive_descriptor()
                 self._borrower.lent(number, descriptor, SIZE.unpack(body)[0])
             case Answer.WITHDRAWN:
@@ -276,6 +306,8 @@ class Loads:
     def trim(self) -> None:
         """Let go of memory that was not used lately, on both sides."""
         self._trims = False
+        if self._closed:
+            return
         self._withdraw_all(self._lender.trim())
         self._worker.channel.write(ASK.pack(Ask.TRIM, 0, 0, 0, 0, 0))
         if self._lender.free:
@@ -290,7 +322,7 @@ class Loads:
             memory.left_by(id(self))
 
 
-class Load:
+class Payload:
     """A call with big arguments."""
 
     __slots__ = ("call", "flags", "function", "layout")
@@ -325,10 +357,11 @@ def _not_sent(size: int, error: BaseException) -> BaseException:
     return made
 
 
-def _give_back_to(loads: Loads) -> Any:
+def _give_back_to(
+    payloads: Payloads, loop: asyncio.AbstractEventLoop
+) -> Callable[[int, bool], None]:
     """Return what gives memory back, from any thread, and holds no pool."""
-    loop = loads._worker.loop
-    held = weakref.ref(loads)
+    held = weakref.ref(payloads)
     process = os.getpid()
 
     def soon(number: int, was_forked: bool) -> None:
@@ -347,7 +380,7 @@ def _give_back_to(loads: Loads) -> Any:
     return give_back
 
 
-def _trim(held: weakref.ref[Loads]) -> None:
-    loads = held()
-    if loads is not None and not loads._closed:
-        loads.trim()
+def _trim(held: weakref.ref[Payloads]) -> None:
+    payloads = held()
+    if payloads is not None:
+        payloads.trim()

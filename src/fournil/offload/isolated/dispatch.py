@@ -1,4 +1,4 @@
-"""Which call goes to which worker, and what becomes of it when a worker dies.
+"""Dispatch of calls to workers, and what becomes of calls when a worker dies.
 
 Pure: it is told what happened, and says what is to be done; sockets, processes and clocks are
 its caller's. So it is tested by itself, with every order of events.
@@ -31,8 +31,8 @@ LONG_NS = 10_000_000
 
 
 @dataclass(slots=True)
-class Desk(Generic[C]):
-    """What one worker has to do.
+class Slot(Generic[C]):
+    """Slot of one worker: what it has to do.
 
     Attributes:
         number: the worker's.
@@ -72,7 +72,7 @@ class Desk(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Death(Generic[C]):
-    """What a worker's death did.
+    """Instruction for the calls of a worker that died: what was lost, and what to drop.
 
     Attributes:
         lost: the call that it ran, if it ran one.
@@ -85,51 +85,78 @@ class Death(Generic[C]):
     unread: list[C]
 
 
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Instruction to tell a worker not to begin calls, and to settle that a millisecond later.
+
+    Attributes:
+        numbers: the calls'.
+    """
+
+    numbers: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[C]):
+    """What became of calls that a worker was told not to begin, and what to do about them.
+
+    Attributes:
+        taken_back: numbers of those that it will not run, whose memory is free; those that somebody
+            wants are in the queue again.
+        dropped: of these, the calls that nobody wants: to be dropped.
+        interrupted: number of one that nobody wants and that it runs: to be interrupted.
+    """
+
+    taken_back: list[int]
+    dropped: list[C]
+    interrupted: int | None
+
+
 class Dispatch(Generic[C]):
-    """Decides for all workers of a pool.
+    """Decisions for all workers of a pool.
 
     Args:
-        slots: how far numbers of calls with one worker may lie apart.
+        window: how far numbers of calls with one worker may lie apart.
         most_calls: how many calls a worker runs before it is replaced; None: any number.
 
     Attributes:
         queue: calls that are with no worker.
-        desks: of the workers, by number.
+        slots: of the workers, by number.
         mean_ns: how long calls ran lately; None: none has ended.
     """
 
-    def __init__(self, slots: int, most_calls: int | None = None) -> None:
-        self.slots = slots
+    def __init__(self, window: int, most_calls: int | None = None) -> None:
+        self.window = window
         self.most_calls = most_calls
         self.queue: deque[C] = deque()
-        self.desks: dict[int, Desk[C]] = {}
+        self.slots: dict[int, Slot[C]] = {}
         self.mean_ns: float | None = None
 
     # Workers come.
 
-    def add_worker(self, number: int) -> Desk[C]:
-        desk = self.desks[number] = Desk[C](number)
-        return desk
+    def add_worker(self, number: int) -> Slot[C]:
+        slot = self.slots[number] = Slot[C](number)
+        return slot
 
     # Calls go.
 
-    def next_desk(self) -> Desk[C] | None:
+    def next_slot(self) -> Slot[C] | None:
         """Return the worker that is to get the next call; None: all have enough."""
         best = None
-        for desk in self.desks.values():
-            if desk.open and self.room(desk) and (best is None or desk.load < best.load):
-                best = desk
+        for slot in self.slots.values():
+            if slot.open and self.room(slot) and (best is None or slot.load < best.load):
+                best = slot
         return best
 
-    def room(self, desk: Desk[C]) -> int:
+    def room(self, slot: Slot[C]) -> int:
         """Return how many more calls the worker may get now."""
-        if not desk.open or desk.stalled or desk.heavy >= HEAVY:
+        if not slot.open or slot.stalled or slot.heavy >= HEAVY:
             return 0
-        room = self.ahead() - len(desk.sent) - desk.loading
+        room = self.ahead() - len(slot.sent) - slot.loading
         # A number must not mean two calls, one of which was taken back and not yet passed.
-        room = min(room, self.slots - 1 - (desk.last - desk.began) - desk.loading)
+        room = min(room, self.window - 1 - (slot.last - slot.began) - slot.loading)
         if self.most_calls is not None:
-            room = min(room, self.most_calls - desk.calls - desk.loading)
+            room = min(room, self.most_calls - slot.calls - slot.loading)
         return max(room, 0)
 
     def ahead(self) -> int:
@@ -141,136 +168,134 @@ class Dispatch(Generic[C]):
             return 1
         return max(2, min(MOST, int(AHEAD_NS / (mean + 1))))
 
-    def send(self, desk: Desk[C], call: C) -> int:
+    def send(self, slot: Slot[C], call: C) -> int:
         """Note that a call is sent to a worker; return its number there."""
-        desk.last = number = desk.last + 1
-        desk.calls += 1
-        desk.sent[number] = call
-        if desk.calls == self.most_calls:
-            desk.open = False
+        slot.last = number = slot.last + 1
+        slot.calls += 1
+        slot.sent[number] = call
+        if slot.calls == self.most_calls:
+            slot.open = False
         return number
 
     # Calls end.
 
-    def ended(self, desk: Desk[C], number: int, ran_ns: int) -> C | None:
+    def ended(self, slot: Slot[C], number: int, ran_ns: int) -> C | None:
         """Note that a worker answered a call; return it."""
-        call = desk.sent.pop(number, None)
-        if number > desk.began:
-            desk.began = number
-        if desk.revoked:
+        call = slot.sent.pop(number, None)
+        if number > slot.began:
+            slot.began = number
+        if slot.revoked:
             # It was revoked too late.
-            desk.revoked.discard(number)
-            desk.unwanted.discard(number)
-            desk.stalled = False
+            slot.revoked.discard(number)
+            slot.unwanted.discard(number)
+            slot.stalled = False
         mean = self.mean_ns
         self.mean_ns = ran_ns if mean is None else mean + (ran_ns - mean) / 8
         return call
 
     # Calls are taken back.
 
-    def held_up(self, desk: Desk[C], began: int, stalls: bool) -> list[int]:
+    def held_up(self, slot: Slot[C], began: int, stalls: bool) -> Revoke | None:
         """Return which calls to revoke, since the worker is long at one and others are idle.
 
         Args:
-            desk: the worker that is looked at, once a millisecond.
+            slot: the worker that is looked at, once a millisecond.
             began: the last call that it began.
             stalls: whether it has had its next call for long, and runs none.
         """
-        long = began and began == desk.began and began in desk.sent
-        desk.began = max(desk.began, began)
-        if not (long or stalls) or self.queue or self.idle_desk() is None:
-            return []
-        numbers = [number for number in desk.sent if number > began and number not in desk.revoked]
-        desk.revoked.update(numbers)
-        desk.stalled |= stalls and bool(numbers)
-        return numbers
+        long = began and began == slot.began and began in slot.sent
+        slot.began = max(slot.began, began)
+        if not (long or stalls) or self.queue or self.idle_slot() is None:
+            return None
+        numbers = [number for number in slot.sent if number > began and number not in slot.revoked]
+        if not numbers:
+            return None
+        slot.revoked.update(numbers)
+        slot.stalled |= stalls
+        return Revoke(numbers)
 
-    def idle_desk(self) -> Desk[C] | None:
+    def idle_slot(self) -> Slot[C] | None:
         """Return a worker that has nothing to do; None: there is none."""
-        for desk in self.desks.values():
-            if desk.open and not desk.stalled and not desk.sent and not desk.loading:
-                return desk
+        for slot in self.slots.values():
+            if slot.open and not slot.stalled and not slot.sent and not slot.loading:
+                return slot
         return None
 
-    def revoke(self, desk: Desk[C], number: int) -> None:
+    def revoke(self, slot: Slot[C], number: int) -> None:
         """Take back a call that nobody wants to be run any more."""
-        desk.revoked.add(number)
-        desk.unwanted.add(number)
+        slot.revoked.add(number)
+        slot.unwanted.add(number)
 
-    def settle(
-        self, desk: Desk[C], numbers: list[int], began: int
-    ) -> tuple[list[C], list[tuple[int, C]]]:
+    def settle(self, slot: Slot[C], numbers: list[int], began: int) -> Settled[C]:
         """Take back what was revoked and not begun; it is in the queue again, first.
 
         Args:
-            desk: the worker's.
+            slot: the worker's.
             numbers: what was revoked, long enough ago for the worker to see it.
             began: the last call that it began, read now.
-
-        Returns:
-            of the calls that nobody wants: those that will not run, and those that the worker has
-            begun or skipped, with their numbers.
         """
-        desk.began = max(desk.began, began)
+        slot.began = max(slot.began, began)
+        taken_back: list[int] = []
         again: list[C] = []
         dropped: list[C] = []
-        begun: list[tuple[int, C]] = []
+        interrupted = None
         for number in numbers:
-            if number not in desk.revoked:
+            if number not in slot.revoked:
                 continue  # it was answered
             if number > began:
-                call, wanted = self._take_back(desk, number)
+                taken_back.append(number)
+                call, wanted = self._take_back(slot, number)
                 (again if wanted else dropped).append(call)
-            elif number in desk.unwanted:
-                begun.append((number, desk.sent[number]))
+            elif number == began and number in slot.unwanted:
+                interrupted = number
         self.queue.extendleft(reversed(again))
-        return dropped, begun
+        return Settled(taken_back, dropped, interrupted)
 
-    def skipped(self, desk: Desk[C], number: int) -> C | None:
+    def skipped(self, slot: Slot[C], number: int) -> C | None:
         """Note that a worker skipped a revoked call; return it if nobody wants it any more."""
-        desk.began = max(desk.began, number)
-        desk.stalled = False
-        if number not in desk.revoked:
+        slot.began = max(slot.began, number)
+        slot.stalled = False
+        if number not in slot.revoked:
             return None  # it was taken back already
-        call, wanted = self._take_back(desk, number)
+        call, wanted = self._take_back(slot, number)
         if not wanted:
             return call
         self.queue.appendleft(call)
         return None
 
-    def _take_back(self, desk: Desk[C], number: int) -> tuple[C, bool]:
-        wanted = number not in desk.unwanted
-        desk.revoked.discard(number)
-        desk.unwanted.discard(number)
-        return desk.sent.pop(number), wanted
+    def _take_back(self, slot: Slot[C], number: int) -> tuple[C, bool]:
+        wanted = number not in slot.unwanted
+        slot.revoked.discard(number)
+        slot.unwanted.discard(number)
+        return slot.sent.pop(number), wanted
 
     # Workers go.
 
-    def died(self, desk: Desk[C], began: int) -> Death[C]:
+    def died(self, slot: Slot[C], began: int) -> Death[C]:
         """Take a worker away, whose answers were read; what it had not begun goes on.
 
         Args:
-            desk: the worker's.
+            slot: the worker's.
             began: the last call that it began.
         """
-        self.desks.pop(desk.number, None)
-        desk.open = False
+        self.slots.pop(slot.number, None)
+        slot.open = False
         lost = None
         again: list[C] = []
         unwanted: list[C] = []
         unread: list[C] = []
-        for number, call in desk.sent.items():
+        for number, call in slot.sent.items():
             # Revoked or not: perhaps it was begun just before. No call may run twice.
             if number == began:
                 lost = call
-            elif number in desk.unwanted:
+            elif number in slot.unwanted:
                 unwanted.append(call)
             elif number < began:
                 unread.append(call)
             else:
                 again.append(call)
-        desk.sent.clear()
-        desk.revoked.clear()
-        desk.unwanted.clear()
+        slot.sent.clear()
+        slot.revoked.clear()
+        slot.unwanted.clear()
         self.queue.extendleft(reversed(again))
         return Death(lost, unwanted, unread)

@@ -1,7 +1,7 @@
-"""Where a thread looks for what is likely to come soon, before it goes to sleep.
+"""Spin wait of a thread, for what is likely to come soon, before it goes to sleep.
 
-It holds no GIL, and offers its processor to others between its looks. Why it looks, and when, is
-told by `fournil._worker.patience`; what is promised, by `fournil.offload.lookout`.
+The thread holds no GIL, and offers its processor to others between its looks. Why it spins, and
+when, is told by `fournil._worker.adaptive_spin`; what is promised, by `fournil.offload.spin_wait`.
 """
 
 from libc.stdint cimport uint64_t
@@ -16,7 +16,7 @@ cdef enum:
     LEAVING_NS = 4_000  # who called has most likely let go of the GIL by then
 
 
-cdef class Lookout:
+cdef class SpinWait:
     def look(self, uint64_t ns, calls):
         cdef Seen seen
         if not move_on(&self.state, ABSENT, LOOKING):

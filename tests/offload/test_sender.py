@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from fournil._worker.ledger import JOURNAL, Ledger, new_file
-from fournil._worker.outlet import Outlet
+from fournil._worker.control_block import JOURNAL, ControlBlock, new_file
 from fournil._worker.own import own_pair
+from fournil._worker.sender import Sender
 from fournil._worker.wire import ANSWER, Answer
 
 
@@ -22,14 +22,14 @@ class Late(Exception):
 
 
 class Ends:
-    """An outlet, and all that was read at the other end."""
+    """An sender, and all that was read at the other end."""
 
     def __init__(self) -> None:
         self.here, self.there = own_pair()
         file = new_file()
-        self.ledger = Ledger(file.descriptor)
+        self.control_block = ControlBlock(file.descriptor)
         file.close()
-        self.outlet = Outlet(self.here, self.ledger)
+        self.sender = Sender(self.here, self.control_block)
         self.read = bytearray()
         self.reader = threading.Thread(target=self.read_all)
         self.reader.start()
@@ -40,7 +40,7 @@ class Ends:
 
     def end(self) -> list[tuple[int, int, bytes]]:
         """Return kind, number and body of all records that were read."""
-        self.outlet.end()
+        self.sender.end()
         self.here.close()
         self.reader.join()
         self.there.close()
@@ -51,7 +51,7 @@ class Ends:
             at += ANSWER.size
             records.append((kind, number, bytes(self.read[at : at + size])))
             at += size
-        assert at == len(self.read) == self.ledger.tail
+        assert at == len(self.read) == self.control_block.tail
         return records
 
 
@@ -59,7 +59,7 @@ class Ends:
 def ends() -> Iterator[Ends]:
     made = Ends()
     yield made
-    # pytest keeps it for longer than the test, and the ledger's memory holds a descriptor.
+    # pytest keeps it for longer than the test, and the control block's memory holds a descriptor.
     vars(made).clear()
 
 
@@ -91,20 +91,20 @@ def test_a_handler_that_raises(ends: Ends) -> None:
             raised += 1
             raise Late
 
-    outlet = ends.outlet
+    sender = ends.sender
     number = 0
     with interrupted(handler):
         while number < 5000 or raised < 100:
-            before = ends.ledger.tail
+            before = ends.control_block.tail
             try:
                 armed = True
-                outlet.write(answer(number, number * 37 % 5000))
+                sender.write(answer(number, number * 37 % 5000))
                 if number % 3 == 0:
-                    outlet.flush()
+                    sender.flush()
                 armed = False
             except Late:
                 armed = False
-            number += ends.ledger.tail > before
+            number += ends.control_block.tail > before
     records = ends.end()
     assert [found for _, found, _ in records] == list(range(number))
     assert all(body == bytes([found % 256]) * (found * 37 % 5000) for _, found, body in records)
@@ -116,15 +116,15 @@ def test_a_handler_that_logs(ends: Ends) -> None:
     def handler(number: int, frame: object) -> None:
         # It may be interrupted as well.
         numbers.append(len(numbers))
-        assert ends.outlet.log(b"a log")
+        assert ends.sender.log(b"a log")
 
-    outlet = ends.outlet
+    sender = ends.sender
     number = 0
     with interrupted(handler):
         while number < 5000 or len(numbers) < 100:
-            outlet.write(answer(number, number * 37 % 5000))
+            sender.write(answer(number, number * 37 % 5000))
             if number % 3 == 0:
-                outlet.flush()
+                sender.flush()
             number += 1
     records = ends.end()
     assert [found for kind, found, _ in records if kind == Answer.VALUE] == list(range(number))
@@ -134,14 +134,14 @@ def test_a_handler_that_logs(ends: Ends) -> None:
 
 def test_threads_that_log_while_the_main_one_waits_and_works(ends: Ends) -> None:
     each = 2000
-    outlet = ends.outlet
+    sender = ends.sender
     go_on, wait = os.pipe()
     began = threading.Barrier(4)
 
     def log(who: int) -> None:
         began.wait()
         for count in range(each):
-            assert outlet.log(b"%d %d" % (who, count))
+            assert sender.log(b"%d %d" % (who, count))
         os.write(wait, b"x")
 
     threads = [threading.Thread(target=log, args=(who,)) for who in range(3)]
@@ -151,10 +151,10 @@ def test_threads_that_log_while_the_main_one_waits_and_works(ends: Ends) -> None
     number = ended = 0
     while ended < 3:
         for _ in range(20):
-            outlet.write(answer(number, 100))
+            sender.write(answer(number, 100))
             number += 1
         if number % 400 == 0:
-            ended += outlet.wait(lambda room: os.readv(go_on, [room]), memoryview(bytearray(3)))
+            ended += sender.wait(lambda room: os.readv(go_on, [room]), memoryview(bytearray(3)))
     for thread in threads:
         thread.join()
     records = ends.end()
@@ -167,13 +167,13 @@ def test_threads_that_log_while_the_main_one_waits_and_works(ends: Ends) -> None
 
 
 def test_what_is_given_back_is_told_before_the_wait(ends: Ends) -> None:
-    ends.outlet.give_back(3, False)
-    ends.outlet.give_back(4, False)
+    ends.sender.give_back(3, False)
+    ends.sender.give_back(4, False)
 
     def receive(room: memoryview) -> int:
-        return ends.ledger.tail
+        return ends.control_block.tail
 
-    assert ends.outlet.wait(receive, memoryview(bytearray(1))) == 2 * ANSWER.size
+    assert ends.sender.wait(receive, memoryview(bytearray(1))) == 2 * ANSWER.size
     assert [(kind, number) for kind, number, _ in ends.end()] == [
         (Answer.RETURNED, 3),
         (Answer.RETURNED, 4),
@@ -182,17 +182,17 @@ def test_what_is_given_back_is_told_before_the_wait(ends: Ends) -> None:
 
 def test_more_than_the_journal_holds(ends: Ends) -> None:
     for number in range(50):
-        ends.outlet.write(answer(number, JOURNAL // 5))
+        ends.sender.write(answer(number, JOURNAL // 5))
     assert [number for _, number, _ in ends.end()] == list(range(50))
 
 
 def test_nobody_reads_any_more(ends: Ends) -> None:
     ends.there.shutdown(socket.SHUT_RDWR)
-    ends.outlet.write(answer(1, 10))
-    ends.outlet.flush()
-    assert ends.outlet.lost
-    ends.outlet.end()
-    assert not ends.outlet.log(b"to nobody")
+    ends.sender.write(answer(1, 10))
+    ends.sender.flush()
+    assert ends.sender.lost
+    ends.sender.end()
+    assert not ends.sender.log(b"to nobody")
     ends.here.close()
     ends.reader.join()
     ends.there.close()

@@ -6,22 +6,22 @@ import os
 import signal
 import socket
 from errno import EBADF
-from typing import TYPE_CHECKING
+from time import perf_counter_ns
 
 from fournil._worker.own import own_pair
 from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
-from fournil.offload.deaths import STOPPED, ZOMBIE, state_of
-from fournil.offload.remote_worker import RemoteWorker
+from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
+from fournil.offload.isolated.worker import IsolatedWorker, Owner
 from fournil.offload.watching import Watched
 
-if TYPE_CHECKING:
-    from fournil.offload.remote import RemotePool
+LEAVES_NS = 5_000_000_000
+"""A worker that has nothing to do and was told to end has so long before it is killed."""
 
 
-class WorkerProcess(RemoteWorker):
+class WorkerProcess(IsolatedWorker):
     """One worker process; its reaper says when it began and how it ended."""
 
-    def __init__(self, pool: RemotePool, number: int) -> None:
+    def __init__(self, owner: Owner, number: int) -> None:
         self._is_alive = False  # and its number its own
         self._is_to_die = False  # as soon as it has begun
         self._is_orphan = False  # what had started it has ended
@@ -29,7 +29,7 @@ class WorkerProcess(RemoteWorker):
         self._reports, self._their_reports = own_pair(socket.SOCK_SEQPACKET)
         try:
             self._reports.setblocking(False)
-            super().__init__(pool, number)
+            super().__init__(owner, number)
             try:
                 self._watched = Watched(self.loop, self._reports.fileno(), self._readable)
             except BaseException:
@@ -82,11 +82,11 @@ class WorkerProcess(RemoteWorker):
         self._is_orphan = True
         self.kill()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         if not self._reports.is_there():
             self.channel.fail_as_closed()
             return
-        super().see_to()
+        super().check()
         if self._is_told_of():
             return
         assert self.pid is not None
@@ -106,6 +106,18 @@ class WorkerProcess(RemoteWorker):
         if parent > 1:
             # The reaper was stopped, unless it is about to tell.
             os.kill(parent, signal.SIGCONT)
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether it is to end, or its pool waits for the end of its calls."""
+        return not self.slot.open or self.calls.closed
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was to end long ago, and has nothing to do."""
+        return bool(self.finishing_ns) and (
+            self.slot.is_idle and perf_counter_ns() - self.finishing_ns > LEAVES_NS
+        )
 
     # From the reaper.
 
@@ -129,8 +141,7 @@ class WorkerProcess(RemoteWorker):
             case _ if kind == DIED:
                 self._is_alive = False
             case _ if kind == NOT_STARTED:
-                if (pool := self._pool()) is not None:
-                    pool.not_started(self.number, OSError(status, os.strerror(status)))
+                self.not_started(OSError(status, os.strerror(status)))
             case _ if kind == ENDED:
                 self.has_ended(None if self._is_orphan else status)
             case _ if kind == TAKEN:

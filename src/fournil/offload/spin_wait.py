@@ -1,4 +1,4 @@
-"""Where a worker looks for its next call before it sleeps."""
+"""Spin wait of a worker: it looks for its next call before it sleeps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sized
 from typing import Protocol
 
 
-class Lookout(Protocol):
-    """A place for one worker; others that come meanwhile are sent away."""
+class SpinWait(Protocol):
+    """Place where one worker spins; others that come meanwhile are sent away."""
 
     def look(self, ns: int, calls: Sized, /) -> bool | None:
         """Wait to be called, for at most so many nanoseconds.
@@ -24,8 +24,8 @@ class Lookout(Protocol):
         """Call who looks; return False if nobody does, or was called already."""
 
 
-class Unmanned:
-    """One where nobody looks."""
+class NoSpinWait:
+    """Spin wait where nobody spins."""
 
     def look(self, ns: int, calls: Sized, /) -> bool:
         return False
@@ -34,10 +34,10 @@ class Unmanned:
         return False
 
 
-def new_lookout() -> Lookout:
-    """Return a lookout, unmanned where there are no native modules."""
+def new_spin_wait() -> SpinWait:
+    """Return a spin wait, one where nobody looks where there are no native modules."""
     try:
-        from fournil._native import lookout
+        from fournil._native import spin_wait
     except ImportError:
-        return Unmanned()  # Cython's modules do not load in interpreters beside the main one
-    return lookout.Lookout()
+        return NoSpinWait()  # Cython's modules do not load in interpreters beside the main one
+    return spin_wait.SpinWait()

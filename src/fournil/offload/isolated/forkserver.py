@@ -1,4 +1,4 @@
-"""The template process as its parent sees it: it is asked for workers."""
+"""Forkserver process as its parent sees it: it is asked for workers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fournil._worker.command import command, told
+from fournil._worker.forkserver import NOT_STARTED, REFUSAL, REQUEST
 from fournil._worker.own import OwnSocket, own_pair
-from fournil._worker.template import NOT_STARTED, REFUSAL, REQUEST
 from fournil.offload.watching import Watched
 
-if TYPE_CHECKING:
-    from fournil.offload.remote import RemotePool
-    from fournil.offload.remote_worker import RemoteWorker
-
-HOME = str(Path(__file__).parents[2])
+HOME = str(Path(__file__).parents[3])
 """The folder that the package is in."""
 
 ROOM = 1 << 16
@@ -33,12 +29,37 @@ ROOM = 1 << 16
 told."""
 
 
-class Template:
-    """One template process.
+class Startable(Protocol):
+    """Worker that is about to be started."""
+
+    number: int
+
+    def their_descriptors(self) -> list[int]:
+        """Return what it is to be started with; raise OSError if somebody else closed it."""
+
+    def handed_over(self) -> None:
+        """Let go of what it has now."""
+
+
+class Owner(Protocol):
+    """What is told how starting goes on, in its loop's thread."""
+
+    def not_started(self, number: int, error: OSError, /) -> None:
+        """Note that a worker was not started."""
+
+    def starter_failed(self, text: str, /) -> None:
+        """Note that no worker ever can be started, since something cannot be imported."""
+
+    def starter_ended(self, starter: Any, /) -> None:
+        """Note that the forkserver has ended."""
+
+
+class Forkserver:
+    """One forkserver process.
 
     Args:
         loop: the loop in whose thread all of this is used.
-        pool: is told what happens.
+        owner: is told what happens.
         setup: what it and its workers need to know.
 
     Raises:
@@ -46,12 +67,12 @@ class Template:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, pool: RemotePool, setup: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, owner: Owner, setup: dict[str, Any]
     ) -> None:
         self._loop = loop
         # Not held: a pool that is thrown away open closes this.
-        self._pool = weakref.ref(pool)
-        self._waiting: deque[RemoteWorker] = deque()  # to be asked for, when there is room
+        self._owner = weakref.ref(owner)
+        self._waiting: deque[Startable] = deque()  # to be asked for, when there is room
         with ExitStack() as opened:
             self._control, theirs = own_pair(socket.SOCK_SEQPACKET)
             opened.callback(self._control.close)
@@ -62,9 +83,9 @@ class Template:
             self._watched = Watched(loop, self._control.fileno(), self._readable)
             opened.pop_all()
 
-    # To the template.
+    # To the forkserver.
 
-    def request(self, worker: RemoteWorker) -> None:
+    def request(self, worker: Startable) -> None:
         """Ask for a worker; it is told what it is handed over, or that it is not started."""
         self._waiting.append(worker)
         self._ask()
@@ -94,14 +115,14 @@ class Template:
         """Return whether it can be reached: nobody else has closed what leads there."""
         return self._control.is_there()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """See whether it can be reached, and let it go on if it was stopped."""
         if self.is_there():
             self._process.send_signal(signal.SIGCONT)
         else:
             self._gone()
 
-    # From the template.
+    # From the forkserver.
 
     def _readable(self) -> None:
         try:
@@ -116,19 +137,19 @@ class Template:
         kind, number, code = REFUSAL.unpack_from(message)
         if kind == NOT_STARTED:
             self._not_started(number, OSError(code, os.strerror(code)))
-        elif (pool := self._pool()) is not None:
-            pool.starter_failed(message[REFUSAL.size :].decode())
+        elif (owner := self._owner()) is not None:
+            owner.starter_failed(message[REFUSAL.size :].decode())
 
     def _not_started(self, number: int, error: OSError) -> None:
-        pool = self._pool()
-        if pool is not None:
-            pool.not_started(number, error)
+        owner = self._owner()
+        if owner is not None:
+            owner.not_started(number, error)
 
     def _gone(self) -> None:
         self.close()
-        pool = self._pool()
-        if pool is not None:
-            pool.starter_ended(self)
+        owner = self._owner()
+        if owner is not None:
+            owner.starter_ended(self)
 
     def close(self) -> None:
         """Have it end, and its workers with it."""
@@ -176,7 +197,7 @@ def _run(setup: dict[str, Any], control: OwnSocket) -> subprocess.Popen[bytes]:
     try:
         given = [file.descriptor, control.fileno()]
         return subprocess.Popen(
-            command(setup["options"], given[0], "template", given[1]),
+            command(setup["options"], given[0], "forkserver", given[1]),
             stdin=subprocess.DEVNULL,
             pass_fds=given,
             env=setup["started with"],

@@ -1,4 +1,4 @@
-"""What a worker says in memory that outlives it.
+"""Control block of a worker: memory that it shares with its parent, and that outlives it.
 
 A worker that is killed tells nobody what it had begun, and takes with it the answers that it had
 not sent. Here both stand in memory that its parent sees: so that a death costs the call that ran
@@ -28,8 +28,8 @@ from fournil._worker.own import OwnFile
 
 BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)
 
-SLOTS = 1024
-"""How many calls can be with a worker, taken back ones that it has not passed included."""
+WINDOW = 1024
+"""The most calls that are with a worker, with those taken back that it has not passed."""
 
 SETTLED_S = 0.001
 
@@ -41,7 +41,7 @@ LENGTH = JOURNAL_AT + JOURNAL
 
 def new_file() -> OwnFile:
     """Return a file for the memory of one worker; raise OSError if there is no room for it."""
-    file = OwnFile("fournil-ledger")
+    file = OwnFile("fournil-control-block")
     try:
         # Now and not when it is written to: there is no error then, but a signal that kills.
         os.posix_fallocate(file.descriptor, 0, LENGTH)
@@ -51,15 +51,15 @@ def new_file() -> OwnFile:
     return file
 
 
-class Ledger:
-    """The memory of one worker.
+class ControlBlock:
+    """Control block of one worker.
 
     Args:
         descriptor: of its file, which stays open.
 
     Attributes:
         words: the words above.
-        revoked: by a call's number, modulo `SLOTS`: 1, it is not to be begun.
+        revoked: by a call's number, modulo `WINDOW`: 1, it is not to be begun.
         tail: TAIL, where the worker writes it.
     """
 
@@ -67,7 +67,7 @@ class Ledger:
         self._memory = mapped(descriptor, LENGTH)
         self._view = memoryview(self._memory)
         self.words = self._view[:REVOKED_AT].cast("Q")
-        self.revoked = self._view[REVOKED_AT : REVOKED_AT + SLOTS]
+        self.revoked = self._view[REVOKED_AT : REVOKED_AT + WINDOW]
         self.journal = self._view[JOURNAL_AT:]
         self.tail = 0
 
@@ -78,7 +78,7 @@ class Ledger:
         self._memory.close()
 
     def write(self, data: bytes) -> None:
-        """Append to the journal; it is there when this has come to its last step, else nothing."""
+        """Append data to the journal; the last step of this makes all of it seen, at once."""
         position = self.tail
         at = position % JOURNAL
         end = at + len(data)

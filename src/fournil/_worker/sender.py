@@ -1,11 +1,11 @@
-"""How a worker writes to its parent, whatever else in it has something to say meanwhile."""
+"""Sender of a worker: its way to its parent, whatever else in it has something to say meanwhile."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 
-from fournil._worker.ledger import JOURNAL, Ledger
+from fournil._worker.control_block import JOURNAL, ControlBlock
 from fournil._worker.wire import ANSWER, Answer
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from fournil._worker.own import OwnSocket
 
 
-class Outlet:
-    """The end at which a worker writes: what it notes in its ledger is sent from there.
+class Sender:
+    """End of the channel at which a worker writes: what it notes in its control block is sent.
 
     Answers are the main thread's alone. But any code logs, or lets go of memory of the parent: in
     another thread, and in the midst of whatever stands here, as a handler of a signal, a finalizer,
@@ -32,18 +32,18 @@ class Outlet:
 
     Args:
         stream: the socket.
-        ledger: the memory that outlives this process.
+        control_block: the memory that outlives this process.
 
     Attributes:
         ended: nobody reads any more, or this process was forked from the worker's.
         lost: nobody can: there is no parent any more, or a call closed the socket. The parent finds
-            in the ledger what was noted there.
+            in the control block what was noted there.
     """
 
-    def __init__(self, stream: OwnSocket, ledger: Ledger) -> None:
+    def __init__(self, stream: OwnSocket, control_block: ControlBlock) -> None:
         self.stream = stream
-        self.ledger = ledger
-        self.journal = ledger.journal
+        self.control_block = control_block
+        self.journal = control_block.journal
         self.thread = threading.get_ident()
         self.turn = threading.Lock()
         self.turn.acquire()
@@ -121,16 +121,16 @@ class Outlet:
 
     def note(self, record: bytes) -> None:
         """Have the parent see a record, unless it is lost and there is no room left."""
-        ledger = self.ledger
-        if ledger.tail - self.sent + len(record) > JOURNAL:
+        control_block = self.control_block
+        if control_block.tail - self.sent + len(record) > JOURNAL:
             self.send()
             if self.lost:
                 return
-        ledger.write(record)
+        control_block.write(record)
 
     def send(self) -> None:
         """Send what was written."""
-        tail = self.ledger.tail
+        tail = self.control_block.tail
         while (begin := self.sent) < tail and not self.lost:
             if not self.stream.is_there():
                 self.lost = True

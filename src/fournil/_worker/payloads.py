@@ -1,12 +1,12 @@
-"""What is big, on its way to this worker and back: through memory that both sides see."""
+"""Payloads of a worker: arguments and results that are big, through shared memory."""
 
 from __future__ import annotations
 
 import socket
 
 from fournil._worker.memory import Borrower, Lender, fill
-from fournil._worker.outlet import Outlet
 from fournil._worker.places import Layout, views_at
+from fournil._worker.sender import Sender
 from fournil._worker.wire import ANSWER, RANGE, SIZE, Answer, Ask
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from fournil._worker.memory import Segment
 
 
-class Loads:
-    """The loads of a worker; of its main thread.
+class Payloads:
+    """Payloads of a worker; its main thread's.
 
     Args:
         side: the socket on which descriptors come and go.
-        outlet: where the parent is told of memory.
+        sender: where the parent is told of memory.
     """
 
-    def __init__(self, side: socket.socket, outlet: Outlet) -> None:
+    def __init__(self, side: socket.socket, sender: Sender) -> None:
         self.side = side
-        self.outlet = outlet
+        self.sender = sender
         self.lender = Lender()
-        self.borrower = Borrower(outlet.give_back)
+        self.borrower = Borrower(sender.give_back)
 
     def told(self, kind: int, number: int, other: int, body: memoryview) -> None:
-        """Do what the parent says of memory."""
+        """Take note of what the parent says of memory."""
         match kind:
             case Ask.SEGMENT:
                 self.borrower.lent(number, self.descriptor(), SIZE.unpack(body)[0])
@@ -43,7 +43,7 @@ class Loads:
                 self.lender.returned(number, bool(other))
             case Ask.TRIM:
                 for gone in self.lender.trim():
-                    self.outlet.write(ANSWER.pack(Answer.WITHDRAWN, 0, 0, gone, 0, 0, 0))
+                    self.sender.write(ANSWER.pack(Answer.WITHDRAWN, 0, 0, gone, 0, 0, 0))
 
     def descriptor(self) -> int:
         """Return the descriptor that was sent before the record that tells of it."""
@@ -62,7 +62,7 @@ class Loads:
         return views_at(self.borrower, flags, buffers, body)
 
     def place(self, body: bytes, big: list[memoryview]) -> tuple[int, int, bytes]:
-        """Put what is big into memory.
+        """Put a result that is big into memory.
 
         Returns:
             flags, how many buffers, and the body of the record.
@@ -87,5 +87,5 @@ class Loads:
         segment.close_descriptor()
         size_of = SIZE.pack(segment.size)
         head = ANSWER.pack(Answer.SEGMENT, 0, 0, segment.number, len(size_of), 0, 0)
-        self.outlet.write(head + size_of)
+        self.sender.write(head + size_of)
         return segment

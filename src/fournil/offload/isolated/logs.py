@@ -12,8 +12,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from fournil._worker.failure import described
 from fournil._worker.handlers import pass_on
+from fournil._worker.naming import described
 from fournil._worker.packing import unpack
 
 if TYPE_CHECKING:

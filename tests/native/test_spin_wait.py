@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fournil._native.lookout import Lookout
+from fournil._native.spin_wait import SpinWait
 
 FOR_EVER = 10**18  # nanoseconds
 NONE: list[str] = []
@@ -21,22 +21,22 @@ class Looking(threading.Thread):
 
     seen: bool | None = False
 
-    def __init__(self, lookout: Lookout, ns: int = FOR_EVER) -> None:
+    def __init__(self, spin_wait: SpinWait, ns: int = FOR_EVER) -> None:
         super().__init__(daemon=True)
-        self.lookout = lookout
+        self.spin_wait = spin_wait
         self.ns = ns
         self.start()
 
     def run(self) -> None:
         began = time.perf_counter_ns()
-        self.seen = self.lookout.look(self.ns, NONE)
+        self.seen = self.spin_wait.look(self.ns, NONE)
         self.took_ns = time.perf_counter_ns() - began
 
     def call_to_its_end(self) -> int:
         """Call it until it looks no more; return how often it was called."""
         called = 0
         while self.is_alive():
-            called += self.lookout.call()
+            called += self.spin_wait.call()
         return called
 
 
@@ -50,42 +50,42 @@ def often() -> Iterator[None]:
 
 
 def test_nobody_looks() -> None:
-    lookout = Lookout()
-    assert not lookout.call()
-    assert not lookout.look(0, NONE)
-    assert not lookout.call()
+    spin_wait = SpinWait()
+    assert not spin_wait.call()
+    assert not spin_wait.look(0, NONE)
+    assert not spin_wait.call()
 
 
 def test_a_call_ends_the_look() -> None:
-    lookout = Lookout()
+    spin_wait = SpinWait()
     for _ in range(1000):
-        looking = Looking(lookout)
+        looking = Looking(spin_wait)
         called = looking.call_to_its_end()
         # Once: then it was called already, and then it is not there any more. Or others wanted
         # the processor: who calls, if there is but one.
         assert called == 1 if looking.seen else looking.seen is None and called <= 1
-    assert not lookout.call()
+    assert not spin_wait.call()
 
 
 def test_a_look_ends_by_itself() -> None:
-    lookout = Lookout()
-    looking = Looking(lookout, 1_000_000)
+    spin_wait = SpinWait()
+    looking = Looking(spin_wait, 1_000_000)
     looking.join()
     assert not looking.seen
     assert looking.took_ns >= 1_000_000 or looking.seen is None
-    assert not lookout.call()
+    assert not spin_wait.call()
 
 
 def test_what_is_there_is_not_waited_for() -> None:
-    lookout = Lookout()
-    assert lookout.look(FOR_EVER, ["a call"])
-    assert not lookout.call()
+    spin_wait = SpinWait()
+    assert spin_wait.look(FOR_EVER, ["a call"])
+    assert not spin_wait.call()
 
 
 def test_one_looks_at_a_time() -> None:
     for _ in range(20):
-        lookout = Lookout()
-        both = [Looking(lookout, 2_000_000_000) for _ in range(2)]
+        spin_wait = SpinWait()
+        both = [Looking(spin_wait, 2_000_000_000) for _ in range(2)]
         while all(one.is_alive() for one in both):
             pass
         for one in both:
@@ -99,7 +99,7 @@ def test_it_gives_way_to_who_wants_the_processor() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        looking = Looking(Lookout())
+        looking = Looking(SpinWait())
         while looking.is_alive():
             pass
     finally:
@@ -109,7 +109,7 @@ def test_it_gives_way_to_who_wants_the_processor() -> None:
 
 @pytest.mark.parametrize("given", [-1, "soon", None])
 def test_a_time_that_is_none(given: object) -> None:
-    lookout = Lookout()
+    spin_wait = SpinWait()
     with pytest.raises((OverflowError, TypeError)):
-        lookout.look(given, NONE)  # type: ignore[arg-type]
-    assert not lookout.call()
+        spin_wait.look(given, NONE)  # type: ignore[arg-type]
+    assert not spin_wait.call()

@@ -12,7 +12,7 @@ cdef enum Seen:
     OTHERS  # that wanted the processor
 
 
-cdef class Lookout:
+cdef class SpinWait:
     # Moved on from ABSENT to LOOKING by who begins to look, from there to CALLED by who calls, and
     # back to ABSENT by who looks: with the GIL, but for the last.
     cdef int state

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from fournil._worker.control_block import JOURNAL, TAIL, ControlBlock, new_file
 from fournil._worker.handlers import is_of_a_handler
-from fournil._worker.ledger import JOURNAL, TAIL, Ledger, new_file
 from fournil._worker.own import OwnSocket, own_pair
 from fournil._worker.wire import ANSWER, LONGEST
 from fournil.offload.watching import Watched
@@ -19,18 +19,18 @@ READ = 1 << 14
 """So many bytes are read in one step of the loop; then others have their turn."""
 
 Answered = Callable[[int, int, int, int, memoryview, int, int], None]
-"""Takes kind, flags, buffers, number, body, and when the call began and ended."""
+"""Takes kind, flags, buffers, number, body, when the call had run, and for how long."""
 
 
 class Garbage(Exception):  # noqa: N818
-    """What came from a worker is no answer; the text says what it is."""
+    """Bytes of a worker that are no answer; the text says what they are."""
 
 
 class Channel:
     """Sends records to a worker and reads its answers.
 
-    Answers come from the socket; what the worker has noted in its ledger and not sent, since it is
-    busy or dead, is read there. Both are one stream of bytes, counted from its beginning.
+    Answers come from the socket; what the worker has noted in its control block and not sent, since
+    it is busy or dead, is read there. Both are one stream of bytes, counted from its beginning.
 
     Args:
         loop: the loop in whose thread all of this is used.
@@ -57,16 +57,16 @@ class Channel:
         with ExitStack() as opened:
             self.stream, self._their_stream = map(opened.enter_context, own_pair())
             self.side, self._their_side = map(opened.enter_context, own_pair())
-            self._their_ledger = new_file()
-            opened.callback(self._their_ledger.close)
-            self.ledger = Ledger(self._their_ledger.descriptor)
-            opened.callback(self.ledger.close)
+            self._their_control_block = new_file()
+            opened.callback(self._their_control_block.close)
+            self.control_block = ControlBlock(self._their_control_block.descriptor)
+            opened.callback(self.control_block.close)
             self.stream.setblocking(False)
             self._send = _sender(self.stream)
             self._backlog: list[bytes] = []  # not taken by the socket so far
             self._arrived = 0  # bytes that came by the socket
-            self._taken = 0  # bytes that came, by the socket or the ledger
-            self._tail = 0  # what the ledger counted when it was looked at last
+            self._taken = 0  # bytes that came, by the socket or the control block
+            self._tail = 0  # what the control block counted when it was looked at last
             self._buffer = bytearray(READ + LONGEST)
             self._view = memoryview(self._buffer)
             self._held = 0  # bytes of an answer that is not complete, at the buffer's beginning
@@ -87,16 +87,16 @@ class Channel:
         return [
             self._their_stream.fileno(),
             self._their_side.fileno(),
-            self._their_ledger.descriptor,
+            self._their_control_block.descriptor,
         ]
 
     def handed_over(self) -> None:
         """Let go of what the worker has now."""
         self._their_stream.close()
         self._their_side.close()
-        self._their_ledger.close()
+        self._their_control_block.close()
 
-    def see_to(self) -> None:
+    def check(self) -> None:
         """Say that it failed, if somebody else has closed it."""
         if not (self.stream.is_there() and self.side.is_there()):
             self.fail_as_closed()
@@ -194,11 +194,11 @@ class Channel:
             return False
         known = self._taken - self._arrived
         self._arrived += count
-        if self._arrived > self.ledger.words[TAIL]:
-            self._fail_by(f"{self._arrived - self.ledger.words[TAIL]:,} bytes too many")
+        if self._arrived > self.control_block.words[TAIL]:
+            self._fail_by(f"{self._arrived - self.control_block.words[TAIL]:,} bytes too many")
             return False
         if known:
-            # The ledger told it before.
+            # The control block told it before.
             known = min(known, count)
             view[held : held + count - known] = view[held + known : held + count]
             count -= known
@@ -217,7 +217,7 @@ class Channel:
         head = ANSWER.size
         try:
             while end - begin >= head:
-                kind, flags, buffers, number, size, began, ended = unpack_from(view, begin)
+                kind, flags, buffers, number, size, ended, ran = unpack_from(view, begin)
                 body = begin + head
                 stop = body + size
                 if stop > end:
@@ -225,7 +225,7 @@ class Channel:
                         raise Garbage(f"a record of {size:,} bytes")
                     break
                 begin = stop
-                answered(kind, flags, buffers, number, view[body:stop], began, ended)
+                answered(kind, flags, buffers, number, view[body:stop], ended, ran)
         except Garbage as what:
             self._fail_by(str(what))
             return False
@@ -249,10 +249,10 @@ class Channel:
 
     def look(self) -> None:
         """Read what a worker that lives has noted, and has been too busy to send."""
-        tail, self._tail = self._tail, self.ledger.words[TAIL]
+        tail, self._tail = self._tail, self.control_block.words[TAIL]
         while self._reads and self._taken < tail:
-            noted = self.ledger.read(self._taken, min(tail, self._taken + READ))
-            if self.ledger.words[TAIL] - self._taken > JOURNAL - LONGEST:
+            noted = self.control_block.read(self._taken, min(tail, self._taken + READ))
+            if self.control_block.words[TAIL] - self._taken > JOURNAL - LONGEST:
                 return  # it was sent, and is being overwritten
             self._take(noted)
         if self._taken > self._arrived:
@@ -264,13 +264,13 @@ class Channel:
         while self.stream.is_there() and self._receive():
             pass
         self.stop()
-        while not self._is_failed and self._taken < (tail := self.ledger.words[TAIL]):
+        while not self._is_failed and self._taken < (tail := self.control_block.words[TAIL]):
             if tail - self._taken > JOURNAL:
                 self._fail(
                     f"noted {tail - self._taken:,} bytes of answers that it did not send", None
                 )
                 return
-            self._take(self.ledger.read(self._taken, min(tail, self._taken + READ)))
+            self._take(self.control_block.read(self._taken, min(tail, self._taken + READ)))
 
     def _take(self, data: bytes) -> None:
         self._taken += len(data)
@@ -314,7 +314,7 @@ class Channel:
         self.handed_over()
         self.stream.close()
         self.side.close()
-        self.ledger.close()
+        self.control_block.close()
 
 
 def _sender(stream: OwnSocket) -> Callable[[bytes], int]:
