@@ -78,7 +78,7 @@ Loose ends
 
 · Lines and classes rest on 12 looks at steps that had run for 50 ms or longer, one each 500 ms.
 
-8 steps blocked the loop for 4.52 s, 46 % of its run
+8 steps blocked the loop for 4.52 s, 46 % of the 9.90 s that it ran
   waiting     app.py:42  fetch                                               4     3.98 s     1.01 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
 
@@ -161,7 +161,7 @@ Loose ends
 · 1,234 tasks found no room: known by their code, not by name.
 · 2 forked children of the program were not recorded.
 
-3 steps blocked the loops for 2.46 s, 19 % of their run
+3 steps blocked the loops for 2.46 s, 19 % of the 13.0 s that they ran
   waiting     app.py:42  fetch                                               1     2.00 s     2.00 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
 

@@ -12,7 +12,7 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding, title as pool_title
-from fournil.observe.recording.model import Meta, Site
+from fournil.observe.recording.model import Site
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import TASK, Finding, Report, Taker
 from fournil.observe.report.page import (
@@ -25,6 +25,7 @@ from fournil.observe.report.page import (
     paragraph,
     row,
 )
+from fournil.observe.report.titles import title_of
 from fournil.observe.words import clean, count, seconds, share, shorten
 
 INDENT = 2
@@ -107,7 +108,7 @@ class _Sections:
 
     def _title(self) -> Iterator[Line]:
         recording, meta = self._recording, self._recording.meta
-        name = Span(clean(_program(meta) or f"process {recording.pid}"), Role.TITLE)
+        name = Span(clean(title_of(meta) or f"process {recording.pid}"), Role.TITLE)
         told = f"ran {seconds(recording.run_s)}"
         if meta.python:
             told += clean(f" on {meta.implementation or 'Python'} {meta.python}")
@@ -485,18 +486,3 @@ def _delayed(finding: Finding) -> Iterator[Span]:
 
 def _role(blocker: Blocker | None) -> Role:
     return Role(blocker.value) if blocker else Role.DIM
-
-
-def _program(meta: Meta) -> str:
-    """Return how a person would call the program: by its file, or as `-m module` or `-c`."""
-    if meta.main:
-        return PurePath(meta.main).name
-    words = iter(meta.argv[1:])
-    for word in words:
-        if word == "-m":
-            return f"-m {next(words, '')}"
-        if word == "-":
-            return "standard input"
-        if word == "-c" or not word.startswith("-"):
-            return PurePath(word).name
-    return ""
