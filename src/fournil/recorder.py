@@ -12,7 +12,7 @@ import sysconfig
 import tempfile
 import threading
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -58,6 +58,7 @@ class Recorder:
             is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
             wherever it lies.
+        about: what else the recording is to say of its process, as JSON has it.
 
     Attributes:
         path: as it was given; since `start`, the file.
@@ -81,6 +82,7 @@ class Recorder:
         size: int = DEFAULT_SIZE,
         watch: bool = True,
         main: str | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         if not (math.isfinite(threshold) and 0.001 <= threshold <= 3600):
             raise ValueError(
@@ -92,6 +94,7 @@ class Recorder:
         self._size = size
         self._watches = watch
         self._main = main
+        self._about = about or {}
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
         self._open_pool: partial[PoolRecord] | None = None
@@ -129,7 +132,7 @@ class Recorder:
                 self._size,
                 int(self.threshold * 1e9),
                 int(sys.getswitchinterval() * 1e9),
-                describe_process(self._main),
+                {**self._about, **describe_process(self._main)},
             )
             if threading.current_thread() is threading.main_thread():
                 self._ring.watch_script()

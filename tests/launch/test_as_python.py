@@ -163,7 +163,7 @@ CASES = {
     ),
     "child process": script(
         "import subprocess, sys\n"
-        "code = 'import sys, asyncio; print(sys.argv, asyncio.SelectorEventLoop)'\n"
+        "code = 'import sys, os; print(sys.argv, sys.orig_argv, sys.path, os.environ)'\n"
         "print(subprocess.run([sys.executable, '-c', code, 'x'], capture_output=True))\n"
     ),
     "own restart": script(

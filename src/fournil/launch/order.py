@@ -36,6 +36,17 @@ class Order(NamedTuple):
     final: str
     threshold: float  # seconds
     size: int  # of the recording, bytes
+    program: str = ""  # what the recordings of all its processes say; "" follows no children
+    children: str = ""  # where children record: a path with `%p` in it
+    notes: str = ""  # the folder where it is noted what was not seen
+    main: str = ""  # the program's main file
+    is_child: bool = False
+    was_forked: bool = False  # before its command line was run
+
+    def of_child(self, kind: Kind, main: str, *, was_forked: bool) -> str:
+        """Return the first word for `start.py` of a child's process."""
+        order = self._replace(kind=kind, target="", main=main, is_child=True, was_forked=was_forked)
+        return json.dumps(order)
 
     def words(self) -> list[str]:
         """Return the words by which `python` would be told to run the program."""

@@ -115,7 +115,7 @@ def meta(text: str) -> Meta:
         items = value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str))
 
-    cores = said.get("cores")
+    cores, parent = said.get("cores"), said.get("parent")
     roots = said.get("code_roots")
     roots = roots if isinstance(roots, dict) else {}
     return Meta(
@@ -128,6 +128,10 @@ def meta(text: str) -> Meta:
         stdlib_roots=strings(roots.get("stdlib")),
         package_roots=strings(roots.get("packages")),
         fournil_roots=strings(roots.get("fournil")),
+        program=string("program") or None,
+        parent=parent if type(parent) is int else None,
+        process=string("process") or None,
+        is_forked=said.get("forked") is True,
     )
 
 

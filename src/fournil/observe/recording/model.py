@@ -281,6 +281,11 @@ class Meta:
     stdlib_roots: tuple[str, ...] = ()
     package_roots: tuple[str, ...] = ()
     fournil_roots: tuple[str, ...] = ()
+    program: str | None = None
+    """What the recordings of all processes of its program say; None: it is of none."""
+    parent: int | None = None  # the number of the process that started it; None: the first
+    process: str | None = None  # what multiprocessing called it
+    is_forked: bool = False  # by a process of its program
 
 
 @dataclass(frozen=True, slots=True)

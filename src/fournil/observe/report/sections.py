@@ -25,6 +25,8 @@ from fournil.observe.report.page import (
     paragraph,
     row,
 )
+from fournil.observe.report.phrases import delayed_by, when
+from fournil.observe.report.process_lines import process_lines, shares_of, unseen_lines
 from fournil.observe.report.titles import title_of
 from fournil.observe.words import clean, count, seconds, share, shorten
 
@@ -85,7 +87,7 @@ class _Sections:
 
     def in_order(self) -> Iterator[Iterator[Line]]:
         yield self._title()
-        yield self._loops()
+        yield process_lines(self._report, self._view.width, self._loops())
         yield self._blocked()
         yield self._estimate()
         yield self._pools()
@@ -114,8 +116,12 @@ class _Sections:
             told += clean(f" on {meta.implementation or 'Python'} {meta.python}")
         if recording.loops:
             told += f", {count(recording.tasks_born, 'task')}"
+        if self._report.processes:
+            number = sum(len(alike.processes) for alike in self._report.processes)
+            told += f", {number} processes"
         yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
         yield self._verdict()
+        yield from unseen_lines(self._report, self._view.width)
 
     def _verdict(self) -> Line:
         recording = self._recording
@@ -189,8 +195,10 @@ class _Sections:
         yield from self._source(group.culprit)
         yield from self._stack(finding)
         yield from self._runner(finding)
-        yield from self._detail("when", Span(_when(finding)))
-        if delayed := tuple(_delayed(finding)):
+        if len(finding.shares) > 1:
+            yield from self._detail("processes", Span(shares_of(finding)))
+        yield from self._detail("when", Span(when(finding)))
+        if delayed := tuple(delayed_by(finding)):
             yield from self._detail("delayed", *delayed)
         if not group.longest.ended:
             state = "still runs" if self._recording.alive else "never ended"
@@ -220,6 +228,8 @@ class _Sections:
         yield from self._advice_text(advice)
         if sum(finding.advice is not None for finding in self._report.findings) == 1:
             return  # the estimate of all advice says the same
+        if self._report.processes:
+            return  # what one of them gains is not what the program does
         gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"
         busy = f"loop busy {seconds(advice.busy_s)}"
         lag = f", lag p99 {seconds(advice.lag_s['p99'])}" if advice.lag_s else ""
@@ -455,33 +465,6 @@ def _outcomes(finding: PoolFinding) -> Iterator[str]:
     ):
         if number:
             yield f"{number:,} {what}"
-
-
-def _when(finding: Finding) -> str:
-    """Return when the steps of a finding began, counted from the recording's start."""
-    begins = [step.begin_s for step in finding.group.steps]
-    first, last = seconds(min(begins)), seconds(max(begins))
-    return f"at {first}" if first == last else f"from {first} to {last}"
-
-
-def _delayed(finding: Finding) -> Iterator[Span]:
-    """Yield who waited for the steps of a finding, in words; nothing where that is not known."""
-    waited = finding.suffering
-    if finding.hurt_nobody:
-        yield Span("nobody: nothing else was ready")
-        return
-    if waited.steps == 0:
-        return  # what ran after it is not in the recording
-    about = "about " if waited.arrived else ""
-    text = f"{count(waited.steps, 'step')} by {about}{seconds(waited.total_s)} in all"
-    if waited.steps > 1:
-        text += f", {seconds(waited.longest_s)} at most"
-    names = [clean(name) for name, _ in finding.sufferers[:NAMES]]
-    if len(finding.sufferers) > NAMES:
-        names.append("…")
-    yield Span(text)
-    if names:
-        yield Span(f": {', '.join(names)}", Role.DIM)
 
 
 def _role(blocker: Blocker | None) -> Role:

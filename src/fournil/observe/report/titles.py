@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from fournil.observe.recording.model import Meta
+from fournil.observe.recording.model import Meta, Recording
+
+NUMBERS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a program."""
+
+    pid: int
+    parent: int | None  # None: it is the first
+    name: str
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Processes of a program that ran the same, or one."""
+
+    title: str
+    processes: tuple[Process, ...]  # in the order in which they began
 
 
 def title_of(meta: Meta) -> str:
@@ -20,3 +43,17 @@ def title_of(meta: Meta) -> str:
         if word == "-c" or not word.startswith("-"):
             return PurePath(word).name
     return ""
+
+
+def kinds(recordings: Sequence[Recording]) -> list[Alike]:
+    """Return the processes of a program, those alike together."""
+    groups: dict[object, list[Process]] = {}
+    titles: dict[object, str] = {}
+    for number, recording in enumerate(recordings):
+        meta = recording.meta
+        # The first process is none of its own workers, which it may have forked.
+        key = (number == 0, title_of(meta), NUMBERS.sub("", " ".join(meta.argv)))
+        process = Process(recording.pid, meta.parent, meta.process or "", recording)
+        groups.setdefault(key, []).append(process)
+        titles[key] = title_of(meta) or f"process {recording.pid}"
+    return [Alike(titles[key], tuple(processes)) for key, processes in groups.items()]

@@ -1,0 +1,79 @@
+"""The recordings of a program's children: where they are, and how little room they keep.
+
+A recording has room for much more than most children ever write, and all of it is taken while it is
+written, since a mapped file without room ends its writer. What was never written is given back when
+its child has ended: by the supervisor, since a child may end in ways that it does not see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import os
+
+from fournil.record import files
+from fournil.record.layout import HEADER, MAGIC
+
+KEEP_SIZE, PUNCH_HOLE = 1, 2
+"""Of `fallocate`: they are not in Python's `os`."""
+
+PAGE = 4096
+AT_ONCE = 1 << 20
+NOTHING = bytes(PAGE)
+
+OFTEN_S, SELDOM_S = 0.25, 1.0
+"""So often children are looked for while there are some, and while there are none."""
+
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+
+
+class Room:
+    """The room that recordings of children take; looked after while their program runs.
+
+    Args:
+        pattern: of their paths, in which `%p` stands for the number of a process.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        head, tail = pattern.split(files.NUMBER, 1) if files.NUMBER in pattern else (pattern, "")
+        self._listed = f"{glob.escape(head)}*{glob.escape(tail)}"
+        self._given_back: set[str] = set()
+
+    def look_after(self) -> float:
+        """Give back what ended children did not need; return after how long to look again."""
+        found = [path for path in glob.glob(self._listed) if path not in self._given_back]
+        for path in found:
+            with contextlib.suppress(OSError):
+                if _give_back(path):
+                    self._given_back.add(path)
+        return OFTEN_S if found else SELDOM_S
+
+
+def _give_back(path: str) -> bool:
+    """Give back the room of a recording that has ended, if it has; return whether it is done."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        begin = os.pread(descriptor, HEADER.size, 0)
+        if not begin.startswith(MAGIC) or len(begin) < HEADER.size:
+            return False  # it is still made, or none of ours
+        header = HEADER.unpack(begin)
+        status = os.fstat(descriptor)
+        if not header["ended_ticks"] and files.is_written_by(header["pid"], status.st_ino):
+            return False
+        for offset in range(0, status.st_size, AT_ONCE):
+            _punch(descriptor, offset, os.pread(descriptor, AT_ONCE, offset))
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _punch(descriptor: int, offset: int, data: bytes) -> None:
+    """Give back the pages of which nothing was written."""
+    empty = [at for at in range(0, len(data), PAGE) if data[at : at + PAGE] == NOTHING]
+    while empty:
+        begin = end = empty.pop()
+        while empty and empty[-1] == begin - PAGE:
+            begin = empty.pop()
+        _fallocate(descriptor, KEEP_SIZE | PUNCH_HOLE, offset + begin, end - begin + PAGE)
