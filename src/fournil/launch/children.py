@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -28,8 +29,11 @@ from fournil.recorder import Recorder
 SIZE = 8 << 20
 """Of the recording of a child, bytes, unless a smaller one was asked for."""
 
-ROOM = 4
-"""Shared memory keeps room for so many recordings besides: the program may need it as well."""
+MOST = 1 << 30
+"""So much room the recordings of a program's children take together, bytes."""
+
+SHARE = 2
+"""And no more than this part of what their file system has left: the program may need it too."""
 
 MOST_NOTES = 100
 SHEBANG = 256
@@ -43,12 +47,14 @@ class Children:
     Args:
         order: that this process follows.
         main: the program's main file, or "".
+        module: its name as a module, or "".
         recorder: that records this process; None: it is a child, and none does yet.
     """
 
-    def __init__(self, order: Order, main: str, recorder: Recorder | None) -> None:
+    def __init__(self, order: Order, main: str, module: str, recorder: Recorder | None) -> None:
         self._order = order
         self._main = main
+        self._module = module
         self._running: asyncio.AbstractEventLoop | None = None
         self._is_forked = order.was_forked
         self._recorder = recorder
@@ -71,9 +77,7 @@ class Children:
         size = min(order.size, SIZE)
         folder = os.path.dirname(order.children)
         try:
-            room = os.statvfs(folder)
-            if room.f_bavail * room.f_frsize < ROOM * size:
-                raise OSError("no room")
+            _check_room(folder, size)
             recorder = Recorder(
                 _free_path(order.children),
                 threshold=order.threshold,
@@ -82,6 +86,7 @@ class Children:
                 about={
                     "program": order.program,
                     "parent": os.getppid(),
+                    "module": self._module,
                     "process": _name(),
                     "forked": self._is_forked,
                 },
@@ -147,7 +152,13 @@ class Children:
             if command is not None:
                 # A fork that becomes another process is counted by its parent, and not once more.
                 was_forked = self._is_forked and self._recorder is None
-                order = self._order.of_child(command.kind, self._main, was_forked=was_forked)
+                order = self._order.of_child(
+                    kind=command.kind,
+                    attached=command.attached,
+                    main=self._main,
+                    module=self._module,
+                    was_forked=was_forked,
+                )
                 return path, [*texts[:at], *commands.followed(tail, command, order)]
         if begin or commands.runs_python(texts):
             self.note([*begin, *texts], "not followed")
@@ -168,6 +179,19 @@ def _name() -> str:
     """Return what multiprocessing calls this process."""
     process = sys.modules.get("multiprocessing.process")
     return str(process.current_process().name) if process else ""
+
+
+def _check_room(folder: str, size: int) -> None:
+    """Raise OSError where one more recording would take too much room."""
+    taken = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                taken += entry.stat(follow_symlinks=False).st_blocks * 512
+    system = os.statvfs(folder)
+    left = system.f_bavail * system.f_frsize
+    if taken + size > MOST or size > left // SHARE:
+        raise OSError(errno.ENOSPC, "the recordings of its program take all the room they may have")
 
 
 def _is_ours(path: str) -> bool:

@@ -41,6 +41,7 @@ class PythonCommand(NamedTuple):
 
     before: int  # so many words name the interpreter and its options
     flag: str | None  # an option of its own, cut from a word that goes on with `-m` or `-c`
+    attached: str  # the word up to the program's option, and `=` where the program is in it too
     kind: Kind
     target: str
     arguments: int  # the first word that is an argument of the program
@@ -56,9 +57,9 @@ def read(words: Words) -> PythonCommand | None:
     """Return what a command line of Python runs; None: nothing that can be followed.
 
     >>> read(["python", "-uX", "dev", "app.py", "-x"])
-    PythonCommand(before=3, flag=None, kind='script', target='app.py', arguments=4)
+    PythonCommand(before=3, flag=None, attached='', kind='script', target='app.py', arguments=4)
     >>> read(["python", "-Om", "shop", "-x"])
-    PythonCommand(before=1, flag='-O', kind='module', target='shop', arguments=3)
+    PythonCommand(before=1, flag='-O', attached='-Om', kind='module', target='shop', arguments=3)
     """
     at = 1
     while at < len(words):
@@ -66,9 +67,10 @@ def read(words: Words) -> PythonCommand | None:
         if word == "--":
             if at + 1 == len(words):
                 return None
-            return PythonCommand(at, None, "script", words[at + 1], at + 2)
+            return PythonCommand(at, None, "", "script", words[at + 1], at + 2)
         if word == "-" or not word.startswith("-"):
-            return PythonCommand(at, None, "stdin" if word == "-" else "script", word, at + 1)
+            kind: Kind = "stdin" if word == "-" else "script"
+            return PythonCommand(at, None, "", kind, word, at + 1)
         if word.startswith("--"):
             if word != "--check-hash-based-pycs":
                 return None
@@ -81,10 +83,15 @@ def read(words: Words) -> PythonCommand | None:
                 rest = word[position + 1 :]
                 if not rest and at + 1 == len(words):
                     return None
-                kind: Kind = "module" if letter == "m" else "code"
                 flag = word[:position] if position > 1 else None
-                target = rest or words[at + 1]
-                return PythonCommand(at, flag, kind, target, at + (1 if rest else 2))
+                return PythonCommand(
+                    before=at,
+                    flag=flag,
+                    attached=word[: position + 1] + "=" * bool(rest) if flag or rest else "",
+                    kind="module" if letter == "m" else "code",
+                    target=rest or words[at + 1],
+                    arguments=at + (1 if rest else 2),
+                )
             if letter in OPTIONS_WITH_VALUE:
                 at += not word[position + 1 :]
                 break

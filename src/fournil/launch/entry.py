@@ -67,7 +67,8 @@ def _follow_children(order: Order, recorder: Recorder | None) -> None:
     # What multiprocessing starts is code that runs the program's main file once more.
     again = order.kind == "code" and "multiprocessing." in order.target
     main = main_file(order) or (order.main if again else "")
-    children = Children(order, main, recorder)
+    module = order.target if order.kind == "module" else order.module if again else ""
+    children = Children(order, main, module, recorder)
     unawaited.tell(children.note_never_awaited)
     if order.program:
         children.follow()
@@ -79,9 +80,11 @@ def _show_as_python(order: Order) -> None:
     """Set the command line as `python` would show it to the program."""
     flags = sys.orig_argv[1 : -len(sys.argv)]
     arguments = sys.argv[3:]
+    if order.attached and len(order.attached.removesuffix("=")) > 2:
+        del flags[-1]  # it was cut from the word that is next
     sys.orig_argv = [sys.orig_argv[0], *flags, *order.words(), *arguments]
     # While Python looks for a module, its option is in the place of the path.
-    sys.argv = [order.words()[0], *arguments]
+    sys.argv = [order._replace(attached="").words()[0], *arguments]
 
 
 def _find(order: Order, recorder: Recorder | None) -> Program:

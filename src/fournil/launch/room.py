@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import glob
+import mmap
 import os
+from collections.abc import Iterator
 
 from fournil.record import files
 from fournil.record.layout import HEADER, MAGIC
@@ -18,9 +20,8 @@ from fournil.record.layout import HEADER, MAGIC
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 """Of `fallocate`: they are not in Python's `os`."""
 
-PAGE = 4096
-AT_ONCE = 1 << 20
-NOTHING = bytes(PAGE)
+PAGE, BLOCK = 4096, 1 << 16
+NOTHING = bytes(BLOCK)
 
 OFTEN_S, SELDOM_S = 0.25, 1.0
 """So often children are looked for while there are some, and while there are none."""
@@ -55,25 +56,34 @@ def _give_back(path: str) -> bool:
     """Give back the room of a recording that has ended, if it has; return whether it is done."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        begin = os.pread(descriptor, HEADER.size, 0)
-        if not begin.startswith(MAGIC) or len(begin) < HEADER.size:
+        head = os.pread(descriptor, HEADER.size, 0)
+        if not head.startswith(MAGIC) or len(head) < HEADER.size:
             return False  # it is still made, or none of ours
-        header = HEADER.unpack(begin)
+        header = HEADER.unpack(head)
         status = os.fstat(descriptor)
         if not header["ended_ticks"] and files.is_written_by(header["pid"], status.st_ino):
             return False
-        for offset in range(0, status.st_size, AT_ONCE):
-            _punch(descriptor, offset, os.pread(descriptor, AT_ONCE, offset))
+        with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as data:
+            for begin, end in _empty(data):
+                _fallocate(descriptor, KEEP_SIZE | PUNCH_HOLE, begin, end - begin)
     finally:
         os.close(descriptor)
     return True
 
 
-def _punch(descriptor: int, offset: int, data: bytes) -> None:
-    """Give back the pages of which nothing was written."""
-    empty = [at for at in range(0, len(data), PAGE) if data[at : at + PAGE] == NOTHING]
-    while empty:
-        begin = end = empty.pop()
-        while empty and empty[-1] == begin - PAGE:
-            begin = empty.pop()
-        _fallocate(descriptor, KEEP_SIZE | PUNCH_HOLE, offset + begin, end - begin + PAGE)
+def _empty(data: mmap.mmap) -> Iterator[tuple[int, int]]:
+    """Yield where nothing was written, from the begin of one page to that of another."""
+    begin = None
+    for block in range(0, len(data), BLOCK):
+        whole = data[block : block + BLOCK]
+        size = BLOCK if whole == NOTHING[: len(whole)] else PAGE
+        for at in range(0, len(whole), size):
+            is_empty = size == BLOCK or whole[at : at + PAGE] == NOTHING[:PAGE]
+            if not is_empty and begin is not None:
+                yield begin, block + at
+            if not is_empty:
+                begin = None
+            elif begin is None:
+                begin = block + at
+    if begin is not None:
+        yield begin, len(data)

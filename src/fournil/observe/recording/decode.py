@@ -59,10 +59,23 @@ class Text:
 # The header.
 
 
-def clock(header: Mapping[str, Any]) -> Clock:
-    """Return what turns the recording's ticks into seconds."""
+RATED_NS = 100_000_000
+"""Readings of a clock that lie so far apart give its rate, whatever came in between."""
+
+
+def clock(header: Mapping[str, Any], longer: Clock | None = None) -> Clock:
+    """Return what turns the recording's ticks into seconds.
+
+    Args:
+        header: the recording's.
+        longer: the clock of another one of the same machine, which this one's process may not have
+            lived long enough for.
+    """
     start = header["started_ns"], header["started_ticks"]
-    return Clock(start, (header["clock_ns"], header["clock_ticks"]))
+    own = Clock(start, (header["clock_ns"], header["clock_ticks"]))
+    if longer is not None and header["clock_ns"] - header["started_ns"] < RATED_NS:
+        own.ns_per_tick = longer.ns_per_tick
+    return own
 
 
 def unseen(
@@ -129,6 +142,7 @@ def meta(text: str) -> Meta:
         package_roots=strings(roots.get("packages")),
         fournil_roots=strings(roots.get("fournil")),
         program=string("program") or None,
+        module=string("module") or None,
         parent=parent if type(parent) is int else None,
         process=string("process") or None,
         is_forked=said.get("forked") is True,

@@ -283,6 +283,7 @@ class Meta:
     fournil_roots: tuple[str, ...] = ()
     program: str | None = None
     """What the recordings of all processes of its program say; None: it is of none."""
+    module: str | None = None  # that the program was run as
     parent: int | None = None  # the number of the process that started it; None: the first
     process: str | None = None  # what multiprocessing called it
     is_forked: bool = False  # by a process of its program

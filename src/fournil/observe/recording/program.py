@@ -54,7 +54,7 @@ def load_program(path: str, folder: str | None = None) -> Program:
     for other in _others(path, own.meta.program, filter(None, folders)):
         # One that ends, or is made, just now may be incomplete.
         with contextlib.suppress(RecordingError):
-            found.append(load(other))
+            found.append(load(other, own.clock))
     found.sort(key=lambda one: (one.meta.parent is not None, one.started_unix_s))
     return Program(found, [*_notes(folder)] if folder else ())
 

@@ -104,5 +104,5 @@ def unseen_lines(report: Report, width: int) -> Iterator[Line]:
     if (more := len(commands) - NAMED) > 0:
         named.append(f"{more} more")
     number = count(len(report.unseen), "process", "processes")
-    what = f"{number} not seen, by which another Python may have run: {', '.join(named)}"
+    what = f"{number} of the program not seen: {', '.join(named)}"
     yield from paragraph(what, width, 0, Role.BAD, Span(""))

@@ -118,7 +118,7 @@ class _Sections:
             told += f", {count(recording.tasks_born, 'task')}"
         if self._report.processes:
             number = sum(len(alike.processes) for alike in self._report.processes)
-            told += f", {number} processes"
+            told += f", {count(number - 1, 'child process', 'child processes')}"
         yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
         yield self._verdict()
         yield from unseen_lines(self._report, self._view.width)

@@ -34,6 +34,8 @@ def title_of(meta: Meta) -> str:
     """Return how a person would call the program: by its file, or as `-m module` or `-c`."""
     if meta.main:
         return PurePath(meta.main).name
+    if meta.module:
+        return f"-m {meta.module}"
     words = iter(meta.argv[1:])
     for word in words:
         if word == "-m":
