@@ -49,6 +49,8 @@ def run(options: Options) -> NoReturn:
             with signals_blocked() as mask:
                 ending = Ending(recording.path, recording.descriptor, command[0])
                 status = supervise(command, mask, ending, room, widowed=recording.remove)
+            if room is not None:
+                room.look_after()
             if not recording.begun():
                 _say_how_it_ended_before(status)
             elif (path := recording.found()) is None:
