@@ -92,7 +92,9 @@ class Children:
                 },
             )
             recorder.start()
-        except (OSError, RuntimeError, ValueError) as error:
+        except RuntimeError:
+            return  # the program has a recorder of its own
+        except (OSError, ValueError) as error:
             self.note(sys.orig_argv, str(error))
             return
         self._recorder = recorder
