@@ -58,6 +58,7 @@ class Recorder:
             is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
             wherever it lies.
+        warn: whether to warn of loops that are not Fournil's.
         about: what else the recording is to say of its process, as JSON has it.
 
     Attributes:
@@ -82,6 +83,7 @@ class Recorder:
         size: int = DEFAULT_SIZE,
         watch: bool = True,
         main: str | None = None,
+        warn: bool = True,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         if not (math.isfinite(threshold) and 0.001 <= threshold <= 3600):
@@ -94,6 +96,7 @@ class Recorder:
         self._size = size
         self._watches = watch
         self._main = main
+        self._warns = warn
         self._about = about or {}
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
@@ -121,8 +124,9 @@ class Recorder:
                 self._remove()
                 raise
             atexit.register(self._stop)
-            self._other_loops = OtherLoops()
-        self._other_loops.begin()
+            others = self._other_loops = OtherLoops() if self._warns else None
+        if others is not None:
+            others.begin()
 
     def _begin(self, path: str, file: files.NewFile) -> None:
         try:

@@ -57,6 +57,10 @@ STARTS = {
     "a script with its interpreter": "import os, subprocess, sys\n"
     "text = open('child.py').read()\nopen('child', 'w').write(f'#!{sys.executable} -u\\n{text}')\n"
     "os.chmod('child', 0o755)\nsubprocess.run(['./child'])",
+    "a script of env's": "import os, subprocess, sys\n"
+    "text = open('child.py').read()\nopen('child', 'w').write(f'#!/usr/bin/env python\\n{text}')\n"
+    "os.environ['PATH'] = os.path.dirname(sys.executable) + ':' + os.environ['PATH']\n"
+    "os.chmod('child', 0o755)\nsubprocess.run(['./child'])",
     "an empty environment": "import subprocess, sys\n"
     "subprocess.run(['env', '-i', sys.executable, 'child.py'])",
     "posix_spawn": "import os, sys\n"

@@ -23,7 +23,7 @@ from typing import Any
 
 from fournil.launch import commands
 from fournil.launch.order import Order
-from fournil.record import hook
+from fournil.record import files, hook
 from fournil.recorder import Recorder
 
 SIZE = 8 << 20
@@ -75,14 +75,14 @@ class Children:
         hook.late = None
         order = self._order
         size = min(order.size, SIZE)
-        folder = os.path.dirname(order.children)
         try:
-            _check_room(folder, size)
+            _check_room(order.children, size)
             recorder = Recorder(
                 _free_path(order.children),
                 threshold=order.threshold,
                 size=size,
                 main=self._main or None,
+                warn=False,
                 about={
                     "program": order.program,
                     "parent": os.getppid(),
@@ -94,7 +94,7 @@ class Children:
             recorder.start()
         except RuntimeError:
             return  # the program has a recorder of its own
-        except (OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, the loop runs
             self.note(sys.orig_argv, str(error))
             return
         self._recorder = recorder
@@ -141,9 +141,8 @@ class Children:
         begin: list[str] = []
         if not _is_ours(path):
             interpreter = _shebang(path)
-            if interpreter and _is_ours(interpreter[0]):
-                path, begin, texts = interpreter[0], interpreter, [path, *texts[1:]]
-                at = 0
+            if interpreter and (found := _found(interpreter[0])) and _is_ours(found):
+                path, begin, texts = found, interpreter, [path, *texts[1:]]
             else:
                 at = commands.find_python(texts, _is_found_ours)
         if at is not None and can_change:
@@ -183,14 +182,13 @@ def _name() -> str:
     return str(process.current_process().name) if process else ""
 
 
-def _check_room(folder: str, size: int) -> None:
+def _check_room(pattern: str, size: int) -> None:
     """Raise OSError where one more recording would take too much room."""
     taken = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                taken += entry.stat(follow_symlinks=False).st_blocks * 512
-    system = os.statvfs(folder)
+    for path in files.matching(pattern):
+        with contextlib.suppress(OSError):
+            taken += os.lstat(path).st_blocks * 512
+    system = os.statvfs(os.path.dirname(pattern))
     left = system.f_bavail * system.f_frsize
     if taken + size > MOST or size > left // SHARE:
         raise OSError(errno.ENOSPC, "the recordings of its program take all the room they may have")
@@ -220,13 +218,18 @@ def _found(word: str, environment: Any = None) -> str | None:
 def _shebang(path: str) -> list[str] | None:
     """Return the interpreter and the option that the first line of a script names."""
     try:
+        if not os.path.isfile(path):  # to open a pipe would wait for its other end
+            return None
         with open(path, "rb") as file:
             line = file.readline(SHEBANG)
     except OSError:
         return None
     if not line.startswith(b"#!") or not line.endswith(b"\n"):
         return None
-    return [os.fsdecode(word) for word in line[2:].strip().split(None, 1)] or None
+    words = [os.fsdecode(word) for word in line[2:].strip().split(None, 1)]
+    if len(words) == 2 and os.path.basename(words[0]) == "env":
+        words = words[1:]  # `env` gets one word, and looks for a program of that name
+    return words or None
 
 
 def _free_path(pattern: str) -> str:
@@ -252,7 +255,7 @@ def _change_starts(children: Children) -> None:
         args: Any, executables: Any, close_fds: Any, pass_fds: Any, cwd: Any, env: Any, *rest: Any
     ) -> int:
         # What is no command line is refused by the function itself.
-        with contextlib.suppress(TypeError, ValueError, UnicodeError):
+        with contextlib.suppress(TypeError, ValueError, IndexError):
             path = _first_executable(executables, cwd)
             # Another user may not read what is ours.
             drops = any(value is not None and value != -1 for value in rest[-6:-3])
@@ -292,7 +295,7 @@ def _changed(
         changed = None
         # What is no command line is refused by the function itself.
         if isinstance(path, str | bytes | os.PathLike) and isinstance(argv, list | tuple) and argv:
-            with contextlib.suppress(TypeError, ValueError, UnicodeError):
+            with contextlib.suppress(TypeError, ValueError):
                 changed = children.changed(find(path), argv)
         if changed is not None:
             path, argv = changed

@@ -53,6 +53,7 @@ def _recorder(order: Order) -> Recorder:
         threshold=order.threshold,
         size=order.size,
         main=main_file(order),
+        warn=False,
         about={"program": order.program},
     )
     try:

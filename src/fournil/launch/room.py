@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import glob
 import mmap
 import os
 from collections.abc import Iterator
@@ -38,13 +37,12 @@ class Room:
     """
 
     def __init__(self, pattern: str) -> None:
-        head, tail = pattern.split(files.NUMBER, 1) if files.NUMBER in pattern else (pattern, "")
-        self._listed = f"{glob.escape(head)}*{glob.escape(tail)}"
+        self._pattern = pattern
         self._given_back: set[str] = set()
 
     def look_after(self) -> float:
         """Give back what ended children did not need; return after how long to look again."""
-        found = [path for path in glob.glob(self._listed) if path not in self._given_back]
+        found = [path for path in files.matching(self._pattern) if path not in self._given_back]
         for path in found:
             with contextlib.suppress(OSError):
                 if _give_back(path):
