@@ -11,6 +11,9 @@ import pytest
 # None of these may be loaded by a program that only wants the loop, or only a recorder.
 HEAVY = {"click", "rich", "multiprocessing", "concurrent.futures.process", "http", "email"}
 
+# Which says what interpreter this is, has another name in each of some Pythons.
+INTERPRETERS = {"_interpreters", "_xxsubinterpreters"}
+
 NATIVE = "fournil._native"
 
 
@@ -36,8 +39,7 @@ def test_import_fournil_alone() -> None:
 def test_public_name_over_asyncio(name: str) -> None:
     added = loaded(f"from fournil import {name}") - loaded("import asyncio, typing")
     assert not added & HEAVY
-    # CPython's own, which it leaves out of its list.
-    known = {*sys.stdlib_module_names, *cython_roots(added), "_xxsubinterpreters"}
+    known = sys.stdlib_module_names | cython_roots(added) | INTERPRETERS
     assert roots(added) - {"fournil"} <= known
 
 

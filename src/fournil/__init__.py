@@ -10,7 +10,7 @@ observe        reads a recording; says what to do about it        evidence, reco
 recorder       records what runs while it is entered              _native, other_loops, record,
                                                                   errors
 other_loops    loops that are not ours, while a recorder is on    _native
-loop           EventLoop, run, Runner                             _loop, _native, errors
+loop           EventLoop, run, Runner                             _loop, _native, record, errors
 _loop          the parts of EventLoop besides its native core     _native,
                                                                   offload.default_executor
 offload        pools: functions that run elsewhere, awaited       _native.spin_wait, _worker,

@@ -24,6 +24,7 @@ from fournil._loop.transports import TransportMaking
 from fournil._native import ring
 from fournil._native.core import LoopCore
 from fournil._native.handles import show_callback
+from fournil.record import hook
 
 if TYPE_CHECKING:
     from fournil._native.handles import Handle
@@ -85,6 +86,8 @@ class EventLoop(
         # Stacks are cut at this function: what is above it belongs to the step that runs.
         self._check_closed()
         self._check_running()
+        if hook.late is not None:
+            hook.late()
         self._set_coroutine_origin_tracking(self._debug)
         hooks = sys.get_asyncgen_hooks()
         try:

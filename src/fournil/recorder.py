@@ -11,7 +11,7 @@ import sysconfig
 import tempfile
 import threading
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from typing import Any, Self
 from fournil._native import ring, watch as native_watch
 from fournil._native.pools import PoolRecord
 from fournil.other_loops import OtherLoops
-from fournil.record import bounds, files, hook, programs
+from fournil.record import bounds, files, hook
 from fournil.record.layout import DEFAULT_SIZE
 
 ARGUMENTS = 4096
@@ -57,6 +57,9 @@ class Recorder:
             is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
             wherever it lies.
+        warn: whether to warn of loops that are not Fournil's.
+        program: the number of the program of several processes that this one is of; 0: of none.
+        about: what else the recording is to say of its process, as JSON has it.
 
     Attributes:
         path: as it was given; since `start`, the file.
@@ -80,6 +83,9 @@ class Recorder:
         size: int | str = DEFAULT_SIZE,
         watch: bool = True,
         main: str | None = None,
+        warn: bool = True,
+        program: int = 0,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = None if path is None else Path(path)
         self.threshold = bounds.threshold(threshold)
@@ -87,6 +93,9 @@ class Recorder:
         self._size = bounds.size(size)
         self._watches = watch
         self._main = main
+        self._warns = warn
+        self._program = program
+        self._about = about or {}
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
         self._open_pool: partial[PoolRecord] | None = None
@@ -113,8 +122,9 @@ class Recorder:
                 self._remove()
                 raise
             atexit.register(self._stop)
-            self._other_loops = OtherLoops()
-        self._other_loops.begin()
+            others = self._other_loops = OtherLoops() if self._warns else None
+        if others is not None:
+            others.begin()
 
     def _begin(self, path: str, file: files.NewFile) -> None:
         try:
@@ -124,9 +134,9 @@ class Recorder:
                 self._size,
                 int(self.threshold * 1e9),
                 int(sys.getswitchinterval() * 1e9),
-                programs.own(),
+                self._program,
                 os.getppid(),
-                describe_process(self._main),
+                {**self._about, **describe_process(self._main)},
             )
             if threading.current_thread() is threading.main_thread():
                 self._ring.watch_script()

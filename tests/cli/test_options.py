@@ -82,7 +82,9 @@ def test_right(line: str) -> None:
 
 
 def test_what_is_not_said() -> None:
-    assert parse(["app.py"]) == Options("script", "app.py", (), 0.05, 32 << 20, None, None, False)
+    assert parse(["app.py"]) == Options(
+        "script", "app.py", (), 0.05, 32 << 20, None, None, False, False
+    )
 
 
 @pytest.mark.parametrize("line", WRONG)

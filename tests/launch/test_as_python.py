@@ -111,7 +111,7 @@ CASES = {
     ),
     "environment": Case(
         ["-c", "import os; print(sorted(set(os.environ)"
-               " - {'PYTEST_CURRENT_TEST', '_', 'FOURNIL_PROGRAM'}))"]
+               " - {'PYTEST_CURRENT_TEST', '_'}))"]
     ),
     "files of a child": Case(
         ["-c", "import subprocess; subprocess.run(['ls', '/proc/self/fd'], close_fds=False)"]
@@ -164,7 +164,7 @@ CASES = {
     ),
     "child process": script(
         "import subprocess, sys\n"
-        "code = 'import sys, asyncio; print(sys.argv, asyncio.SelectorEventLoop)'\n"
+        "code = 'import sys, os; print(sys.argv, sys.orig_argv, sys.path, os.environ)'\n"
         "print(subprocess.run([sys.executable, '-c', code, 'x'], capture_output=True))\n"
     ),
     "own restart": script(

@@ -319,7 +319,7 @@ def test_lookout_killed() -> None:
 SLOW_REPORT = """
 import os, sys, types
 module = types.ModuleType("fournil.observe.report.publish")
-def publish(path, *, json_to, show):
+def publish(path, folder, *, json_to, show):
     os.write(1, b"reporting\\n")
     os.read(0, 1)
 module.publish = publish

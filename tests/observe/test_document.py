@@ -44,6 +44,7 @@ def test_the_names_of_the_json() -> None:
         "started_by": "Task-1 (main)",
         "others": 3,
         "when": {"first_s": pytest.approx(1.0), "last_s": pytest.approx(4.3)},
+        "processes": [],
         "delayed": {
             "steps": 0,
             "total_s": 0,

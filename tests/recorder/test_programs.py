@@ -13,22 +13,24 @@ import fournil
 from fournil.observe.recording.live import load
 from fournil.record import bounds, programs
 
-RECORD = "import fournil, sys\nwith fournil.Recorder(sys.argv[1], size='2M'): pass"
+RECORD = """
+import fournil, sys
+with fournil.Recorder(sys.argv[1], size="2M", program=int(sys.argv[2])): pass
+"""
 
 
-def record_in_a_process(path: Path, **environment: str) -> int:
+def record_in_a_process(path: Path, program: int) -> int:
     """Record another process; return its number."""
-    with subprocess.Popen(
-        [sys.executable, "-c", RECORD, str(path)], env={**os.environ, **environment}
-    ) as process:
+    command = [sys.executable, "-c", RECORD, str(path), str(program)]
+    with subprocess.Popen(command) as process:
         assert process.wait() == 0
     return process.pid
 
 
 def test_the_processes_of_one_program_are_found(tmp_path: Path) -> None:
-    number = 0x1234_5678_9ABC_DEF0
-    pids = [record_in_a_process(tmp_path / name, FOURNIL_PROGRAM=f"{number:x}") for name in "ba"]
-    other = record_in_a_process(tmp_path / "c", FOURNIL_PROGRAM="")
+    number = programs.new()
+    pids = [record_in_a_process(tmp_path / name, number) for name in "ba"]
+    other = record_in_a_process(tmp_path / "c", 0)
     (tmp_path / "d").write_bytes(b"FOURNIL\n")
     (tmp_path / "e").mkdir()
     os.mkfifo(tmp_path / "f")
@@ -46,27 +48,16 @@ def test_the_processes_of_one_program_are_found(tmp_path: Path) -> None:
     assert (recording.program, recording.parent) == (number, os.getpid())
 
 
-def test_who_is_of_no_program_is_one_of_its_own(tmp_path: Path) -> None:
-    for name in "ab":
-        record_in_a_process(tmp_path / name, FOURNIL_PROGRAM="nonsense")
-    numbers = {one.program for one in programs.recordings(str(tmp_path))}
-    assert len(numbers) == 2
-    assert 0 not in numbers
-
-
-def test_a_run_is_a_program_and_hands_it_down(tmp_path: Path) -> None:
-    path, child = tmp_path / "parent", tmp_path / "child"
-    code = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+def test_a_run_is_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "run"
     subprocess.run(
         [sys.executable, "-m", "fournil", "run", "--no-report", "--record", str(path), "--size=2M",
-         "-c", code, RECORD, str(child)],
-        env={**os.environ, "FOURNIL_PROGRAM": "1"},
+         "-c", "pass"],
         check=True,
     )  # fmt: skip
-    first, second = programs.recordings(str(tmp_path))
-    assert (first.path, second.path) == (str(path), str(child))
-    assert first.program == second.program not in (0, 1)
-    assert second.parent == first.pid
+    (found,) = programs.recordings(str(tmp_path))
+    assert found.path == str(path)
+    assert found.program
     assert path.stat().st_size == 2 << 20
 
 

@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from typing import Self
 
 from fournil.cli.refusal import Refusal
@@ -16,6 +17,9 @@ from fournil.record import files
 from fournil.record.layout import MAGIC
 
 PRIVATE = "fournil-run-"
+SETTLED_S = 60
+"""A folder that a run has made is locked by then."""
+
 STANDARD_OUTPUT = "-"
 
 
@@ -32,28 +36,32 @@ class RecordingFile:
     Attributes:
         final: where the program is to move it, where the program's number may still be missing;
             "" leaves it where it is.
+        notes: a folder for notes of the program's processes, removed in the end.
+        children: where the program's children record, a path with `%p` in it.
 
     Raises:
         Refusal: there is something else, or the file cannot be written.
     """
 
     def __init__(self, kept_as: str | None, size: int) -> None:
-        self.final = ""
+        self.final = files.path_of(kept_as) if kept_as is not None else ""
+        folder = files.folder_with_room(size)
+        _sweep(folder)
+        prefix = f"{PRIVATE}{os.getpid()}-"
         if kept_as is None:
-            folder = files.folder_with_room(size)
-            _sweep(folder)
-            prefix = f"{PRIVATE}{os.getpid()}-"
             self.descriptor, self.path = tempfile.mkstemp(prefix=prefix, dir=folder)
             fcntl.flock(self.descriptor, fcntl.LOCK_SH)
-            self._made = os.fstat(self.descriptor)
-            return
-        self.final = files.path_of(kept_as)
-        try:
-            files.check(self.final)
-            self.descriptor, self.path = files.new_beside(self.final)
-        except OSError as error:
-            raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
+        else:
+            try:
+                files.check(self.final)
+                self.descriptor, self.path = files.new_beside(self.final)
+            except OSError as error:
+                raise Refusal(f"cannot record into {kept_as}: {error.strerror}") from None
         self._made = os.fstat(self.descriptor)
+        self.notes = tempfile.mkdtemp(prefix=prefix, dir=folder)
+        self._lock = os.open(self.notes, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+        self.children = _beside(self.final) or os.path.join(self.notes, files.IN_A_FOLDER)
 
     def begun(self) -> bool:
         """Tell whether the program was recorded: what is no recording yet is of no program."""
@@ -73,9 +81,10 @@ class RecordingFile:
         return None
 
     def remove(self) -> None:
-        """Remove the file unless it is kept."""
+        """Remove all that is not kept."""
         with contextlib.suppress(OSError):
             os.unlink(self.path)
+        _remove_folder(self.notes)
 
     def __enter__(self) -> Self:
         return self
@@ -83,6 +92,7 @@ class RecordingFile:
     def __exit__(self, *_: object) -> None:
         self.remove()
         os.close(self.descriptor)
+        os.close(self._lock)
 
 
 def check_json(path: str) -> None:
@@ -105,6 +115,22 @@ def check_json(path: str) -> None:
         raise Refusal(f"cannot write JSON to {path}: {error.strerror}") from None
 
 
+def _beside(final: str) -> str:
+    """Return where the children's recordings go that belong to one which is kept."""
+    folder, name = os.path.split(final)
+    if not final or files.NUMBER in name:
+        return final
+    stem, suffix = os.path.splitext(name)
+    return os.path.join(folder, f"{stem}.{files.NUMBER}{suffix}")
+
+
+def _remove_folder(path: str) -> None:
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path):
+            os.unlink(entry)
+        os.rmdir(path)
+
+
 def _sweep(folder: str) -> None:
     """Remove recordings that runs left which were killed with all that could remove them."""
     for path in glob.glob(os.path.join(glob.escape(folder), f"{PRIVATE}*")):
@@ -114,7 +140,11 @@ def _sweep(folder: str) -> None:
                 # A run keeps its lock as long as it lives, wherever its process is visible.
                 # Before its program starts, the file is empty and the lock may be to come.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_size:
+                status = os.fstat(descriptor)
+                if stat.S_ISDIR(status.st_mode):
+                    if time.time() - status.st_mtime > SETTLED_S:
+                        _remove_folder(path)
+                elif status.st_size:
                     os.unlink(path)
             finally:
                 os.close(descriptor)

@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from fournil.cli.options import NO_REPORT, WITH_VALUE
+from fournil.cli.options import FLAGS, WITH_VALUE
 from fournil.launch.order import Kind, interpreter_flags
 from fournil.record.layout import MAGIC
 
@@ -39,7 +39,7 @@ def for_words(words: Sequence[str]) -> str | None:
         return _did_you_mean("fournil", "--version")
     if first == "help":
         return _did_you_mean("fournil", *rest, "--help")
-    if first.partition("=")[0] in {*WITH_VALUE, NO_REPORT} or first[:2] in {"-m", "-c"}:
+    if first.partition("=")[0] in {*WITH_VALUE, *FLAGS} or first[:2] in {"-m", "-c"}:
         return _did_you_mean("fournil", *_with_command_first(words))
     if _is_recording(first):
         return _did_you_mean("fournil", "report", *words)
@@ -83,7 +83,7 @@ def _with_command_first(words: Sequence[str]) -> list[str]:
     """Return words that begin with options of a command, with the command before them."""
     before = 0
     while words[before : before + 1] and words[before].startswith("--"):
-        before += 1 if "=" in words[before] or words[before] == NO_REPORT else 2
+        before += 1 if "=" in words[before] or words[before] in FLAGS else 2
     if words[before : before + 1] and words[before] in COMMANDS:
         return [words[before], *words[:before], *words[before + 1 :]]
     return ["run", *words]

@@ -11,7 +11,8 @@ from fournil.record import bounds
 from fournil.record.layout import DEFAULT_SIZE
 
 WITH_VALUE = frozenset({"--threshold", "--size", "--record", "--json"})
-NO_REPORT = "--no-report"
+NO_REPORT, NO_FOLLOW = "--no-report", "--no-follow"
+FLAGS = frozenset({NO_REPORT, NO_FOLLOW})
 
 THRESHOLD = "50ms"
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -30,6 +31,7 @@ class Options(NamedTuple):
     record: str | None
     json_to: str | None
     no_report: bool
+    no_follow: bool
 
 
 def parse(words: Sequence[str]) -> Options | None:
@@ -44,7 +46,7 @@ def parse(words: Sequence[str]) -> Options | None:
         name, is_attached, value = word.partition("=")
         if name in WITH_VALUE and (is_attached or rest):
             given[name] = value if is_attached else rest.pop(0)
-        elif word == NO_REPORT:
+        elif word in FLAGS:
             given[word] = word
         elif (program := _program(word, rest)) is not None:
             try:
@@ -60,6 +62,7 @@ def parse(words: Sequence[str]) -> Options | None:
                 given.get("--record"),
                 given.get("--json"),
                 NO_REPORT in given,
+                NO_FOLLOW in given,
             )
         else:
             return None

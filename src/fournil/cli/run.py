@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from fournil.cli import interrupts
 from fournil.cli.files import STANDARD_OUTPUT, RecordingFile, check_json
-from fournil.cli.options import NO_REPORT, WITH_VALUE, Options
+from fournil.cli.options import FLAGS, WITH_VALUE, Options
 from fournil.cli.refusal import Refusal, say
 from fournil.errors import RecordingError
 from fournil.launch.ending import Ending
@@ -19,7 +19,9 @@ from fournil.launch.order import (
     Order,
     interpreter_flags,
 )
+from fournil.launch.room import Room
 from fournil.launch.supervisor import end_as, signals_blocked, supervise
+from fournil.record import programs
 
 
 def run(options: Options) -> NoReturn:
@@ -28,7 +30,7 @@ def run(options: Options) -> NoReturn:
     Raises:
         Refusal: nothing was run; the text says why.
     """
-    kind, target, arguments, threshold, size, record, json_to, no_report = options
+    kind, target, arguments, threshold, size, record, json_to, no_report, no_follow = options
     if json_to is not None:
         check_json(json_to)
         if record is not None and os.path.realpath(record) == os.path.realpath(json_to):
@@ -37,10 +39,20 @@ def run(options: Options) -> NoReturn:
     try:
         with RecordingFile(record, size) as recording:
             order = Order(kind, target, recording.path, recording.final, threshold, size)
+            room = None
+            if not no_follow:
+                order = order._replace(
+                    program=f"{programs.new():x}",
+                    children=recording.children,
+                    notes=recording.notes,
+                )
+                room = Room(order.children)
             command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
             with signals_blocked() as mask:
                 ending = Ending(recording.path, recording.descriptor, command[0])
-                status = supervise(command, mask, ending, widowed=recording.remove)
+                status = supervise(command, mask, ending, room, widowed=recording.remove)
+            if room is not None:
+                room.look_after()
             if not recording.begun():
                 _say_how_it_ended_before(status)
             elif (path := recording.found()) is None:
@@ -49,7 +61,7 @@ def run(options: Options) -> NoReturn:
                 if not no_report or os.waitstatus_to_exitcode(status) == BAD_INPUT:
                     _say_what_went_to_the_program(arguments)
                 if json_to is not None or not no_report:
-                    _report(path, json_to, show=not no_report)
+                    _report(path, recording.notes, json_to, show=not no_report)
     except interrupts.Interrupted as interrupted:
         if status is None:
             status = interrupted.number
@@ -87,17 +99,17 @@ def _say_what_was_meant(order: Order, arguments: tuple[str, ...], status: int) -
 
 def _say_what_went_to_the_program(arguments: tuple[str, ...]) -> None:
     """Name our own options among the program's arguments, where they may have been meant for us."""
-    ours = {*WITH_VALUE, NO_REPORT}
+    ours = {*WITH_VALUE, *FLAGS}
     given = [word for word in arguments if word.partition("=")[0] in ours]
     if given:
         say(f"the program was given {', '.join(given)}; options of `fournil run` go before it")
 
 
-def _report(path: str, json_to: str | None, *, show: bool) -> None:
+def _report(path: str, folder: str, json_to: str | None, *, show: bool) -> None:
     try:
         from fournil.observe.report.publish import publish
 
-        publish(path, json_to=json_to, show=show)
+        publish(path, folder, json_to=json_to, show=show)
         if json_to == STANDARD_OUTPUT:
             sys.stdout.flush()
     except RecordingError as error:

@@ -108,6 +108,7 @@ class RunCommand(click.Command):
 @click.option("--record", metavar="FILE", help="Keep the recording, for `fournil report FILE`.")
 @click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON; - is stdout.")
 @click.option("--no-report", is_flag=True, help="Do not print the report.")
+@click.option("--no-follow", is_flag=True, help="Do not record the processes that it starts.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [ARGUMENTS]...")
 def run_command(**_: object) -> NoReturn:
     """Run a Python program and say who blocked its loop.

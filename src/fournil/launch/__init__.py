@@ -23,6 +23,9 @@ tracebacks    shows the program's exceptions without the frames that lead to it
 loops         makes asyncio's loops Fournil's
 foreign       makes the loops of uvloop and its like Fournil's
 forks         keeps forks from warning of the watch's thread
+children      has what the program forks, spawns or becomes be recorded as well
+commands      what a command line runs, and the same under our eyes
+room          the room that recordings of children take, and how it is given back
 unawaited     tells the recorder of coroutines that were never awaited
 ```
 """

@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import tempfile
+from os import execv  # as it is before it follows what it starts
 from typing import NoReturn
 
 from fournil.launch import forks, loops, tracebacks, unawaited
+from fournil.launch.children import Children
 from fournil.launch.order import BAD_INPUT, Order
 from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
-from fournil.record import files, programs
+from fournil.record import files
 from fournil.recorder import Recorder
 
 
@@ -26,17 +28,8 @@ def main(*, interruptible: bool) -> None:
     _show_as_python(order)
     loops.install()
     forks.install()
-    # Started before the program's first line, its `atexit` function runs after the program's.
-    recorder = Recorder(
-        order.recording, threshold=order.threshold, size=order.size, main=main_file(order)
-    )
-    programs.begin()
-    try:
-        recorder.start()
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        _refuse(f"cannot record into {order.final or order.recording}: {reason}")
-    unawaited.tell(recorder.note_never_awaited)
+    recorder = None if order.is_child else _recorder(order)
+    _follow_children(order, recorder)
     starts = {RUNPY_START}
     try:
         # From here on code of the program may run: to find a module imports its packages.
@@ -52,31 +45,69 @@ def main(*, interruptible: bool) -> None:
         raise
 
 
+def _recorder(order: Order) -> Recorder:
+    """Begin to record this process."""
+    # Started before the program's first line, its `atexit` function runs after the program's.
+    recorder = Recorder(
+        order.recording,
+        threshold=order.threshold,
+        size=order.size,
+        main=main_file(order),
+        warn=False,
+        program=int(order.program or "0", 16),
+    )
+    try:
+        recorder.start()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        _refuse(f"cannot record into {order.final or order.recording}: {reason}")
+    return recorder
+
+
+def _follow_children(order: Order, recorder: Recorder | None) -> None:
+    # What multiprocessing starts is code that runs the program's main file once more.
+    again = order.kind == "code" and "multiprocessing." in order.target
+    main = main_file(order) or (order.main if again else "")
+    module = order.target if order.kind == "module" else order.module if again else ""
+    children = Children(order, main, module, recorder)
+    unawaited.tell(children.note_never_awaited)
+    if order.program:
+        children.follow()
+    if recorder is None:
+        children.record_later()
+
+
 def _show_as_python(order: Order) -> None:
     """Set the command line as `python` would show it to the program."""
     flags = sys.orig_argv[1 : -len(sys.argv)]
     arguments = sys.argv[3:]
+    if order.attached and len(order.attached.removesuffix("=")) > 2:
+        del flags[-1]  # it was cut from the word that is next
     sys.orig_argv = [sys.orig_argv[0], *flags, *order.words(), *arguments]
     # While Python looks for a module, its option is in the place of the path.
-    sys.argv = [order.words()[0], *arguments]
+    sys.argv = [order._replace(attached="").words()[0], *arguments]
 
 
-def _find(order: Order, recorder: Recorder) -> Program:
+def _find(order: Order, recorder: Recorder | None) -> Program:
     """Return the program, once nothing but itself can fail; until then, no file is lost."""
     try:
         program = find(order)
     except NoProgramError as error:
         none = error
     else:
-        return _kept(program, order, recorder)
-    _drop(order, recorder)
+        if recorder is not None:
+            _keep(order, recorder)
+        return program
+    if recorder is not None:
+        _drop(order, recorder)
     if none.told is None:
         _hand_over_to_python(none.source)
+    # Raised as if it was here first.
     none.told.__context__ = None
     raise none.told
 
 
-def _kept(program: Program, order: Order, recorder: Recorder) -> Program:
+def _keep(order: Order, recorder: Recorder) -> None:
     """Put the recording of a program that was found where it is to stay."""
     if order.final:
         try:
@@ -85,7 +116,6 @@ def _kept(program: Program, order: Order, recorder: Recorder) -> Program:
         except OSError as error:
             _drop(order, recorder)
             _refuse(f"cannot record into {order.final}: {error.strerror}")
-    return program
 
 
 def _drop(order: Order, recorder: Recorder) -> None:
@@ -105,7 +135,7 @@ def _hand_over_to_python(source: bytes | None) -> NoReturn:
             again.write(source)
             again.seek(0)
             os.dup2(again.fileno(), 0)
-    os.execv(sys.executable, sys.orig_argv)
+    execv(sys.executable, sys.orig_argv)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -36,10 +36,26 @@ class Order(NamedTuple):
     final: str
     threshold: float  # seconds
     size: int  # of the recording, bytes
+    program: str = ""  # what the recordings of all its processes say; "" follows no children
+    children: str = ""  # where children record: a path with `%p` in it
+    notes: str = ""  # the folder where it is noted what was not seen
+    main: str = ""  # the program's main file
+    module: str = ""  # or its name as a module
+    is_child: bool = False
+    was_forked: bool = False  # before its command line was run
+    attached: str = ""  # PythonCommand.attached, of its command line
+
+    def of_child(self, **changes: str | bool) -> str:
+        """Return the first word for `start.py` of a child's process."""
+        return json.dumps(self._replace(target="", is_child=True, **changes))  # type: ignore[arg-type]
 
     def words(self) -> list[str]:
         """Return the words by which `python` would be told to run the program."""
         match self.kind:
+            case "module" | "code" if self.attached:
+                option = self.attached.removesuffix("=")
+                together = self.attached != option
+                return [option + self.target] if together else [option, self.target]
             case "module":
                 return ["-m", self.target]
             case "code":

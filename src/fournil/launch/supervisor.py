@@ -19,6 +19,7 @@ from fournil.launch import environment
 from fournil.launch.ending import Ending
 from fournil.launch.group import EVERY_SIGNAL, STOP_SIGNALS, Lookout
 from fournil.launch.order import CANNOT_RUN
+from fournil.launch.room import Room
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -39,7 +40,12 @@ def signals_blocked() -> Iterator[set[int]]:
 
 
 def supervise(
-    command: list[str], mask: Iterable[int], ending: Ending, *, widowed: Callable[[], None]
+    command: list[str],
+    mask: Iterable[int],
+    ending: Ending,
+    room: Room | None = None,
+    *,
+    widowed: Callable[[], None],
 ) -> int:
     """Run a command in a child process and return its wait status.
 
@@ -51,6 +57,7 @@ def supervise(
         command: the path of an executable, then its arguments.
         mask: the signals that are blocked in the child.
         ending: told when the child lets go of its recording, and ends; closed in the end.
+        room: of the recordings of the child's own children, to be looked after meanwhile.
         widowed: called, in another process, if we are killed by SIGKILL meanwhile.
 
     Raises:
@@ -68,7 +75,7 @@ def supervise(
             os.waitpid(child, 0)
             raise
         with lookout:
-            return _wait(child, lookout, ending)
+            return _wait(child, lookout, ending, room)
     finally:
         ending.close()
         # A Ctrl-C that ended the program is still pending here, and was meant for it.
@@ -124,10 +131,11 @@ def _spawn(command: list[str], mask: Iterable[int], on_child: Any) -> int:
         os._exit(CANNOT_RUN)
 
 
-def _wait(child: int, lookout: Lookout, ending: Ending) -> int:
+def _wait(child: int, lookout: Lookout, ending: Ending, room: Room | None) -> int:
     told_to_stop = False
     while True:
-        for number in _take_signals(child, lookout, ending):
+        seconds = room.look_after() if room is not None else None
+        for number in _take_signals(child, lookout, ending, seconds):
             told_to_stop = (told_to_stop or number in STOP_SIGNALS) and number != signal.SIGCONT
         ending.ended(child)
         pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
@@ -139,13 +147,19 @@ def _wait(child: int, lookout: Lookout, ending: Ending) -> int:
             _stop(os.WSTOPSIG(status))
 
 
-def _take_signals(child: int, lookout: Lookout, ending: Ending) -> Iterator[int]:
+def _take_signals(
+    child: int, lookout: Lookout, ending: Ending, seconds: float | None
+) -> Iterator[int]:
     """Wait for a signal; take all that are there, and pass on those for the program.
 
     The kernel hands out the lowest number first: that the program stopped may be told before
     the keystroke that stopped it.
     """
-    received: signal.struct_siginfo | None = signal.sigwaitinfo(EVERY_SIGNAL)
+    received: signal.struct_siginfo | None
+    if seconds is None:
+        received = signal.sigwaitinfo(EVERY_SIGNAL)
+    else:
+        received = signal.sigtimedwait(EVERY_SIGNAL, seconds)
     while received is not None:
         number = received.si_signo
         if number == ending.SIGNAL and received.si_code == SI_KERNEL:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import stat
 import tempfile
@@ -55,6 +56,11 @@ def path_of(given: str, pid: int | None = None) -> str:
     if pid is not None:
         name = name.replace(NUMBER, str(pid))
     return os.path.realpath(os.path.join(folder, name))
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the paths that there are of a pattern with `%p` in it, whatever stands for that."""
+    return glob.glob(glob.escape(pattern).replace(NUMBER, "*"))
 
 
 def new_beside(path: str) -> tuple[int, str]:

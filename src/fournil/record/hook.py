@@ -1,4 +1,4 @@
-"""Where pools, which work on any event loop, find the recorder that is on."""
+"""Where pools, which work on any event loop, and loops find the recorder that is on, or to be."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ class PoolRecord(Protocol):
     def close(self) -> None:
         """The pool has ended."""
 
+
+late: Callable[[], None] | None = None
+"""Begins a recording, before the first run of a loop. Called and written with the GIL held."""
 
 open_pool: Callable[[str, str, int], PoolRecord] | None = None
 """Begins the record of a pool: its class, what its workers are called, how many there are.

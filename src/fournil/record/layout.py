@@ -135,7 +135,8 @@ HEADER = Layout(
     size="Q",  # of the whole file, bytes
     pid="I",
     tsc="I",  # 1: ticks are the processor's counter; 0: ticks are nanoseconds
-    program="Q",  # a number that all processes of one program share, and no other program has
+    # A number that all processes of one program share, and no other has; 0: it is alone.
+    program="Q",
     parent="I",  # the number of the process that started this one
     meta_text="I",  # a JSON object in `text`: argv, python, versions, code roots
     switch_interval_ns="I",  # how soon Python code gives up the GIL when asked

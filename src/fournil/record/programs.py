@@ -1,8 +1,7 @@
 """Programs of several processes, each with a recording of its own: which belong together.
 
-`fournil run` gives a program a number, and hands it down in the environment to the processes that
-the program starts. Each recording says the number of its program, and which process started its
-own.
+`fournil run` gives a program a number, which the processes get that the program starts. Each
+recording says the number of its program, and which process started its own.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ from typing import NamedTuple
 
 from fournil.record.files import SHARED_MEMORY
 from fournil.record.layout import HEADER, MAGIC, VERSION
-
-VARIABLE = "FOURNIL_PROGRAM"
-"""The environment variable with the number of the program, in hexadecimal digits."""
 
 
 class Found(NamedTuple):
@@ -35,22 +31,6 @@ class Found(NamedTuple):
 def new() -> int:
     """Return a number for a program that begins; no other has it."""
     return secrets.randbits(64) or 1
-
-
-def own() -> int:
-    """Return the number of the program that this process belongs to: a new one, if of none."""
-    try:
-        given = int(os.environ.get(VARIABLE, ""), 16)
-    except ValueError:
-        return new()
-    return given if 0 < given < 1 << 64 else new()
-
-
-def begin() -> int:
-    """Have this process and those that it starts be a program of their own; return its number."""
-    number = new()
-    os.environ[VARIABLE] = f"{number:016x}"
-    return number
 
 
 def folders() -> list[str]:

@@ -7,6 +7,7 @@ decode events      the raw sections' numbers become values: slots and samples; e
 model              what a recording says, as data
 samples blocked    what the watch saw, sorted by step; judged and grouped
 live               the state that grows by what is read, and snapshots of it
+program            which recordings are of one program, and all of them as one
 lag lazy           how late loops were; what is made when it is asked for
 ```
 """

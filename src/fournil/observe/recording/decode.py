@@ -60,10 +60,23 @@ class Text:
 # The header.
 
 
-def clock(header: Mapping[str, Any]) -> Clock:
-    """Return what turns the recording's ticks into seconds."""
+RATED_NS = 100_000_000
+"""Readings of a clock that lie so far apart give its rate, whatever came in between."""
+
+
+def clock(header: Mapping[str, Any], longer: Clock | None = None) -> Clock:
+    """Return what turns the recording's ticks into seconds.
+
+    Args:
+        header: the recording's.
+        longer: the clock of another one of the same machine, which this one's process may not have
+            lived long enough for.
+    """
     start = header["started_ns"], header["started_ticks"]
-    return Clock(start, (header["clock_ns"], header["clock_ticks"]))
+    own = Clock(start, (header["clock_ns"], header["clock_ticks"]))
+    if longer is not None and header["clock_ns"] - header["started_ns"] < RATED_NS:
+        own.ns_per_tick = longer.ns_per_tick
+    return own
 
 
 def unseen(
@@ -117,7 +130,7 @@ def meta(text: str) -> Meta:
         items = value if isinstance(value, list) else []
         return tuple(item for item in items if isinstance(item, str))
 
-    cores = said.get("cores")
+    cores, parent = said.get("cores"), said.get("parent")
     roots = said.get("code_roots")
     roots = roots if isinstance(roots, dict) else {}
     return Meta(
@@ -130,6 +143,10 @@ def meta(text: str) -> Meta:
         stdlib_roots=strings(roots.get("stdlib")),
         package_roots=strings(roots.get("packages")),
         fournil_roots=strings(roots.get("fournil")),
+        module=string("module") or None,
+        parent=parent if type(parent) is int else None,
+        process=string("process") or None,
+        is_forked=said.get("forked") is True,
     )
 
 

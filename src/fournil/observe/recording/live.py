@@ -29,6 +29,7 @@ from fournil.observe.recording.reading import Delta, read_file
 from fournil.observe.recording.samples import Samples, Stack
 from fournil.observe.recording.tasks import Tasks
 from fournil.record import layout
+from fournil.record.units import Clock
 
 SAME_RATE = 1e-7
 """The clocks are read again while the program runs, so that the rate of ticks is known better each
@@ -38,18 +39,22 @@ SMALL_PIECE = 1 << 16
 """A ring's newest piece takes what is added, until it has so many bytes."""
 
 
-def load(path: str) -> Recording:
+def load(path: str, clock: Clock | None = None) -> Recording:
     """Return the recording at `path`, as it is now.
+
+    Args:
+        path: the recording.
+        clock: that of a longer recording of the same machine.
 
     Raises:
         RecordingError: there is none, or it cannot be read.
     """
-    return snapshot(read_file(path))
+    return snapshot(read_file(path), clock)
 
 
-def snapshot(delta: Delta) -> Recording:
+def snapshot(delta: Delta, clock: Clock | None = None) -> Recording:
     """Return the recording of which a first poll has read all there is."""
-    state = State()
+    state = State(clock)
     state.apply(delta)
     return state.recording()
 
@@ -57,7 +62,8 @@ def snapshot(delta: Delta) -> Recording:
 class State:
     """What is known of one recording. Its rings hold as much as the recording's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, longer: Clock | None = None) -> None:
+        self._longer = longer
         self._delta: Delta | None = None  # the last one
         self._events = _Newest(layout.EVENT)
         self._births = Births()
@@ -88,7 +94,7 @@ class State:
         self._births.add(delta.events, header["events_count"])
         self._history.add(delta.history, delta.history_dropped, header["history_count"])
         self._calls.add(delta.calls, delta.calls_dropped, header["calls_count"])
-        clock = decode.clock(header)
+        clock = decode.clock(header, self._longer)
         self._samples.dropped += delta.samples_dropped
         samples = decode.samples(delta.samples, clock)
         for key in self._samples.add(samples, header["samples_count"], self._stack_of):
@@ -102,7 +108,7 @@ class State:
         if delta is None:
             raise ValueError("nothing was read yet: apply what a reader's first poll returned")
         header, text = delta.header, self._text
-        clock = decode.clock(header)
+        clock = decode.clock(header, self._longer)
         end = self._last_tick(delta)
         events = Events(tuple(self._events.pieces), clock, self._births)
         calls = b"".join(self._calls.pieces)

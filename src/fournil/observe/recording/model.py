@@ -328,6 +328,10 @@ class Meta:
     stdlib_roots: tuple[str, ...] = ()
     package_roots: tuple[str, ...] = ()
     fournil_roots: tuple[str, ...] = ()
+    module: str | None = None  # that the program was run as
+    parent: int | None = None  # the number of the process that started it; None: the first
+    process: str | None = None  # what multiprocessing called it
+    is_forked: bool = False  # by a process of its program
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,17 @@ threshold_s         how long a step must run to count as blocked
 dropped             events of the recording that were overwritten
 tasks_born          how many tasks were made
 program             {argv, main, python, implementation, fournil, cores, pid, started_unix_s}
+processes           of a program with several, the first one first: [{pid, parent, title, name,
+                      argv, began_s, run_s, ended, alive, end, loops, blocked, blocked_s}]; all
+                      else is of all of them; `began_s` is a Unix time; `name`: that which
+                      multiprocessing gave it
+not_seen            command lines of processes that started a Python which was not recorded
 loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, steps, polls, blocked,
                       longest_s, lag_s: {p50, p99, max}}]
 blocked             what made others wait first, then the greatest total: [{class, file,
                       line, function, count, total_s, longest_s, steps_s, running, gil_wait_s,
-                      kind, task, callback, started_by, others, when: {first_s, last_s},
+                      kind, task, callback, started_by, others,
+                      processes: [{pid, steps, total_s}], when: {first_s, last_s},
                       delayed: {steps, total_s, longest_s, arrived, unknown, by:
                       [{code, steps}]}, stack: [{file, line, function, own}], source,
                       advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
@@ -70,9 +76,10 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding
-from fournil.observe.recording.model import End, Recording, Script, Site, Thread
+from fournil.observe.recording.model import End, Script, Site, Thread
 from fournil.observe.report.endings import Unfinished
 from fournil.observe.report.findings import TASK, Finding, Report, Taker
+from fournil.observe.report.titles import Process
 from fournil.observe.words import signal_name
 
 Document = dict[str, Any]
@@ -100,6 +107,12 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
             "pid": recording.pid,
             "started_unix_s": recording.started_unix_s,
         },
+        "processes": [
+            _process(process, alike.title)
+            for alike in report.processes
+            for process in alike.processes
+        ],
+        "not_seen": [list(words) for words in report.unseen],
         "loops": [_loop(loop) for loop in recording.loops],
         "blocked": [_finding(finding, ownership, source) for finding in report.findings],
         "estimate": _estimate(report),
@@ -110,7 +123,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "never_retrieved": [
             _place(site) | {"count": site.never_retrieved} for site in report.never_retrieved
         ],
-        "pending": [_unfinished(group, recording) for group in report.unfinished],
+        "pending": [_unfinished(group) for group in report.unfinished],
         "pools": [_pool(finding) for finding in report.pools],
         "script": _script(recording.script),
         "unseen": asdict(recording.unseen),
@@ -122,6 +135,25 @@ def _end(end: End | None) -> Document | None:
     if end is None:
         return None
     return end._asdict() | {"signal": None if end.signal is None else signal_name(end.signal)}
+
+
+def _process(process: Process, title: str) -> Document:
+    recording = process.recording
+    return {
+        "pid": process.pid,
+        "parent": process.parent,
+        "title": title,
+        "name": process.name or None,
+        "argv": list(recording.meta.argv),
+        "began_s": recording.started_unix_s,
+        "run_s": recording.run_s,
+        "ended": recording.ended,
+        "alive": recording.alive,
+        "end": _end(recording.end),
+        "loops": [_loop(loop) for loop in recording.loops],
+        "blocked": len(recording.blocked),
+        "blocked_s": sum(step.duration_s for step in recording.blocked),
+    }
 
 
 def _loop(loop: Thread) -> Document:
@@ -156,6 +188,7 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
         "task": finding.who if is_task else None,
         "callback": None if is_task else finding.who,
         "started_by": finding.started_by,
+        "processes": [share._asdict() for share in finding.shares],
         "others": finding.others,
         "when": {
             "first_s": min(step.begin_s for step in group.steps),
@@ -211,13 +244,13 @@ def _place(site: Site) -> Document:
     return {"function": site.function, "file": site.file or None, "line": site.line}
 
 
-def _unfinished(group: Unfinished, recording: Recording) -> Document:
+def _unfinished(group: Unfinished) -> Document:
     nowhere = {"function": None, "file": None, "line": None}
     return (_place(group.site) if group.site else nowhere) | {
         "ending": group.ending.value,
         "count": len(group.tasks),
         "tasks": [task.name for task in group.tasks],
-        "started_by": recording.describe(group.tasks[0].parent),
+        "started_by": group.started_by,
     }
 
 

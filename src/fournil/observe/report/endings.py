@@ -33,6 +33,7 @@ class Unfinished:
     site: Site | None
     ending: Ending
     tasks: Sequence[Task]  # in the order in which they were made
+    started_by: str | None  # who made the first of them, in words
 
 
 def unfinished(recording: Recording) -> list[Unfinished]:
@@ -46,10 +47,11 @@ def unfinished(recording: Recording) -> list[Unfinished]:
         for task in tasks:
             if ending := _ending(task, end):
                 groups[task.site, ending].append(task)
-    found = [
-        Unfinished(recording.sites.get(site), ending, sorted(tasks, key=lambda task: task.born_s))
-        for (site, ending), tasks in groups.items()
-    ]
+    found = []
+    for (site, ending), tasks in groups.items():
+        tasks.sort(key=lambda task: task.born_s)
+        starter = recording.describe(tasks[0].parent)
+        found.append(Unfinished(recording.sites.get(site), ending, tasks, starter))
     return sorted(found, key=lambda group: (list(Ending).index(group.ending), -len(group.tasks)))
 
 

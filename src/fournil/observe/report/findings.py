@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fournil.evidence.ownership import Ownership
 from fournil.observe.advice.advisor import Advice
@@ -17,6 +17,7 @@ from fournil.observe.replay.sufferers import Suffering, find_sufferers, sufferin
 from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report import endings
 from fournil.observe.report.notes import notes
+from fournil.observe.report.titles import Alike
 from fournil.record.kinds import Kind
 
 MOST = 5
@@ -35,6 +36,14 @@ RUNNERS: dict[int, str] = {
 }
 
 
+class Share(NamedTuple):
+    """What one process had of a group of blocked steps."""
+
+    pid: int
+    steps: int
+    total_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A group of blocked steps, with who ran the longest of them and what would help."""
@@ -47,6 +56,7 @@ class Finding:
     suffering: Suffering
     sufferers: tuple[tuple[str, int], ...]  # code in words, and how many of its steps waited
     advice: Advice | None
+    shares: tuple[Share, ...] = ()  # of each process that it ran in, where there are several
 
     @property
     def hurt_nobody(self) -> bool:
@@ -76,6 +86,8 @@ class Report:
     pools: tuple[PoolFinding, ...]
     estimate: Outcome | None  # of following all advice
     notes: tuple[str, ...]
+    processes: tuple[Alike, ...] = ()  # none where there is one process
+    unseen: tuple[tuple[str, ...], ...] = ()  # the command lines of processes that were not seen
 
 
 class Adviser(Protocol):

@@ -10,14 +10,19 @@ from fournil.observe.words import count, seconds, share, signal_name
 from fournil.record import kinds
 
 
-def notes(recording: Recording) -> Iterator[str]:
-    """Yield what a reader of the report should know about its limits."""
-    yield from _about_the_end(recording)
+def notes(recording: Recording, *, became: bool = False) -> Iterator[str]:
+    """Yield what a reader of the report should know about its limits.
+
+    Args:
+        recording: that of a process, or of a program as one.
+        became: whether what took its place by exec was recorded as well.
+    """
+    yield from _about_the_end(recording, became=became)
     yield from _about_the_watch(recording)
     yield from _about_room(recording)
 
 
-def _about_the_end(recording: Recording) -> Iterator[str]:
+def _about_the_end(recording: Recording, *, became: bool) -> Iterator[str]:
     run, end = seconds(recording.run_s), recording.end
     life = f"the recording's last sign of life is at {run}."
     if recording.alive:
@@ -27,6 +32,8 @@ def _about_the_end(recording: Recording) -> Iterator[str]:
             yield f"The program was killed, or ended by os._exit or exec; {life}"
     elif end.replaced:
         told = f"At {run} the program was replaced by another one (exec), which was not recorded"
+        if became:
+            told = "The program was replaced by another one (exec), which is among its processes"
         yield f"{told} and{_how(end)}." if _how(end) else f"{told}."
     elif recording.ended:
         if end.signal or end.status:
@@ -111,4 +118,8 @@ def _about_room(recording: Recording) -> Iterator[str]:
         yield f"{count(unseen.closed_pools, 'closed pool')} gave room to others: not shown."
     if unseen.forks:
         children = count(unseen.forks, "forked child", "forked children")
-        yield f"{children} of the program {'was' if unseen.forks == 1 else 'were'} not recorded."
+        if recording.program:
+            yield f"{children} ran no event loop, or another program: not recorded."
+        else:
+            were = "was" if unseen.forks == 1 else "were"
+            yield f"{children} of the program {were} not recorded."

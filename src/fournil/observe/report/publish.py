@@ -13,10 +13,11 @@ from typing import TextIO
 
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
-from fournil.observe.recording.live import load as recording_at
+from fournil.observe.recording.program import load_program
 from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
 from fournil.observe.report.findings import Report, find
+from fournil.observe.report.processes import report_of
 from fournil.observe.report.sections import View, lines_of
 
 __all__ = ["as_dict", "load", "print_report", "publish", "write_json"]
@@ -27,21 +28,27 @@ LARGEST_SOURCE = 8 << 20
 STANDARD_OUTPUT = "-"
 
 
-def load(path: str) -> Report:
-    """Return the report of the recording at `path`.
+def load(path: str, folder: str | None = None) -> Report:
+    """Return the report of the program that the recording at `path` is of.
+
+    Args:
+        path: the recording of one of its processes.
+        folder: where else recordings of them may be, and notes of what was not seen.
 
     Raises:
         RecordingError: there is none, or it cannot be read.
     """
-    recording = recording_at(path)
-    return find(recording, Advisor(recording, source_text))
+    program = load_program(path, folder)
+    reports = [find(one, Advisor(one, source_text)) for one in program.recordings]
+    return report_of(program.recordings, reports, program.unseen)
 
 
-def publish(path: str, *, json_to: str | None, show: bool) -> None:
+def publish(path: str, folder: str | None = None, *, json_to: str | None, show: bool) -> None:
     """Print the report of the recording at `path` to stderr, write its JSON, or both.
 
     Args:
         path: the recording.
+        folder: as for `load`.
         json_to: where the JSON goes; `-` is standard output; None: nowhere.
         show: print the report.
 
@@ -49,7 +56,7 @@ def publish(path: str, *, json_to: str | None, show: bool) -> None:
         RecordingError: the recording cannot be read.
         OSError: the JSON cannot be written.
     """
-    report = load(path)
+    report = load(path, folder)
     if show:
         print_report(report, sys.stderr)
     if json_to is not None:

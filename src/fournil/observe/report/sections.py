@@ -12,7 +12,7 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding, title as pool_title
-from fournil.observe.recording.model import Meta, Site
+from fournil.observe.recording.model import Site
 from fournil.observe.report import phrases
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import TASK, Finding, Report, Taker
@@ -26,6 +26,8 @@ from fournil.observe.report.page import (
     paragraph,
     row,
 )
+from fournil.observe.report.process_lines import process_lines, shares_of, unseen_lines
+from fournil.observe.report.titles import title_of
 from fournil.observe.words import clean, count, seconds, share, shorten
 
 INDENT = 2
@@ -82,7 +84,7 @@ class _Sections:
 
     def in_order(self) -> Iterator[Iterator[Line]]:
         yield self._title()
-        yield self._loops()
+        yield process_lines(self._report, self._view.width, self._loops())
         yield self._blocked()
         yield self._estimate()
         yield self._pools()
@@ -105,14 +107,18 @@ class _Sections:
 
     def _title(self) -> Iterator[Line]:
         recording, meta = self._recording, self._recording.meta
-        name = Span(clean(_program(meta) or f"process {recording.pid}"), Role.TITLE)
+        name = Span(clean(title_of(meta) or f"process {recording.pid}"), Role.TITLE)
         told = f"ran {seconds(recording.run_s)}"
         if meta.python:
             told += clean(f" on {meta.implementation or 'Python'} {meta.python}")
         if recording.loops:
             told += f", {count(recording.tasks_born, 'task')}"
+        if self._report.processes:
+            number = sum(len(alike.processes) for alike in self._report.processes)
+            told += f", {count(number - 1, 'child process', 'child processes')}"
         yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
         yield self._verdict()
+        yield from unseen_lines(self._report, self._view.width)
 
     def _verdict(self) -> Line:
         recording = self._recording
@@ -189,6 +195,8 @@ class _Sections:
         if group.whole_s - group.total_s >= self._recording.threshold_s:
             told = f"that took {seconds(group.whole_s)} in all, with other lines"
             yield from self._detail("of steps", Span(told))
+        if len(finding.shares) > 1:
+            yield from self._detail("processes", Span(shares_of(finding)))
         yield from self._detail("when", Span(phrases.when(finding)))
         if delayed := tuple(phrases.delayed(finding)):
             yield from self._detail("delayed", *delayed)
@@ -222,6 +230,8 @@ class _Sections:
             return  # what the code would gain that is to change is not known
         if sum(finding.advice is not None for finding in self._report.findings) == 1:
             return  # the estimate of all advice says the same
+        if self._report.processes:
+            return  # what one of them gains is not what the program does
         gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"
         busy = f"loop busy {seconds(advice.busy_s)}"
         lag = f", lag p99 {seconds(advice.lag_s['p99'])}" if advice.lag_s else ""
@@ -445,18 +455,3 @@ class _Sections:
 
 def _role(blocker: Blocker | None) -> Role:
     return Role(blocker.value) if blocker else Role.DIM
-
-
-def _program(meta: Meta) -> str:
-    """Return how a person would call the program: by its file, or as `-m module` or `-c`."""
-    if meta.main:
-        return PurePath(meta.main).name
-    words = iter(meta.argv[1:])
-    for word in words:
-        if word == "-m":
-            return f"-m {next(words, '')}"
-        if word == "-":
-            return "standard input"
-        if word == "-c" or not word.startswith("-"):
-            return PurePath(word).name
-    return ""
