@@ -70,7 +70,8 @@ def test_the_names_of_the_json() -> None:
                     "end_column": 28,
                     "text": "await asyncio.to_thread(requests.get, URL)",
                 }
-            ]
+            ],
+            "assumes": [],
         },
     }
     assert (native_gil["class"], native_gil["kind"], native_gil["task"]) == (
@@ -85,6 +86,8 @@ def test_the_names_of_the_json() -> None:
         "busy_s": 0.5,
         "lag_s": {"p50": 0.0, "p99": 0.01, "max": 0.3},
         "coarse": False,
+        "range_s": None,
+        "assumes": [],
     }
     assert [code["function"] for code in document["tasks"]] == [
         "handle",

@@ -4,36 +4,54 @@ The estimates come from replays (`whatif`) of the steps that the recording still
 newest `MOST_STEPS` of them. Of the time before, only the blocked steps are known, and not
 who made them ready; they are replayed as well, but as if each had waited for nothing but the
 loop and its own task. An estimate that rests on such steps is marked as coarse.
+
+An estimate is made as things are expected, at best, and at worst: it is a range where these differ,
+and tells what they assume. Where nothing is known to help, none is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
-from fournil.evidence.stacks import Frame
+from fournil.evidence.ownership import Ownership
+from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.advice.costs import Company, Costs, company_of, costs_of, is_too_costly
 from fournil.observe.advice.edits import Edit
-from fournil.observe.advice.program import Sources, Text
+from fournil.observe.advice.machine import TYPICAL, Machine
+from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
 from fournil.observe.advice.scene import look_at
-from fournil.observe.advice.sentence import say
+from fournil.observe.advice.sentence import Said, say, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
+from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
 from fournil.observe.replay.steps import Columns, Step, is_task
-from fournil.observe.replay.whatif import Move, Outcome, Replay
+from fournil.observe.replay.whatif import Move, Outcome, Replay, Rivals
+from fournil.record.kinds import SITE_BIT
 
 MOST_STEPS = 200_000
 """So many steps are replayed; with more, an estimate takes longer than two seconds."""
 
-MOST_REPLAYED = 4 * MOST_STEPS
-"""So many steps are replayed for single groups, all together, the greatest groups first."""
+MOST_REPLAYED = 2 * MOST_STEPS
+"""So many steps are replayed for single groups, all together, the greatest groups first; each as it
+is expected, at best, and at worst."""
 
 SMALL_SHARE = 0.01
 """A gain below this share of the run is none to speak of."""
 
 ONLY_LAG = "By itself this shortens the lag, not the run."
+
+NOISE, NOISE_S = 0.07, 0.02
+"""Two runs of one program differ by so much: by a share, and besides."""
+
+LEAST_LAG_S = 1e-3
+"""What a thread or a process that computes beside a loop has it wait."""
+
+START_LAG_SHARE = 0.15
+"""A loop is busy for this share of the time that its pool's first processes take to start."""
 
 MOVES = frozenset({"thread", "process", "await"})
 """Where a step can go; else the code itself is to change, and what that gains is not known."""
@@ -51,6 +69,8 @@ class Advice(NamedTuple):
     run_s: float | None
     busy_s: float | None  # of all loops
     lag_s: Mapping[str, float] | None  # p50, p99, max; None: too many groups to replay each
+    range_s: tuple[float, float] | None = None  # in which the run's time lies
+    assumes: tuple[str, ...] = ()  # what makes it longer, in words
 
 
 class Advisor:
@@ -59,26 +79,32 @@ class Advisor:
     Args:
         recording: the recording.
         text_of: returns the text of a source file, or nothing.
+        measure: returns what it costs to send things; asked once, if at all.
     """
 
-    def __init__(self, recording: Recording, text_of: Text = lambda file: "") -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        text_of: Text = lambda file: "",
+        measure: Callable[[], Machine] = lambda: TYPICAL,
+    ) -> None:
         self._recording = recording
         self._sources = Sources(text_of)
+        self._measure = measure
 
     def advise(self, group: BlockedGroup) -> Advice | None:
         """Return what would help against a group of blocked steps; None if nothing was seen."""
-        scene = look_at(group, self._recording, self._sources)
-        if scene is None:
+        said = self._said(group)
+        if said is None:
             return None
-        said = say(scene)
-        to, text = said.rule.to, said.text
-        told = to, text, said.rule.name, said.file, said.edits
-        if to not in MOVES:
-            return Advice(*told, None, None, None, None)
-        gain = self._gain(group, to)
-        if gain.gain_s < SMALL_SHARE * self._recording.run_s:
-            told = to, f"{text} {ONLY_LAG}", *told[2:]
-        return Advice(*told, *gain)
+        if self._is_too_costly(group, said):
+            return _advice(said._replace(text=too_large(said), edits=()), UNKNOWN)
+        if not _is_estimated(said):
+            return _advice(said, UNKNOWN)
+        gain = self._gain(group, said)
+        if gain.gain_s is not None and gain.gain_s < SMALL_SHARE * self._recording.run_s:
+            said = said._replace(text=f"{said.text} {ONLY_LAG}")
+        return _advice(said, gain)
 
     def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
         """Return what the run would have been with all advice followed; None without any.
@@ -86,16 +112,83 @@ class Advisor:
         Args:
             advised: groups of blocked steps, each with its advice.
         """
-        moved = [(group, _move(group, it.to)) for group, it in advised if it.to in MOVES]
-        return self._model.outcome(moved) if moved else None
+        moved = []
+        for group, advice in advised:
+            said = self._said(group)
+            if said is not None and advice.run_s is not None:
+                moved.append((group, self._costs(group, said)))
+        return self._bounded(moved) if moved else None
 
-    def _gain(self, group: BlockedGroup, to: str) -> Gain:
+    def _said(self, group: BlockedGroup) -> Said | None:
+        scene = look_at(group, self._recording, self._sources)
+        return None if scene is None else say(scene)
+
+    def _costs(self, group: BlockedGroup, said: Said) -> Costs:
+        return costs_of(group, said, self._machine if said.rule.to == "process" else TYPICAL)
+
+    def _is_too_costly(self, group: BlockedGroup, said: Said) -> bool:
+        return said.sends is not None and is_too_costly(group, said, self._machine)
+
+    def _gain(self, group: BlockedGroup, said: Said) -> Gain:
         """Return what the run would gain with one group moved."""
         if _name(group) not in self._not_replayed:
-            return self._model.gain(group, _move(group, to))
+            outcome = self._bounded([(group, self._costs(group, said))])
+            gain_s = min(max(0.0, self._model.run_s - outcome.run_s), group.total_s)
+            run_s = self._model.run_s - gain_s
+            lag_s = outcome.lag._asdict()
+            return Gain(gain_s, run_s, outcome.busy_s, lag_s, outcome.range_s, outcome.assumes)
         model, gain_s = self._model, group.total_s * self._gained_share
         busy_s = max(0.0, model.busy_s - group.total_s)
-        return Gain(gain_s, model.run_s - gain_s, busy_s, None)
+        return Gain(gain_s, model.run_s - gain_s, busy_s, None, None, ())
+
+    def _bounded(self, moved: Sequence[tuple[BlockedGroup, Costs]]) -> Outcome:
+        """Return what the run would have been with some groups moved, and in which range."""
+        model, company = self._model, self._company
+        expected, best, worst = (
+            model.outcome([(group, costs.moves[at]) for group, costs in moved], rivals)
+            for at, rivals in enumerate(company.rivals)
+        )
+        uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
+        assumes = dict.fromkeys(one for _, costs in moved for one in costs.assumes)
+        if uses_cpu:
+            assumes |= dict.fromkeys(company.assumes)
+        until = self._runs_until_a_moment
+        run_s = max(expected.run_s, model.run_s) if until else expected.run_s
+        high = max(run_s, worst.run_s, model.run_s if until else 0.0)
+        if until:
+            assumes = {f"{until} ends it at a moment, as it did": None}
+        low = max(0.0, min(run_s, best.run_s) * (1 - NOISE) - NOISE_S)
+        high = high * (1 + NOISE) + NOISE_S
+        return expected._replace(run_s=run_s, range_s=(low, high), assumes=tuple(assumes))
+
+    @cached_property
+    def _machine(self) -> Machine:
+        return self._measure()
+
+    @cached_property
+    def _company(self) -> Company:
+        return company_of(self._groups, self._recording.meta.cores or 1)
+
+    @cached_property
+    def _runs_until_a_moment(self) -> str:
+        """Return what ends the run at a moment, however much was done by then; empty: nothing."""
+        ownership = Ownership(self._recording.meta)
+        if self._model.ended_by(
+            {
+                code.index
+                for code in self._recording.codes.values()
+                if plain_name(code.function) in TIMEOUTS and ownership.is_stdlib(code.file)
+            }
+        ):
+            return "a timeout"
+        for code in self._recording.codes.values():
+            if code.is_coroutine and code.file and ownership.is_own(code.file):
+                module = self._sources.module(code.file)
+                frame = Frame(code.file, code.line, code.function)
+                scope = module.scope_of(frame) if module else None
+                if module and scope and ends_at_a_moment(module, scope):
+                    return f"`{plain_name(code.function)}`"
+        return ""
 
     @cached_property
     def _model(self) -> _Model:
@@ -129,17 +222,48 @@ def _name(group: BlockedGroup) -> tuple[Blocker | None, Frame, frozenset[Key]]:
     return group.blocker, group.culprit, group.keys
 
 
-def _move(group: BlockedGroup, to: str) -> Move:
-    return Move(to, uses_cpu=group.blocker is not Blocker.WAITING)
+def _is_estimated(said: Said) -> bool:
+    """Whether what a sentence says can be estimated: what it moves is known, and can be moved."""
+    rule = said.rule
+    guesses = rule.result or rule.costly or rule.changes or rule.apart or rule.gil
+    return rule.to in MOVES and (said.is_written or not guesses)
 
 
 class Gain(NamedTuple):
-    """The last fields of `Advice`."""
+    """What an `Advice` says of what it gains; None: not known."""
 
-    gain_s: float
-    run_s: float
-    busy_s: float
-    lag_s: Mapping[str, float] | None
+    gain_s: float | None = None
+    run_s: float | None = None
+    busy_s: float | None = None
+    lag_s: Mapping[str, float] | None = None
+    range_s: tuple[float, float] | None = None
+    assumes: tuple[str, ...] = ()
+
+
+UNKNOWN = Gain()
+
+
+def _advice(said: Said, gain: Gain) -> Advice:
+    return Advice(
+        to=said.rule.to,
+        text=said.text,
+        rule=said.rule.name,
+        file=said.file,
+        edits=said.edits,
+        gain_s=gain.gain_s,
+        run_s=gain.run_s,
+        busy_s=gain.busy_s,
+        lag_s=gain.lag_s,
+        range_s=gain.range_s,
+        assumes=gain.assumes,
+    )
+
+
+TIMEOUTS = frozenset({"_on_timeout", "_release_waiter"})
+"""What asyncio calls when a timeout is over."""
+
+AT_THE_END = 0.1
+"""What happens in this share of a run, the last, may have ended it."""
 
 
 class _Model:
@@ -156,6 +280,7 @@ class _Model:
         self.run_s = recording.run_s
         self.busy_s = sum(loop.busy_s for loop in recording.loops)
         self.size = len(steps.begin)
+        self._begin, self._subject = steps.begin, steps.subject
         self._in_steps_s = sum(steps.duration)
         self._replay = Replay(
             steps,
@@ -172,23 +297,45 @@ class _Model:
         # What the replay makes of the recorded run: a gain is a difference to that.
         self._unmoved_s = self._replay.run_time({})
 
-    def outcome(self, moves: Iterable[tuple[BlockedGroup, Move]]) -> Outcome:
+    def ended_by(self, sites: Set[int]) -> bool:
+        """Whether one of some pieces of code ran for the last time as the run ended."""
+        subjects = {SITE_BIT | site for site in sites}
+        last = max(
+            (
+                begin
+                for begin, subject in zip(self._begin, self._subject, strict=True)
+                if subject in subjects
+            ),
+            default=None,
+        )
+        end = max(self._begin, default=0.0)
+        return last is not None and end - last < AT_THE_END * self.run_s
+
+    def outcome(self, moves: Iterable[tuple[BlockedGroup, Move]], rivals: Rivals) -> Outcome:
         """Return what the run would have been with the steps of some groups moved."""
         moves_of: dict[Key, list[Move]] = {}
         for group, move in moves:
             for step in group.steps:
                 moves_of.setdefault(step.key, []).append(move._replace(share=step.share))
         moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
-        outcome = self._replay.outcome(moved)
+        outcome = self._replay.outcome(moved, rivals)
+        # What the replay makes of the recorded run is not quite that: gains are differences.
+        run_s = outcome.run_s + self.run_s - self._unmoved_s
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
-        return outcome._replace(busy_s=busy_s, coarse=not self._lost.isdisjoint(moves_of))
+        is_coarse = not self._lost.isdisjoint(moves_of)
+        lag = _with_handover(outcome.lag, moves_of.values())
+        return outcome._replace(run_s=run_s, busy_s=busy_s, lag=lag, coarse=is_coarse)
 
-    def gain(self, group: BlockedGroup, move: Move) -> Gain:
-        """Return what the run would gain with one group moved."""
-        outcome = self.outcome([(group, move)])
-        gain_s = min(max(0.0, self._unmoved_s - outcome.run_s), group.total_s)
-        return Gain(gain_s, self.run_s - gain_s, outcome.busy_s, outcome.lag._asdict())
+
+def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]]) -> Lag:
+    """Return a lag that is no shorter than what sending, or a thread beside the loop, brings."""
+    each = [one for found in moves for one in found if one.to != "await"]
+    start_s = max((one.start_s for one in each), default=0.0)
+    send_s = max((one.send_s for one in each), default=0.0)
+    least = max(send_s, LEAST_LAG_S) if each else 0.0
+    most = max(least, START_LAG_SHARE * start_s)
+    return Lag(lag.p50, max(lag.p99, least), max(lag.max, most))
 
 
 def _newest_steps(recording: Recording) -> tuple[Columns, dict[tuple[int, int], int]]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from fournil.observe.advice import edits
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.program import Module, is_parameter, own_nodes
+from fournil.observe.advice.sizes import Load, Sent, load_of
 
 THREAD = "await asyncio.to_thread({})"
 PROCESS = "await fournil.to_process({})"
@@ -208,6 +209,22 @@ def _with(
     # What is imported stands before what is defined at the same line.
     wanted = [*edits.imports(module, [*names, *needed]), *more]
     return Code(shown, (*wanted, edits.replace(module, node, placed)))
+
+
+def sent(module: Module, scope: ast.AST, node: ast.expr) -> Sent | None:
+    """Return what an expression needs in a process, and what comes back; None: not known."""
+    needs = _needed(module, scope, node)
+    back = load_of(module, node)
+    if needs is None or back is None:
+        return None
+    found = Load()
+    places = dict(_free_names(node))
+    for name in needs[0]:
+        load = load_of(module, places[name]) if name in places else None
+        if load is None:
+            return None
+        found = found.plus(load)
+    return Sent(found, back)
 
 
 def _arguments(module: Module, call: ast.Call) -> list[str]:

@@ -312,6 +312,22 @@ def is_parameter(scope: ast.AST, name: str) -> bool:
     return any(one.arg == name for one in parameters(scope))
 
 
+CLOCKS = re.compile(r"time\.(time|monotonic|perf_counter)(_ns)?|.*loop\w*(\(\))?\.time")
+
+
+def ends_at_a_moment(module: Module, scope: ast.AST) -> bool:
+    """Whether a function goes on until a clock says so, however much it does until then."""
+    return any(
+        isinstance(node, ast.While)
+        and any(
+            isinstance(one, ast.Call) and CLOCKS.fullmatch(module.origin(one.func))
+            for one in ast.walk(node.test)
+        )
+        and any(isinstance(one, ast.Await) for one in ast.walk(node))
+        for node in own_nodes(scope)
+    )
+
+
 def is_generator(scope: ast.AST) -> bool:
     return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in own_nodes(scope))
 

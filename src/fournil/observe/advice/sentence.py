@@ -17,7 +17,14 @@ from fournil.observe.advice.program import Module
 from fournil.observe.advice.rules import RULES
 from fournil.observe.advice.rules.rule import Rule
 from fournil.observe.advice.scene import Place, Scene
+from fournil.observe.advice.sizes import Sent
 from fournil.observe.advice.work import last_name
+from fournil.observe.words import size
+
+LARGE = 1 << 20
+"""So many bytes are worth telling."""
+
+SO_LARGE = "which takes about as long as the work itself"
 
 REDUCERS = re.compile(
     r"len|sum|min|max|any|all|hash|bool|count|index|find|mean|std|var|median|total|isinstance"
@@ -50,6 +57,8 @@ class Said(NamedTuple):
     text: str
     file: str
     edits: tuple[Edit, ...]
+    is_written: bool  # it says what to write, not only what is known
+    sends: Sent | None  # what travels to a process and back; None: not known
 
 
 def say(scene: Scene) -> Said:
@@ -57,7 +66,31 @@ def say(scene: Scene) -> Said:
     found = rule_for(scene)
     code = _code(found, scene)
     text = _text(found, scene, code)
-    return Said(found.rule, text, scene.place.frame.file, code.edits if code else ())
+    written = code is not None
+    sends = _sent(scene) if written and found.rule.to == "process" else None
+    file = scene.place.frame.file
+    return Said(found.rule, text, file, code.edits if code else (), written, sends)
+
+
+def too_large(said: Said) -> str:
+    """Return the sentence where what is to be sent takes as long as the work."""
+    told = "What is to be sent to a process takes about as long as the work itself"
+    travels = said.sends.out.plus(said.sends.back).size if said.sends else 0
+    if travels > LARGE:
+        told = f"About {size(int(travels))} are to be sent to a process, {SO_LARGE}"
+    return (
+        f"{told}: make it where it is used, in one function for `fournil.to_process`; a big "
+        "buffer for many calls is placed in shared memory once by `fournil.share`."
+    )
+
+
+def _sent(scene: Scene) -> Sent | None:
+    """Return what the place's expression, or loop, needs and returns; None: not known."""
+    place = scene.place
+    work = place.work
+    if place.module is None or place.scope is None or work.expression is None:
+        return None
+    return moves.sent(place.module, place.scope, work.expression)
 
 
 def rule_for(scene: Scene) -> Found:
@@ -98,6 +131,10 @@ def _names(scene: Scene) -> Iterator[Named]:
     for call in work.calls:
         written = re.sub(r"\s", "", module.source(call.func))
         yield (module.origin(call.func), written), call
+    for node in ast.walk(work.expression) if work.expression else ():
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            left = module.origin(node.left), module.source(node.left)
+            yield (f"{left[0]}.__matmul__", f"{left[1]}.__matmul__"), None
     if isinstance(work.statement, ast.With):
         for item in work.statement.items:
             names = module.origin(item.context_expr), module.source(item.context_expr)

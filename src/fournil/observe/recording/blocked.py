@@ -83,6 +83,7 @@ class Judge:
             else {},
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
         )
+        found = replace(found, cpu_share=_share_seen(begin, looks))
         return replace(found, parts=tuple(self._parts(found, looks, answers)))
 
     def _parts(
@@ -132,6 +133,16 @@ class Judge:
         lines.sort(key=lambda line: -line.total_s)
         watched = sum(map(weight, self._samples.script_looks))
         return Script(tuple(lines), self._clock.duration(watched))
+
+
+def _share_seen(begin: int, looks: Sequence[Look]) -> float | None:
+    """Return for how much of the time until the last look the looks stand.
+
+    A look at a thread that runs stands for its time on the CPU alone.
+    """
+    if not looks or looks[-1].at <= begin:
+        return None
+    return min(1.0, sum(map(weight, looks)) / (looks[-1].at - begin))
 
 
 def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:

@@ -218,6 +218,8 @@ class BlockedStep:
     """How long the looks that speak for the class stand for, by the user's own frame."""
     gil_wait_s: float  # time spent waiting for the GIL, which another thread held
     part_s: float | None = None  # how long of it this is about; None: all of it
+    cpu_share: float | None = None
+    """How much of its time it ran or waited by itself; the rest, it wanted a CPU and had none."""
     parts: tuple[BlockedStep, ...] = ()
     """Where it did several things that took long, the same step as each of them has it."""
 

@@ -9,8 +9,9 @@ Elsewhere is not without bounds. What waits without a thread, waits beside anyth
 threads, asyncio's default pool runs a bounded number of calls at once. What uses the CPU
 takes one of the cores for its whole time. Calls begin in the order in which they are sent.
 
-What the replay cannot know: whether the pool must first start its processes, how long the
-arguments take to travel, and that a program may do other things when others come first.
+What a move costs besides (a pool that starts, arguments that travel), what takes turns at a server,
+and who else wants the cores, is told to the replay. What it cannot know is that a program may do
+other things when others come first.
 """
 
 from __future__ import annotations
@@ -43,7 +44,21 @@ class Move(NamedTuple):
     to: str  # "thread", "process", or "await": it waits as a task does, in no thread
     uses_cpu: bool
     share: float = 1.0  # of the step; the rest stays on the loop
+    send_s: float = 0.0  # how long its loop is busy with sending it and taking its result
+    extra_s: float = 0.0  # how much longer it takes there
+    start_s: float = 0.0  # how long the pool's workers take to start
+    turns: int = 0  # those of one number run one at a time; 0: beside each other
+    all_cores: bool = False  # it uses all of them by itself
 
+
+class Rivals(NamedTuple):
+    """Other programs that want the machine's cores."""
+
+    number: float = 0.0  # how many, each of which would keep a core busy
+    share: float = 1.0  # how much of a core the recorded steps had for themselves beside them
+
+
+ALONE = Rivals()
 
 Moves = Mapping[int, Move | Sequence[Move]]
 """Where each step goes, by its place; with several moves, each of its parts one after the other."""
@@ -56,6 +71,8 @@ class Outcome(NamedTuple):
     busy_s: float  # inside steps, all loops together
     lag: Lag  # of the loop that lags most
     coarse: bool = False  # steps were replayed of which little is known
+    range_s: tuple[float, float] | None = None  # in which the run's time lies; None: not estimated
+    assumes: tuple[str, ...] = ()  # what makes it longer, in words
 
 
 def replay(steps: Sequence[Step], moved: Moves, *, cores: int, run_s: float) -> Outcome:
@@ -137,13 +154,13 @@ class Replay:
             (self.end[last] + after for last, after in self.after.items()), default=0.0
         )
 
-    def outcome(self, moved: Moves) -> Outcome:
+    def outcome(self, moved: Moves, rivals: Rivals = ALONE) -> Outcome:
         """Return what the run would have been with some steps moved; see `replay`."""
-        return self._simulate(moved).outcome()
+        return self._simulate(moved, rivals).outcome()
 
-    def run_time(self, moved: Moves) -> float:
+    def run_time(self, moved: Moves, rivals: Rivals = ALONE) -> float:
         """Return how long the run would have taken, in seconds; faster than `outcome`."""
-        return self._simulate(moved).run_s
+        return self._simulate(moved, rivals).run_s
 
     def _ends(self) -> tuple[dict[int, float], dict[int, float]]:
         """Return how long each loop's steps span, and how long it ran after each last step."""
@@ -152,12 +169,12 @@ class Replay:
         ended = {where: turns[-1][1] for where, turns in self.turns.items()}
         return span, {last: ended[causes.thread[last]] - self.end[last] for last in causes.last}
 
-    def _simulate(self, moved: Moves) -> _Run:
+    def _simulate(self, moved: Moves, rivals: Rivals) -> _Run:
         moves = {
             self.place_of[given]: (move,) if isinstance(move, Move) else tuple(move)
             for given, move in moved.items()
         }
-        run = _Run(self, moves)
+        run = _Run(self, moves, rivals)
         run.prepare()
         run.go()
         return run
@@ -166,7 +183,10 @@ class Replay:
 class _Run:
     """One replay. Until the first moved step it is the recorded run."""
 
-    def __init__(self, model: Replay, moved: Mapping[int, tuple[Move, ...]]) -> None:
+    def __init__(
+        self, model: Replay, moved: Mapping[int, tuple[Move, ...]], rivals: Rivals
+    ) -> None:
+        self.rivals = rivals
         self.model = model
         self.moved = moved
         # A turn is replayed as a whole.
@@ -191,6 +211,8 @@ class _Run:
         self.turns = {where: self._recorded_turns(where) for where in model.span}
         self.threads = [0.0] * min(32, model.cores + 4)  # a heap: when each is free again
         self.cores = [0.0] * model.cores  # the same
+        self.processes: list[float] | None = None  # the same, of a pool that has started
+        self.alone: dict[int, float] = {}  # by `Move.turns`: when the next may begin
         self.pools_until = 0.0
         self.after = self._after()
 
@@ -347,20 +369,45 @@ class _Run:
         self.saved += spared
         sent = end = now + duration - spared  # what stays is done before
         for move in moves:
-            begin = end
-            if move.to == "thread":
-                begin = max(begin, self.threads[0])
-            if move.uses_cpu:
-                begin = max(begin, self.cores[0])
-            end = begin + duration * move.share
-            if move.to == "thread":
-                heapreplace(self.threads, end)
-            if move.uses_cpu:
-                heapreplace(self.cores, end)
+            end = self._run_elsewhere(move, duration * move.share, end)
             if move.to in POOLS:
                 self.pools_until = max(self.pools_until, end)
         # What it made ready in its midst is counted from its begin, as if it had run in one piece.
         return end - duration, end, sent
+
+    def _run_elsewhere(self, move: Move, duration: float, sent: float) -> float:
+        """Return when a part of a step ends that was sent away at a moment."""
+        begin = max(sent, self.alone.get(move.turns, 0.0) if move.turns else 0.0)
+        pool: list[float] | None = None
+        if move.to == "thread":
+            pool = self.threads
+        elif move.to == "process":
+            if self.processes is None:
+                self.processes = [sent + move.start_s] * self.model.cores
+            pool = self.processes
+        if pool is not None:
+            begin = max(begin, pool[0])
+        if move.uses_cpu:
+            begin = max(begin, max(self.cores) if move.all_cores else self.cores[0])
+        end = begin + duration + move.extra_s
+        if move.uses_cpu:
+            end = begin + (duration + move.extra_s) * self._slower(begin)
+            if move.all_cores:
+                self.cores = [end] * len(self.cores)
+            else:
+                heapreplace(self.cores, end)
+        if pool is not None:
+            heapreplace(pool, end)
+        if move.turns:
+            self.alone[move.turns] = end
+        return end
+
+    def _slower(self, begin: float) -> float:
+        """Return how many times as long as recorded something takes beside what runs already."""
+        cores, rivals = len(self.cores), self.rivals
+        running = 1 + sum(busy_until > begin for busy_until in self.cores)
+        share = min(1.0, cores / (rivals.number + running))
+        return max(1.0, rivals.share / share)
 
     @property
     def until(self) -> float:
@@ -392,8 +439,11 @@ class _Run:
 
 def _spared(duration: float, moves: Sequence[Move]) -> float:
     """Return how much shorter a step is on its loop with parts of it moved."""
-    parts = [duration * move.share for move in moves]
-    return sum(part - min(HANDOVER_S, part) for part in parts)
+    spared = 0.0
+    for move in moves:
+        part = duration * move.share
+        spared += part - min(HANDOVER_S, part) - move.send_s
+    return spared
 
 
 def _length(turn: tuple[float, float]) -> float:

@@ -26,7 +26,7 @@ blocked             what made others wait first, then the greatest total: [{clas
                       delayed: {steps, total_s, longest_s, arrived, unknown, by:
                       [{code, steps}]}, stack: [{file, line, function, own}], source,
                       advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
-                      lag_s} or null}]
+                      lag_s, range_s, assumes} or null}]
                     `class` is waiting, python, native, native-gil, or null when the watch saw
                     nothing; file, line and function are of the innermost frame of the user's
                     own code; `stack` is innermost first; `kind` is task, callback, timer,
@@ -42,8 +42,10 @@ blocked             what made others wait first, then the greatest total: [{clas
                     be written: [{line, column, end_line, end_column, text}], lines from 1,
                     columns in characters from 0; its estimates are of following it alone,
                     null where they are not known
-estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse}
-                    or null; coarse: of some steps little was known
+estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse,
+                    range_s: [low, high], assumes: [sentence]} or null; coarse: of some steps
+                    little was known; range_s: in which the run's time lies; assumes: what makes
+                    it longer
 tasks               code that took most of the loops: [{function, file, line, is_coroutine,
                       task, tasks, steps, busy_s, share, delay_s, longest_s}]
 never_awaited       coroutines: [{function, file, line, count}]
@@ -211,7 +213,8 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
 
 
 def _advice(advice: Advice) -> Document:
-    return advice._asdict() | {"edits": [edit._asdict() for edit in advice.edits]}
+    edits = [edit._asdict() for edit in advice.edits]
+    return advice._asdict() | {"edits": edits, "assumes": list(advice.assumes)}
 
 
 def _estimate(report: Report) -> Document | None:
@@ -223,6 +226,8 @@ def _estimate(report: Report) -> Document | None:
         "busy_s": estimate.busy_s,
         "lag_s": estimate.lag._asdict(),
         "coarse": estimate.coarse,
+        "range_s": estimate.range_s,
+        "assumes": list(estimate.assumes),
     }
 
 

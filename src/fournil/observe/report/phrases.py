@@ -12,6 +12,20 @@ from fournil.observe.words import clean, count, seconds
 NAMES = 3
 """So many of one kind are called by their names."""
 
+NARROW = 1.15
+"""A range whose ends differ by less is shown as one time."""
+
+
+def span(value: float, range_s: tuple[float, float] | None) -> str:
+    """Return a time, or a range of times where it is not known better.
+
+    >>> span(1.0, (0.98, 1.1)), span(1.0, (0.9, 2.0)), span(1.0, None)
+    ('1.00 s', '900 ms to 2.00 s', '1.00 s')
+    """
+    if range_s is None or range_s[1] <= NARROW * range_s[0]:
+        return seconds(value)
+    return f"{seconds(range_s[0])} to {seconds(range_s[1])}"
+
 
 def few(names: Sequence[str]) -> str:
     """Return the first few of many names.

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
+from fournil.observe.advice.machine import measure
 from fournil.observe.recording.program import load_program
 from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
@@ -39,7 +40,7 @@ def load(path: str, folder: str | None = None) -> Report:
         RecordingError: there is none, or it cannot be read.
     """
     program = load_program(path, folder)
-    reports = [find(one, Advisor(one, source_text)) for one in program.recordings]
+    reports = [find(one, Advisor(one, source_text, measure)) for one in program.recordings]
     return report_of(program.recordings, reports, program.unseen)
 
 

@@ -39,6 +39,7 @@ ENDING_WIDTH = 25
 FRAMES = 4
 """So many of the user's own lines are shown of one stack, besides the culprit's."""
 
+
 GROUPS = 20
 """So many groups of blocked steps, and of a script's lines, are shown; the JSON has all."""
 
@@ -232,7 +233,7 @@ class _Sections:
             return  # the estimate of all advice says the same
         if self._report.processes:
             return  # what one of them gains is not what the program does
-        gain = f"{seconds(advice.gain_s)}: run {seconds(advice.run_s)}"
+        gain = f"{seconds(advice.gain_s)}: run {phrases.span(advice.run_s, advice.range_s)}"
         busy = f"loop busy {seconds(advice.busy_s)}"
         lag = f", lag p99 {seconds(advice.lag_s['p99'])}" if advice.lag_s else ""
         yield from self._detail("gain", Span(f"{gain}, {busy}{lag}"))
@@ -270,10 +271,16 @@ class _Sections:
             seconds(max((loop.lag.p99 for loop in loops), default=0.0)),
             seconds(max((loop.lag.max for loop in loops), default=0.0)),
         )
-        then = (estimate.run_s, estimate.busy_s, estimate.lag.p99, estimate.lag.max)
+        then = (estimate.busy_s, estimate.lag.p99, estimate.lag.max)
         roughly = ", roughly" if estimate.coarse else ""
         mended = Span(f"with this advice{roughly}", Role.GOOD)
-        yield from self._row([mended], *(Span(seconds(value), Role.GOOD) for value in then))
+        run = phrases.span(estimate.run_s, estimate.range_s)
+        yield from self._row(
+            [mended], *(Span(text, Role.GOOD) for text in (run, *map(seconds, then)))
+        )
+        if estimate.assumes and run != seconds(estimate.run_s):
+            told = f"the longer, if {', or '.join(estimate.assumes)}"
+            yield from paragraph(clean(told), self._view.width, INDENT, Role.DIM, Span(""))
 
     def _pools(self) -> Iterator[Line]:
         found = self._report.pools

@@ -12,6 +12,28 @@ from fournil.observe.advice.rules.sending import NESTED
 
 RULES = (
     Rule(
+        name="linear algebra",
+        to="thread",
+        blockers=(NATIVE,),
+        calls=r"(numpy|scipy|torch|tensorflow|jax)\..*(linalg\..*|dot|matmul|einsum|tensordot|"
+        r"inner|vdot|svd|fft)|.*\.__matmul__",
+        all_cores=True,
+        why="{call} runs in C, lets the GIL go, and may use all cores by itself:",
+        how="{code} leaves the loop free meanwhile.",
+        tried=(
+            Trial(
+                """\
+                import asyncio, numpy
+
+                matrix = numpy.random.default_rng(1).random((700, 700))
+
+                async def main():
+                    return round(float(numpy.linalg.svd(matrix)[1][0]), 3)  # blocks
+                """
+            ),
+        ),
+    ),
+    Rule(
         name="native",
         to="thread",
         blockers=(NATIVE,),
@@ -42,10 +64,10 @@ RULES = (
                 """\
                 import asyncio, numpy
 
-                matrix = numpy.random.default_rng(1).random((900, 900))
+                values = numpy.random.default_rng(1).random(3_000_000)
 
                 async def main():
-                    return round(float(((matrix @ matrix) @ matrix @ matrix).sum()), 3)  # blocks
+                    return round(float(numpy.sort(values)[0]), 3)  # blocks
                 """
             ),
             Trial(

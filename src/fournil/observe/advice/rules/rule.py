@@ -71,6 +71,8 @@ class Rule:
         returned: what is sent in place of a result that stays, called `found`.
         changes: it changes what it is called of, or its argument.
         costly: its argument costs as much to send as the work.
+        turns: what is waited for may answer one at a time, as a server or a lock does.
+        all_cores: it may use all cores by itself, as linear algebra does.
         tried: programs in which it is tried.
     """
 
@@ -94,4 +96,6 @@ class Rule:
     returned: str = ""
     changes: bool = False
     costly: bool = False
+    turns: bool = False
+    all_cores: bool = False
     tried: tuple[Trial, ...] = ()

@@ -152,6 +152,7 @@ RULES = (
     Rule(
         name="future",
         to="await",
+        turns=True,
         blockers=WAITS,
         calls=r".*\.result",
         why="A future of `concurrent.futures` blocks where it is asked for its result:",
@@ -180,6 +181,7 @@ RULES = (
     Rule(
         name="futures",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"concurrent\.futures\b.*:.*",
         why="A pool of `concurrent.futures` is waited for:",
@@ -205,6 +207,7 @@ RULES = (
     Rule(
         name="multiprocessing",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"multiprocessing\b.*:.*",
         why="A process of `multiprocessing` is waited for:",
@@ -233,6 +236,7 @@ RULES = (
     Rule(
         name="queue",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"(?i)(.*\.)?\w*queue\w*(\(\))?\.(get|put|join)",
         inside=r"queue:.*",
@@ -296,6 +300,7 @@ RULES = (
     Rule(
         name="join",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"(?i)threading\.(thread|timer)\(\)\.join|\w*thread\w*\.join",
         inside=r"threading:(join|_wait_for_tstate_lock)",
@@ -329,6 +334,7 @@ RULES = (
     Rule(
         name="lock",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"(?i).*\.acquire|.*(lock|mutex|semaphore)\w*(\(\))?\.__enter__|threading\.(event|barrier|semaphore)\(\)\.wait",
         inside=r"threading:.*",

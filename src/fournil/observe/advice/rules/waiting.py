@@ -11,6 +11,7 @@ RULES = (
     Rule(
         name="httpx",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"httpx\.(get|post|put|delete|patch|head|request|Client\(\)\..*)",
         inside=r"(httpx|httpcore)\b.*:.*",
@@ -21,6 +22,7 @@ RULES = (
     Rule(
         name="http",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"(requests|urllib3)\..*|.*\burlopen",
         inside=r"(requests|urllib3|urllib\.request|http\.client|botocore)\b.*:.*",
@@ -83,6 +85,7 @@ RULES = (
     Rule(
         name="getaddrinfo",
         to="await",
+        turns=True,
         blockers=WAITS,
         calls=r"socket\.getaddrinfo",
         why="Looking up a host blocks:",
@@ -93,6 +96,7 @@ RULES = (
     Rule(
         name="names of hosts",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"socket\.(gethostbyname|gethostbyname_ex|gethostbyaddr|getfqdn)",
         inside=r"socket:(getaddrinfo|getfqdn)",
@@ -103,6 +107,7 @@ RULES = (
     Rule(
         name="sqlalchemy",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"sqlalchemy\b.*:.*",
         why="A database is waited for:",
@@ -113,6 +118,7 @@ RULES = (
     Rule(
         name="psycopg",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"psycopg\b.*:.*",
         why="A database is waited for:",
@@ -122,6 +128,7 @@ RULES = (
     Rule(
         name="redis",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"redis\b.*:.*",
         why="A database is waited for:",
@@ -131,6 +138,7 @@ RULES = (
     Rule(
         name="pymongo",
         to="thread",
+        turns=True,
         blockers=WAITS,
         inside=r"pymongo\b.*:.*",
         why="A database is waited for:",
@@ -214,6 +222,7 @@ RULES = (
     Rule(
         name="database",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r".*\.(execute|executemany|executescript|commit|fetch\w+)",
         inside=r"(psycopg2|pymysql|MySQLdb|mysql|oracledb|pyodbc)\b.*:.*",
@@ -224,6 +233,7 @@ RULES = (
     Rule(
         name="socket",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r".*\.(recv|recv_into|recvfrom|recvmsg|sendall|sendto|sendmsg|accept|connect|"
         r"do_handshake|create_connection)",
@@ -263,6 +273,7 @@ RULES = (
     Rule(
         name="files",
         to="thread",
+        turns=True,
         blockers=WAITS,
         calls=r"(open|os\.(fsync|fdatasync|sync|open|read|write|walk|stat|listdir|scandir|rename)|"
         r"shutil\.\w+)|.*\.(read|readline|readlines|readinto|write|writelines|flush|truncate|"
@@ -298,6 +309,7 @@ RULES = (
     Rule(
         name="waiting",
         to="thread",
+        turns=True,
         blockers=WAITS,
         why="It waits and uses no CPU:",
         how="{code}, or an async client where there is one.",

@@ -1,0 +1,237 @@
+"""What sending costs, how much there is to send, and the range of an estimate."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+from textwrap import dedent
+
+import pytest
+
+from fournil.evidence.classify import Blocker
+from fournil.observe.advice.advisor import Advice, Advisor
+from fournil.observe.advice.costs import company_of
+from fournil.observe.advice.machine import TYPICAL, Machine, measure
+from fournil.observe.advice.program import Module, ends_at_a_moment
+from fournil.observe.advice.sizes import Load, Sent, load_of
+from fournil.observe.recording.blocked import group as group_blocked
+from fournil.observe.recording.live import snapshot
+from fournil.observe.recording.model import BlockedGroup, Recording
+from fournil.observe.recording.reading import read_buffer
+from fournil.observe.replay.whatif import Outcome
+from fournil.record.kinds import Kind
+from tests.observe.builder import APP, HELD, OFF, Builder
+
+
+def load(text: str) -> Load | None:
+    """Return the load of the last expression of a program."""
+    text = dedent(text)
+    module = Module(text, ast.parse(text))
+    last = module.tree.body[-1]
+    assert isinstance(last, ast.Expr)
+    return load_of(module, last.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "items"),
+    [
+        ("3", 0, 1),
+        ("b'ab' * 100_000_000", 200_000_000, 1),
+        ("N = 2\nn = N * 50\nx = bytes(n)\nx", 100, 1),
+        ("[random() for _ in range(1_000)]", 0, 1_000),
+        ("xs = [0.0] * 500\nsorted(xs)", 0, 500),
+        ("import numpy as np\nnp.zeros((100, 10))", 8_000, 1),
+        ("[{'a': i, 'b': [i]} for i in range(10)]", 0, 60),
+        ("len(read())", 0, 1),
+        ("x = read()\nx.count(b'a')", 0, 1),
+        ("def f(n):\n    return sum(range(n))\nf(3)", 0, 1),
+        ("range(10**9)", 0, 1),
+    ],
+)
+def test_what_the_source_tells_of_sizes(text: str, size: float, items: float) -> None:
+    found = load(text)
+    assert found is not None
+    assert found.size == size
+    assert found.items == pytest.approx(items, abs=items * 0.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["read()", "x = read()\nx", "x", "[0] * n", "self.rows", "2 ** f()"]
+)
+def test_what_the_source_does_not_tell(text: str) -> None:
+    assert load(text) in {None, Load(0.0, 1.0)} if "**" in text else load(text) is None
+
+
+def test_a_parameter_is_what_its_calls_give() -> None:
+    text = """\
+    async def job(n):
+        return n
+    async def main():
+        await gather(*(job(n) for n in range(8)))
+    """
+    module = Module(dedent(text), ast.parse(dedent(text)))
+    (returned,) = (node for node in ast.walk(module.tree) if isinstance(node, ast.Return))
+    assert returned.value is not None
+    assert load_of(module, returned.value) == Load(0.0, 1.0)
+
+
+def test_a_machine_is_measured() -> None:
+    found = measure()
+    assert all(value > 0 for value in found)
+    many, few = Sent(Load(items=1e6), Load()), Sent(Load(items=1e3), Load())
+    assert found.on_loop(many) > found.on_loop(few)
+    assert found.elsewhere(Sent(Load(size=1e9), Load())) > found.elsewhere(few)
+
+
+def test_numbers_are_as_long_as_is_said() -> None:
+    numbers = [number + 0.5 for number in range(10_000)]
+    assert len(pickle.dumps(numbers, protocol=5)) == pytest.approx(9 * 10_000, rel=0.05)
+
+
+PROGRAM = """\
+import socket
+blob = b"ab" * SIZE
+def price(n):
+    return sum(range(n))
+async def handle(conn, rows):
+    conn.recv(10)
+    price(10**6)
+    total(rows)
+    blob.count(b"ba")
+async def main():
+    while time.monotonic() < end:
+        await handle()
+"""
+
+
+def recording(line: int, evidence: int, *, until: bool = False, seen: float = 1.0) -> Recording:
+    """Return a recording of three tasks that block for 0.3 s each at a line of the program."""
+    builder = Builder(events=256, samples=512).end(2.0)
+    builder.loop(ran=1.0, idle=0.05, turns=[0.9])
+    main = builder.site("main", APP, 10) if until else builder.site("other", APP, 99)
+    child = builder.site("handle", APP, 5)
+    tasks = [builder.task(main)] + [builder.task(child) for _ in range(3)]
+    builder.event(Kind.TASK, 1.0, 0.001, subject=tasks[0])
+    for number, task in enumerate(tasks[1:]):
+        begin = 1.001 + 0.3 * number
+        fields = {"subject": task, "waker": tasks[0], "delay": 0.3 * number + 0.0005}
+        builder.event(Kind.TASK, begin, 0.3, **fields)
+        builder.blocked(begin, begin + 0.3, task, delay=round((0.3 * number + 0.0005) * 2.5e9))
+        frames = [(APP, line, "handle")]
+        since = begin + 0.29 * (1 - seen)
+        builder.look(begin, begin + 0.29, since, evidence, frames, ask=number + 1)
+        builder.answer(number + 1, 0.2 if evidence == HELD else 0.0)
+    builder.event(Kind.TASK, 1.9011, 0.001, subject=tasks[0], waker=tasks[-1], delay=0.0001)
+    return snapshot(read_buffer(builder.build()))
+
+
+def estimated(
+    line: int,
+    evidence: int,
+    *,
+    size: int = 10,
+    machine: Machine = TYPICAL,
+    until: bool = False,
+    seen: float = 1.0,
+) -> tuple[BlockedGroup, Advice, Outcome | None]:
+    found = recording(line, evidence, until=until, seen=seen)
+    text = PROGRAM.replace("SIZE", str(size))
+    advisor = Advisor(found, {APP: text}.get, lambda: machine)  # type: ignore[arg-type]
+    (group,) = group_blocked(found.blocked)
+    advice = advisor.advise(group)
+    assert advice
+    return group, advice, advisor.estimate([(group, advice)])
+
+
+def test_a_server_may_answer_one_at_a_time() -> None:
+    _, advice, outcome = estimated(6, OFF)
+    assert advice.range_s is not None
+    assert outcome is not None
+    assert outcome.range_s == pytest.approx(advice.range_s)
+    low, high = advice.range_s
+    assert low < 1.4 < 2.0 < high
+    assert advice.run_s == pytest.approx(1.4, abs=0.05)
+    assert advice.assumes == ("what is waited for answers one at a time",)
+
+
+def test_processes_start_first_and_a_core_may_be_busy() -> None:
+    _, advice, _ = estimated(7, HELD, machine=TYPICAL._replace(start_s=0.2))
+    assert advice.rule == "native-gil"
+    assert advice.run_s == pytest.approx(1.1 + 0.2 + 0.6, abs=0.05)
+    assert advice.range_s is not None
+    assert advice.run_s is not None
+    assert advice.range_s[1] > advice.run_s + 0.2
+    assert "a core is busy" in advice.assumes
+    assert advice.lag_s is not None
+    assert advice.lag_s["max"] >= 0.01
+
+
+def test_what_is_sent_and_not_known_makes_a_range() -> None:
+    _, known, _ = estimated(7, HELD)
+    _, unknown, _ = estimated(8, HELD)
+    assert "much is sent" in unknown.assumes
+    assert known.range_s is not None
+    assert unknown.range_s is not None
+    assert unknown.range_s[1] > known.range_s[1] + 0.1
+
+
+def test_what_costs_more_to_send_than_it_takes_is_not_advised() -> None:
+    _, small, _ = estimated(9, HELD, size=1000)
+    assert small.edits
+    _, large, outcome = estimated(9, HELD, size=100_000_000, machine=Machine(copy_s=2e-9))
+    assert large.edits == ()
+    assert large.gain_s is None
+    assert "About 200 MB are to be sent" in large.text
+    assert outcome is None
+
+
+def test_other_programs_that_want_the_cores_are_seen_and_told() -> None:
+    found = recording(7, HELD, seen=2 / 3)
+    groups = group_blocked(found.blocked)
+    assert groups[0].steps[0].cpu_share == pytest.approx(2 / 3, abs=0.01)
+    company = company_of(groups, 2)
+    assert company.rivals[0].number == pytest.approx(2.0, abs=0.05)
+    assert company.assumes == ("other programs want the cores as well",)
+    _, alone, _ = estimated(7, HELD)
+    _, beside, _ = estimated(7, HELD, seen=2 / 3)
+    assert alone.run_s is not None
+    assert beside.run_s is not None
+    assert beside.run_s > alone.run_s + 0.05
+
+
+def test_a_run_that_ends_at_a_moment_is_no_shorter() -> None:
+    _, advice, _ = estimated(6, OFF, until=True)
+    assert advice.gain_s == pytest.approx(0.0, abs=0.01)
+    assert advice.assumes == ("`main` ends it at a moment, as it did",)
+
+
+@pytest.mark.parametrize(
+    ("test", "ends"),
+    [
+        ("time.monotonic() < end", True),
+        ("asyncio.get_running_loop().time() < end", True),
+        ("n < 3", False),
+        ("True", False),
+    ],
+)
+def test_loops_until_a_moment(test: str, ends: bool) -> None:
+    text = f"async def main():\n    while {test}:\n        await f()\n"
+    module = Module(text, ast.parse(text))
+    assert ends_at_a_moment(module, module.tree.body[0]) is ends
+
+
+def test_nothing_is_estimated_where_nothing_is_known_to_help() -> None:
+    builder = Builder()
+    builder.loop(ran=1.0)
+    builder.blocked(1.0, 1.3, builder.task(builder.site("handle")))
+    builder.look(1.0, 1.28, 1.0, HELD, [(APP, 2, "handle")], ask=1)
+    builder.answer(1, 0.2)
+    found = snapshot(read_buffer(builder.build()))
+    text = "async def handle(rows):\n    return json.dumps(rows)\n"
+    advisor = Advisor(found, {APP: text}.get)  # type: ignore[arg-type]
+    (group,) = group_blocked(found.blocked)
+    assert group.blocker is Blocker.NATIVE_GIL
+    advice = advisor.advise(group)
+    assert advice
+    assert (advice.to, advice.gain_s, advice.range_s) == ("process", None, None)
+    assert advisor.estimate([(group, advice)]) is None
