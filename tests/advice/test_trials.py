@@ -1,5 +1,7 @@
 """Each rule's sentence is tried: done as it says, the program works, and its loop is free.
 
+Where the machine is not busy, it also takes as long as was told.
+
 `make trials` tries more programs, in other places and spellings.
 """
 

@@ -50,7 +50,7 @@ NOISE, NOISE_S = 0.07, 0.02
 LEAST_LAG_S = 1e-3
 """What a thread or a process that computes beside a loop has it wait."""
 
-START_LAG_SHARE = 0.15
+START_LAG_SHARE = 0.3
 """A loop is busy for this share of the time that its pool's first processes take to start."""
 
 MOVES = frozenset({"thread", "process", "await"})
@@ -324,18 +324,19 @@ class _Model:
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
         is_coarse = not self._lost.isdisjoint(moves_of)
-        lag = _with_handover(outcome.lag, moves_of.values())
+        lag = _with_handover(outcome.lag, moves_of.values(), run_s)
         return outcome._replace(run_s=run_s, busy_s=busy_s, lag=lag, coarse=is_coarse)
 
 
-def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]]) -> Lag:
+def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]], run_s: float) -> Lag:
     """Return a lag that is no shorter than what sending, or a thread beside the loop, brings."""
     each = [one for found in moves for one in found if one.to != "await"]
     start_s = max((one.start_s for one in each), default=0.0)
     send_s = max((one.send_s for one in each), default=0.0)
     least = max(send_s, LEAST_LAG_S) if each else 0.0
     most = max(least, START_LAG_SHARE * start_s)
-    return Lag(lag.p50, max(lag.p99, least), max(lag.max, most))
+    # As many callbacks as come in one in a hundred moments of the run are later than p99.
+    return Lag(lag.p50, max(lag.p99, least, most - run_s / 100), max(lag.max, most))
 
 
 def _newest_steps(recording: Recording) -> tuple[Columns, dict[tuple[int, int], int]]:

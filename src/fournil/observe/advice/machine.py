@@ -45,7 +45,7 @@ ITEM_BYTES = 9
 COPIES = 5
 """So many times the bytes of what is sent are copied off the loop, in all of its way there."""
 
-INTERPRETERS = 6
+INTERPRETERS = 9
 """A pool's first call takes as long as so many starts of a bare interpreter."""
 
 TYPICAL = Machine()
