@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from fournil._native import ring, watch as native_watch
 from fournil._native.pools import PoolRecord
+from fournil._native.threads import ThreadRecord, watch_script
 from fournil.other_loops import OtherLoops
 from fournil.record import bounds, files, hook
 from fournil.record.layout import DEFAULT_SIZE
@@ -33,7 +34,7 @@ _changing = threading.RLock()
 def _after_fork() -> None:
     global _changing
     _changing = threading.RLock()
-    hook.open_pool = None  # the recording is the parent's
+    hook.open_pool = hook.open_thread = None  # the recording is the parent's
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -53,6 +54,7 @@ class Recorder:
             stands for the number of the process; a folder gets a file `%p.fournil`.
         threshold: how long a step must run to count as blocked, in seconds.
         size: of the recording: a number of bytes, or a text as `64M`; from 2 MiB to 32 GiB.
+        threads: whether threads of pools are watched as well, while they run calls.
         watch: whether to find out why and where steps block. The watch uses SIGURG while it
             is on, or a real-time signal where the program handles that.
         main: the path of the program's main file, which counts as the user's own code
@@ -81,6 +83,7 @@ class Recorder:
         *,
         threshold: float = 0.05,
         size: int | str = DEFAULT_SIZE,
+        threads: bool = False,
         watch: bool = True,
         main: str | None = None,
         warn: bool = True,
@@ -92,6 +95,7 @@ class Recorder:
         self._given = None if path is None else os.fspath(path)
         self._size = bounds.size(size)
         self._watches = watch
+        self._watches_threads = threads
         self._main = main
         self._warns = warn
         self._program = program
@@ -99,6 +103,7 @@ class Recorder:
         self._ring: ring.Ring | None = None
         self._watch: native_watch.Watch | None = None
         self._open_pool: partial[PoolRecord] | None = None
+        self._open_thread: partial[ThreadRecord] | None = None
         self._other_loops: OtherLoops | None = None
 
     def start(self) -> None:
@@ -139,13 +144,15 @@ class Recorder:
                 {**self._about, **describe_process(self._main)},
             )
             if threading.current_thread() is threading.main_thread():
-                self._ring.watch_script()
+                watch_script(self._ring)
             if self._watches:
                 self._watch = native_watch.Watch(self._ring)
                 self._watch.start()
             self._ring.begin()
             file.keep()
             self._open_pool = hook.open_pool = partial(PoolRecord, self._ring)
+            if self._watches_threads:
+                self._open_thread = hook.open_thread = partial(ThreadRecord, self._ring)
         except BaseException:
             self._end()
             raise
@@ -183,7 +190,10 @@ class Recorder:
         # Another's may have begun, where this one was lost.
         if hook.open_pool is self._open_pool:
             hook.open_pool = None
+        if hook.open_thread is self._open_thread:
+            hook.open_thread = None
         self._open_pool = None
+        self._open_thread = None
         # In a forked child, the recording is its parent's.
         if self._ring is not None and self._ring.pid == os.getpid():
             if self._watch is not None:

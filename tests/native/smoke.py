@@ -111,7 +111,7 @@ def look_out() -> None:
 async def use_a_pool() -> None:
     async with fournil.ThreadPool(workers=2) as pool:
         assert await asyncio.gather(*(pool.run(abs, -n) for n in range(20))) == list(range(20))
-        waits = [pool.run(time.sleep, 0.001) for _ in range(4)]
+        waits = [pool.run(time.sleep, pause) for pause in (4 * THRESHOLD, 0.001, 0.001, 0.001)]
         for call in waits[2:]:
             call.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
@@ -131,10 +131,11 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "recording")
         for _ in range(2):
-            with fournil.Recorder(path, threshold=THRESHOLD, size=2 << 20):
+            with fournil.Recorder(path, threshold=THRESHOLD, size=2 << 20, threads=True):
                 fournil.run(main())
         recording = load(path).recording
     assert recording.looks > 0
     assert len(recording.blocked) >= 3
+    assert recording.slow_calls
     assert len(recording.calls) == 24
     print(f"{len(recording.blocked)} blocked steps, {recording.looks} looks", file=sys.stderr)

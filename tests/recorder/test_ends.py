@@ -19,6 +19,7 @@ from fournil._native.ring import Ring
 from fournil._native.stacks import StackStore
 from fournil._native.steps import LoopRecord
 from fournil._native.table import PointerTable
+from fournil._native.threads import watch_script
 from fournil._native.watch import Watch
 from fournil.observe.recording.live import snapshot
 from fournil.observe.recording.reading import read_file
@@ -309,7 +310,7 @@ def test_methods_called_at_any_time(ring: Ring) -> None:
     with pytest.raises(RuntimeError, match="a watch is started once"):
         watch.start()
     for _ in range(100):
-        ring.watch_script()
+        watch_script(ring)
     ring.end()
     for act in (ring.begin, ring.begin, ring.end, ring.end, ring.begin, native_ring.detach):
         act()

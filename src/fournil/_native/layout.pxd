@@ -24,6 +24,7 @@ cdef enum:
     THREAD_LOOP = 1
     THREAD_SCRIPT = 2
     THREAD_CLOSED = 3
+    THREAD_CALLS = 4
     SITE_COROUTINE = 1
     SITE_CALLBACK = 2
     POOL_FREE = 0
@@ -46,6 +47,7 @@ cdef enum:
     KIND_READER = 4
     KIND_WRITER = 5
     KIND_SCRIPT = 6
+    KIND_CALL = 7
     KIND_WAIT = 16
     KIND_BORN = 17
     KIND_ENDED = 18
@@ -107,6 +109,8 @@ cdef struct Header:
     uint64_t loops_used
     uint64_t loops_dropped
     uint64_t loops_recycled
+    uint64_t threads_used
+    uint64_t threads_dropped
     uint64_t pools_used
     uint64_t pools_dropped
     uint64_t pools_recycled

@@ -58,8 +58,6 @@ cdef class Ring(MappedRecording):
         return slot.site if slot.site < self.sites_count else 0
 
     cdef uint32_t new_site(self, void *key, object code, uint32_t flags) noexcept
-    cdef int open_thread(self, uint32_t state, uint32_t number, str name) except -2
-    cdef void close_thread(self, int slot) noexcept
     cdef void leave_task_slot(self, Task *slot) noexcept
     cdef void forget_task(self, void *task, uint64_t now) noexcept
     cdef int take_task_slot(self) except -2

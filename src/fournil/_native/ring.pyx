@@ -1,6 +1,5 @@
 """The ring: what a recording knows of code, tasks and threads, and the slots that they have."""
 
-import asyncio
 import os
 
 cimport cython
@@ -12,13 +11,10 @@ from libc.string cimport memcpy, memset
 from fournil.record import layout as record_layout
 
 from fournil._native.layout cimport (
-    KIND_SCRIPT,
     MAX_LOOPS,
     SITE_CALLBACK,
     SITE_COROUTINE,
     TASK_DESTROYED,
-    THREAD_CLOSED,
-    THREAD_SCRIPT,
     Loop,
     Sample,
     Site,
@@ -27,7 +23,7 @@ from fournil._native.layout cimport (
 )
 from fournil._native.mapped cimport MappedRecording
 from fournil._native.names cimport code_of_callable, code_of_coroutine, name_of, plain
-from fournil._native.sys.atomics cimport begin_slot, end_slot, publish, take_number
+from fournil._native.sys.atomics cimport publish, take_number
 from fournil._native.sys.map_guard cimport (
     map_guard_add,
     map_guard_count_forks,
@@ -39,11 +35,7 @@ from fournil._native.sys.ticks cimport ticks_now
 from fournil._native.table cimport PointerTable, lookup
 from fournil._native.task_callbacks cimport coroutine_of, is_task
 
-cdef extern from "<unistd.h>" nogil:
-    int gettid()
-
 cdef extern from "Python.h":
-    void *PyThreadState_Get()
     int PyCFunction_Check(PyObject *)
     int PyCFunction_CheckExact(PyObject *)
     int PyCode_Check(PyObject *)
@@ -54,7 +46,6 @@ cdef extern from "Python.h":
     ctypedef struct PyCFunctionObject:
         void *m_ml
 
-cdef object threading_runs_loop = asyncio._get_running_loop
 
 current_ring = NULL
 # What keeps it: the signal's handler that takes a lost ring away (sys/map_guard.h) has no GIL.
@@ -147,18 +138,6 @@ cdef class Ring(MappedRecording):
         """See whether the file is whole; called by the threads of the watch."""
         map_guard_look(self.guard)
 
-    def watch_script(self):
-        """Give the calling thread a slot for the time that it runs no loop."""
-        cdef int slot = self.open_thread(THREAD_SCRIPT, 0, "MainThread")
-        if slot < 0:
-            return
-        self.threads[slot].native_id = gettid()
-        self.threads[slot].kind = KIND_SCRIPT
-        self.states[slot] = PyThreadState_Get()
-        self.script_slot = slot
-        # A recorder that a step turns on finds the thread inside that step.
-        if not threading_runs_loop():
-            publish(&self.threads[slot].begin, ticks_now())
 
     def note_never_awaited(self, coroutine):
         """Count a coroutine that was collected without having run."""
@@ -236,43 +215,6 @@ cdef class Ring(MappedRecording):
         return index
 
     # Slots.
-
-    cdef int open_thread(self, uint32_t state, uint32_t number, str name) except -2:
-        """Return the slot of a loop; -1 when all are taken by open ones."""
-        cdef int slot
-        cdef int found = -1
-        cdef Thread *thread
-        cdef uint32_t text = self.intern(name)
-        if self.header.loops_used < MAX_LOOPS:
-            found = <int> self.header.loops_used
-            self.header.loops_used += 1
-        else:
-            for slot in range(MAX_LOOPS):
-                if self.threads[slot].state == THREAD_CLOSED and (
-                    found < 0 or self.threads[slot].closed < self.threads[found].closed
-                ):
-                    found = slot
-            if found < 0:
-                self.header.loops_dropped += 1
-                return -1
-            self.header.loops_recycled += 1
-        thread = &self.threads[found]
-        begin_slot(&thread.sequence)
-        begin_slot(&self.loops[found].sequence)
-        memset(thread, 0, sizeof(Thread))
-        memset(&self.loops[found], 0, sizeof(Loop))
-        thread.state = state
-        thread.number = number
-        thread.name = text
-        thread.opened = ticks_now()
-        self.last_thread = next_number(self.last_thread)
-        end_slot(&self.loops[found].sequence, self.last_thread)
-        end_slot(&thread.sequence, self.last_thread)
-        return found
-
-    cdef void close_thread(self, int slot) noexcept:
-        self.threads[slot].closed = ticks_now()
-        self.threads[slot].state = THREAD_CLOSED
 
     cdef void forget_task(self, void *task, uint64_t now) noexcept:
         """A task that is known was, or is being, collected before its end."""

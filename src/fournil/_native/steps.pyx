@@ -46,6 +46,7 @@ from fournil._native.task_callbacks cimport (
     name_of_task,
     task_of,
 )
+from fournil._native.threads cimport close_thread, open_thread
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *)
@@ -103,7 +104,7 @@ cdef class LoopRecord:
         self.ring = ring
         self.script_slot = -1
         self.returned = &self.returned_without_slot
-        self.slot = ring.open_thread(THREAD_LOOP, ring.last_loop + 1, thread_name())
+        self.slot = open_thread(ring, THREAD_LOOP, ring.last_loop + 1, thread_name())
         if self.slot < 0:
             return
         ring.last_loop += 1
@@ -118,7 +119,7 @@ cdef class LoopRecord:
     cdef void close(self) noexcept:
         """Give the slot back; the loop is closed or gone."""
         if self.thread != NULL and self.thread.state == THREAD_LOOP:
-            self.ring.close_thread(self.slot)
+            close_thread(self.ring, self.slot)
             self.thread = NULL
 
     cdef void begin_run(self) noexcept:

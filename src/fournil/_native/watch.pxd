@@ -62,7 +62,9 @@ cdef class Watch:
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil
     cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil
     cdef void look_at(self, int slot, uint64_t begin) noexcept nogil
-    cdef void look_at_holders(self, uint32_t used) noexcept nogil
+    cdef uint32_t next_slot(self, uint32_t slot) noexcept nogil
+    cdef uint64_t look_if_due(self, uint32_t slot, uint64_t *now) noexcept nogil
+    cdef void look_at_holders(self) noexcept nogil
     cdef bint waits_for_gil(self, Look *look) noexcept nogil
     cdef uint64_t time_on_cpu(self, Look *look, uint64_t now, uint64_t cpu_ns) noexcept nogil
     cdef int ask_for_stack(self, int slot) noexcept nogil

@@ -30,7 +30,7 @@ from fournil._native.layout cimport (
     SAW_GIL_HELD,
     SAW_GIL_WAIT,
     SAW_ON_CPU,
-    THREAD_LOOP,
+    THREAD_CLOSED,
     THREAD_SCRIPT,
     WATCH_NO_THREADS,
     Header,
@@ -99,6 +99,8 @@ cdef enum:
     WAITING_TRIES = 20
 
 ctypedef void *(*Run)(void *) noexcept nogil
+
+cdef uint64_t NEVER = <uint64_t> -1
 
 ticks_choose()
 
@@ -217,63 +219,72 @@ cdef class Watch:
 
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil:
         """Look at each thread whose step is due for a look; return how long to wait then, ms."""
-        cdef uint64_t threshold = self.ring.threshold_ticks
-        cdef uint64_t next = now + max(threshold // 2, self.ticks_per_ms)
-        cdef uint64_t begin, age, first
-        cdef uint32_t used = <uint32_t> min(self.ring.header.loops_used, <uint64_t> MAX_LOOPS)
-        cdef uint32_t slot
-        cdef Thread *thread
-        cdef Look *look
-        for slot in range(used):
-            thread = &self.ring.threads[slot]
-            look = &self.looks[slot]
-            begin = observe(&thread.begin)
-            if begin == 0 or (thread.state != THREAD_LOOP and thread.state != THREAD_SCRIPT):
-                look.begin = 0
-                continue
-            first = threshold
-            if thread.state == THREAD_SCRIPT:
-                first = SCRIPT_INTERVAL * self.ticks_per_ms
-            if look.begin != begin:
-                look.begin = look.last = begin
-                look.unanswered_cpu_ns = 0
-                look.met = now
-                look.last_cpu_ns = thread_cpu_ns(<int> thread.native_id)
-                look.next = begin + first
-            if look.next <= now:
-                self.look_at(slot, begin)
-                now = ticks_now()
-                age = now - begin
-                if thread.state == THREAD_SCRIPT:
-                    look.next = now + self.interval(
-                        age // 64, SCRIPT_INTERVAL, SCRIPT_LAST_INTERVAL
-                    )
-                else:
-                    look.next = now + self.interval(age // 32, FIRST_INTERVAL, LAST_INTERVAL)
-            next = min(next, look.next)
+        cdef uint64_t next = now + max(self.ring.threshold_ticks // 2, self.ticks_per_ms)
+        cdef uint32_t slot = self.next_slot(0)
+        while slot < MAX_THREADS:
+            next = min(next, self.look_if_due(slot, &now))
+            slot = self.next_slot(slot + 1)
         self.asker.open()
         if self.asker.is_open():
-            self.look_at_holders(used)
+            self.look_at_holders()
             next = min(next, now + HOLDER_INTERVAL * self.ticks_per_ms)
         if next <= now:
             return 1
         return (next - now) // self.ticks_per_ms + 1
 
-    cdef void look_at_holders(self, uint32_t used) noexcept nogil:
+    cdef uint32_t next_slot(self, uint32_t slot) noexcept nogil:
+        """Return the first slot from one on that was ever used; MAX_THREADS: there is none."""
+        if slot < MAX_LOOPS and slot >= self.ring.header.loops_used:
+            slot = MAX_LOOPS
+        if slot >= MAX_LOOPS and slot - MAX_LOOPS >= self.ring.header.threads_used:
+            return MAX_THREADS
+        return slot
+
+    cdef uint64_t look_if_due(self, uint32_t slot, uint64_t *now) noexcept nogil:
+        """Look at a thread if that is due; return the tick when it is the next time."""
+        cdef Thread *thread = &self.ring.threads[slot]
+        cdef Look *look = &self.looks[slot]
+        cdef uint64_t begin = observe(&thread.begin)
+        cdef uint64_t first = self.ring.threshold_ticks
+        cdef uint64_t age
+        if begin == 0 or thread.state == THREAD_CLOSED:
+            look.begin = 0
+            return NEVER
+        if thread.state == THREAD_SCRIPT:
+            first = SCRIPT_INTERVAL * self.ticks_per_ms
+        if look.begin != begin:
+            look.begin = look.last = begin
+            look.unanswered_cpu_ns = 0
+            look.met = now[0]
+            look.last_cpu_ns = thread_cpu_ns(<int> thread.native_id)
+            look.next = begin + first
+        if look.next <= now[0]:
+            self.look_at(slot, begin)
+            now[0] = ticks_now()
+            age = now[0] - begin
+            if thread.state == THREAD_SCRIPT:
+                look.next = now[0] + self.interval(
+                    age // 64, SCRIPT_INTERVAL, SCRIPT_LAST_INTERVAL
+                )
+            else:
+                look.next = now[0] + self.interval(age // 32, FIRST_INTERVAL, LAST_INTERVAL)
+        return look.next
+
+    cdef void look_at_holders(self) noexcept nogil:
         """Notice the threads that are being timed and have let go of the GIL."""
         # Another thread may have taken it before the asker. Python code that competes for the
         # GIL would otherwise look like C code that keeps it.
-        cdef uint32_t slot
-        cdef Look *look
+        cdef uint32_t slot = self.next_slot(0)
         cdef bint told = self.asker.holder_is_told()
-        for slot in range(used):
+        cdef Look *look
+        while slot < MAX_THREADS:
             look = &self.looks[slot]
-            if not self.asker.is_timing(slot, look.begin):
-                continue
-            if self.waits_for_gil(look):
-                self.asker.note_let_go(slot, thread_cpu_ns(look.tid))
-            elif told:
-                self.asker.note_told(slot, thread_cpu_ns(look.tid))
+            if self.asker.is_timing(slot, look.begin):
+                if self.waits_for_gil(look):
+                    self.asker.note_let_go(slot, thread_cpu_ns(look.tid))
+                elif told:
+                    self.asker.note_told(slot, thread_cpu_ns(look.tid))
+            slot = self.next_slot(slot + 1)
 
     cdef bint waits_for_gil(self, Look *look) noexcept nogil:
         cdef uint64_t argument = 0

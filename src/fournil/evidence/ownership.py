@@ -108,6 +108,17 @@ class Ownership:
             for frame in frames
         )
 
+    def inside_call(self, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+        """Return the frames inside a call that a thread runs: those that its pool called."""
+        # Outermost are those of `threading`, then those of the pool; what a call itself calls of
+        # Fournil lies further in.
+        index = len(frames)
+        while index and not frames[index - 1].file.startswith(self._fournil):
+            index -= 1
+        while index and frames[index - 1].file.startswith(self._fournil):
+            index -= 1
+        return tuple(frames[:index]) or tuple(frames)
+
     def innermost_own(self, frames: Sequence[Frame]) -> Frame | None:
         """Return the innermost frame of the user's own code; without one, the innermost."""
         own = next((frame for frame in frames if self.is_own(frame.file)), None)

@@ -194,6 +194,9 @@ class Worker(Waiter):
         self.calls = 0
         self.busy_ns = 0
         self.cpu_ns = 0
+        # The thread's own: the recorder's side of it, where it is watched, and what began that.
+        self.watched: hook.ThreadRecord | None = None
+        self.watched_by: object = None
         self.name = name
         self.ends = False
         exchange.outcomes.waker.retain()
@@ -229,6 +232,8 @@ class Worker(Waiter):
                 # A thread that waits must not keep what its last call was given.
                 del call
         finally:
+            if self.watched is not None:
+                self.watched.close()
             del runs[here]
             exchange.outcomes.waker.release()
 
@@ -241,9 +246,14 @@ class Worker(Waiter):
         # To ask for it takes as long as a tenth of a call.
         cpu = thread_time_ns() if hook.open_pool is not None else None
         record = exchange.record
+        if hook.open_thread is not self.watched_by:
+            self.follow_watch()
+        watched = self.watched
         call.began_ns = perf_counter_ns()
         if record is not None:
             record.began(self.name, call.function, call.began_ns)
+        if watched is not None:
+            watched.begin(call.function)
         try:
             if call.kwargs:
                 value = context.run(call.function, *call.args, **call.kwargs)
@@ -259,6 +269,8 @@ class Worker(Waiter):
             del traceback
         call.ended_ns = perf_counter_ns()
         self.call = None
+        if watched is not None:
+            watched.end()
         if record is not None:
             record.idle(self.name)
         self.calls += 1
@@ -271,6 +283,13 @@ class Worker(Waiter):
         del call, value, error
         if not outcomes.woken:
             outcomes.wake_loop()
+
+    def follow_watch(self) -> None:
+        """A recorder that watches threads is on, or is no more."""
+        if self.watched is not None:
+            self.watched.close()
+        self.watched_by = opened = hook.open_thread
+        self.watched = opened and opened(self.name)
 
     def statistics(self) -> WorkerStatistics:
         call = self.call

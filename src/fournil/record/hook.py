@@ -62,6 +62,26 @@ class PoolRecord(Protocol):
 late: Callable[[], None] | None = None
 """Begins a recording, before the first run of a loop. Called and written with the GIL held."""
 
+
+class ThreadRecord(Protocol):
+    """The recorder's side of a thread that runs calls; all of it belongs to that thread."""
+
+    def begin(self, function: object) -> None:
+        """The thread begins to run a function: the watch may look at it from now on."""
+
+    def end(self) -> None:
+        """The function has ended."""
+
+    def close(self) -> None:
+        """The thread runs no more functions."""
+
+
+open_thread: Callable[[str], ThreadRecord] | None = None
+"""Begins the record of the thread that calls, by its name.
+
+None while no recorder is on that was asked to watch threads. Written as `open_pool` is.
+"""
+
 open_pool: Callable[[str, str, int], PoolRecord] | None = None
 """Begins the record of a pool: its class, what its workers are called, how many there are.
 

@@ -20,6 +20,7 @@ class Kind(IntEnum):
     READER = 4  # add_reader, or a transport that reads or accepts
     WRITER = 5  # add_writer, or a transport that writes
     SCRIPT = 6  # the main thread while no loop runs in it
+    CALL = 7  # a function that a thread runs for others: a call of a pool of threads
     WAIT = 16  # the loop waited for the kernel; `extra`: how many descriptors became ready
     BORN = 17  # a task was made; `waker`: who made it; `extra`: its site; `delay`: its slot
     ENDED = 18  # a task ended; `flags`: kinds.TASK_*; `extra`: its site
@@ -43,6 +44,7 @@ THREAD_FREE = 0
 THREAD_LOOP = 1
 THREAD_SCRIPT = 2
 THREAD_CLOSED = 3
+THREAD_CALLS = 4  # it runs calls
 
 SITE_COROUTINE = 1  # tasks run it
 SITE_CALLBACK = 2  # the loop, or a pool's worker, calls it

@@ -189,6 +189,8 @@ HEADER = Layout(
     loops_used="Q",
     loops_dropped="Q",  # loops that found no slot
     loops_recycled="Q",  # closed loops whose slot was used again
+    threads_used="Q",  # slots ever used, of those that are no loops'
+    threads_dropped="Q",  # threads that found no slot
     pools_used="Q",
     pools_dropped="Q",  # pools that found no slot
     pools_recycled="Q",  # closed pools whose slot was used again
@@ -414,7 +416,8 @@ ENTRIES = {
 """The sections but `text`, in the order in which they lie in the file."""
 
 LOOPS, THREADS, POOLS, WORKERS = 64, 256, 64, 256
-"""So many slots there are; the first `LOOPS` of the threads are those of the loops."""
+"""So many slots there are; the first `LOOPS` of the threads are those of the loops, the others of
+threads that run calls."""
 
 
 def sections(size: int) -> dict[str, tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -30,7 +29,7 @@ class Found(NamedTuple):
 
 def new() -> int:
     """Return a number for a program that begins; no other has it."""
-    return secrets.randbits(64) or 1
+    return int.from_bytes(os.urandom(8)) or 1
 
 
 def folders() -> list[str]:

@@ -59,6 +59,9 @@ def public(recording: model.Recording) -> Recording:
         blocked=LazySequence(
             lambda: [_blocked(step, recording, names) for step in recording.blocked]
         ),
+        slow_calls=LazySequence(
+            lambda: [_blocked(step, recording, names) for step in recording.slow_calls]
+        ),
         pools=tuple(map(_pool, recording.pools)),
         calls=LazySequence(lambda: [_call(call, recording, names) for call in recording.calls]),
         running=LazySequence(

@@ -110,8 +110,8 @@ class BlockedStep:
     begin_s: float
     duration_s: float
     delay_s: float
-    kind: str  # as of Step
-    loop: int  # Loop.number; 0: not known
+    kind: str  # as of Step; call, of one that a thread runs
+    loop: int  # Loop.number; 0: not known, or none
     who: str | None  # the task or callback in words
     ended: bool  # False: it was still running
     blocker: str | None  # waiting, python, native, native-gil; None: the watch did not see it

@@ -82,6 +82,9 @@ class Recording:
     tasks: Sequence[Task]  # that are pending, and the latest that ended
     tasks_born: int
     blocked: Sequence[BlockedStep]  # in the order in which they began
+    slow_calls: Sequence[BlockedStep]
+    """Calls of pools of threads that ran for the threshold or longer, and on which line, where
+    threads were watched: `Recorder(threads=True)`."""
     pools: tuple[Pool, ...]
     calls: Sequence[Call]  # that are left
     running: Sequence[RunningCall]

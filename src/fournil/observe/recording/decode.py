@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from fournil.evidence.looks import Answer
 from fournil.observe.recording.lag import Lag, lag_of_turns, turns_of_buckets
 from fournil.observe.recording.model import (
+    Caller,
     Code,
     End,
     Meta,
@@ -94,6 +95,7 @@ def unseen(
         closed_loops=header["loops_recycled"],
         pools=header["pools_dropped"],
         closed_pools=header["pools_recycled"],
+        threads=header["threads_dropped"],
         workers=header["workers_dropped"],
         calls=calls,
         forks=header["forks"],
@@ -282,6 +284,21 @@ def _thread(
     )
 
 
+def callers(data: bytes, text: Text) -> dict[int, Caller]:
+    """Return the threads that run calls, and are watched meanwhile."""
+    return {
+        index: Caller(
+            text.at(entry["name"]),
+            entry["native_id"],
+            RunningStep(entry["begin"], entry["subject"], entry["kind"])
+            if entry["begin"]
+            else None,
+        )
+        for index, entry in enumerate(_entries(data, layout.THREAD))
+        if entry["sequence"] and entry["state"] == kinds.THREAD_CALLS
+    }
+
+
 def pools(data: bytes, text: Text, clock: Clock, last_tick: int) -> tuple[Pool, ...]:
     """Return the pools, in the order in which they were opened; times as of `threads`."""
     last_ns = clock.start_ns + clock.seconds(last_tick) * 1e9
@@ -387,7 +404,7 @@ class SampleOfLook(NamedTuple):
     evidence: int
     ask: int
     stack: int  # text
-    is_script: bool  # the step is the main thread's, without a loop
+    kind: int  # kinds.Kind: of the step
 
 
 class SampleOfAnswer(NamedTuple):
@@ -416,7 +433,6 @@ def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
     """Yield what the watch and the loops wrote of blocked steps."""
     for entry in _entries(data, layout.SAMPLE):
         thread, kind = entry["thread"], entry["kind"]
-        is_script = entry["step_kind"] == Kind.SCRIPT
         if kind == SampleKind.ASK:
             answer = Answer(
                 used_ns=entry["cpu_ns"],
@@ -436,9 +452,9 @@ def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
                 entry["evidence"],
                 entry["ask"],
                 entry["stack"],
-                is_script,
+                entry["step_kind"],
             )
-        elif kind == SampleKind.BLOCKED and not is_script:
+        elif kind == SampleKind.BLOCKED and entry["step_kind"] != Kind.SCRIPT:
             yield SampleOfEnd(
                 thread,
                 entry["begin"],

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from fournil.evidence.classify import Limits
-from fournil.evidence.looks import weight
+from fournil.evidence.looks import Look, weight
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import parse
 from fournil.observe.recording import decode
@@ -21,6 +21,7 @@ from fournil.observe.recording.model import (
     BlockedStep,
     Meta,
     Recording,
+    RunningStep,
     Script,
     Thread,
     code_of,
@@ -29,6 +30,7 @@ from fournil.observe.recording.reading import Delta, read_file
 from fournil.observe.recording.samples import Samples, Stack
 from fournil.observe.recording.tasks import Tasks
 from fournil.record import layout
+from fournil.record.kinds import Kind
 from fournil.record.units import Clock
 
 SAME_RATE = 1e-7
@@ -75,7 +77,7 @@ class State:
         self._meta = Meta()
         self._ownership = Ownership(self._meta)
         self._meta_text = 0
-        self._stacks: dict[tuple[int, bool], Stack] = {}  # many looks share a stack
+        self._stacks: dict[tuple[int, int], Stack] = {}  # many looks share a stack
         self._judged: dict[Key, BlockedStep] = {}
         self._judged_at = 0.0  # the nanoseconds of a tick
         self._last_event = self._last_sample = 0
@@ -125,11 +127,15 @@ class State:
         if abs(clock.ns_per_tick - self._judged_at) > SAME_RATE * clock.ns_per_tick:
             self._judged.clear()
             self._judged_at = clock.ns_per_tick
-        blocked = self._blocked(
-            judge, threads, lambda subject: code_of(subject, codes, tasks, events)
+        callers = decode.callers(delta.threads, text)
+        running = {index: thread.running for index, thread in threads.items() if thread.is_loop}
+        running |= {index: caller.running for index, caller in callers.items()}
+        steps = self._blocked(
+            judge, running, lambda subject: code_of(subject, codes, tasks, events)
         )
+        blocked = tuple(step for step in steps if step.kind != Kind.CALL)
         script = self._script(judge, threads)
-        taken = [self._samples.script_looks] if script else list(self._samples.looks.values())
+        taken = [self._samples.script_looks] if script else self._looks_at_steps()
         # The first look at a step stands for all the time since the step's begin.
         paces = sorted(weight(look) for looks in taken for look in looks[1:])
         counted = sum(thread.blocked for thread in threads.values() if thread.is_loop)
@@ -152,7 +158,9 @@ class State:
             workers=decode.workers(delta.workers, text, clock),
             history=LazySequence(lambda: decode.history(history, clock)),
             calls=LazySequence(lambda: decode.calls(calls, text, clock)),
+            callers=callers,
             blocked=blocked,
+            slow_calls=tuple(step for step in steps if step.kind == Kind.CALL),
             script=script,
             looks=sum(map(len, taken)),
             look_every_s=clock.duration(paces[len(paces) // 2]) if paces else None,
@@ -182,10 +190,12 @@ class State:
         )
 
     def _stack_of(self, look: SampleOfLook) -> Stack:
-        key = look.stack, look.is_script
+        key = look.stack, look.kind
         if key not in self._stacks:
             frames = parse(self._text.at(look.stack, ""))
-            if not look.is_script:
+            if look.kind == Kind.CALL:
+                frames = self._ownership.inside_call(frames)
+            elif look.kind != Kind.SCRIPT:
                 frames = self._ownership.inside_step(frames)
             self._stacks[key] = frames, self._ownership.innermost_own(frames)
         return self._stacks[key]
@@ -193,26 +203,28 @@ class State:
     def _blocked(
         self,
         judge: Judge,
-        threads: Mapping[int, Thread],
+        running: Mapping[int, RunningStep | None],
         code_of: CodeOf,
     ) -> tuple[BlockedStep, ...]:
-        """Return the blocked steps in the order in which they began.
+        """Return the blocked steps, and calls, in the order in which they began.
 
         Args:
             judge: makes them of the samples.
-            threads: the loops, of which one may be blocked now.
+            running: what each thread runs now, by its index.
             code_of: returns the code that a subject runs.
         """
         for key, ended in self._samples.ended.items():
             if key not in self._judged:
                 self._judged[key] = judge.ended(ended, code_of)
         steps = dict(self._judged)
-        for index, thread in threads.items():
-            now = thread.running if thread.is_loop else None
+        for index, now in running.items():
             if now and (index, now.begin_ticks) not in steps:
                 step = judge.running(index, now, code_of)
                 steps |= {step.key: step} if step else {}
         return tuple(sorted(steps.values(), key=lambda step: step.begin_ticks))
+
+    def _looks_at_steps(self) -> list[list[Look]]:
+        return [looks for key, looks in self._samples.looks.items() if key[0] < layout.LOOPS]
 
     def _script(self, judge: Judge, threads: Mapping[int, Thread]) -> Script | None:
         if any(thread.is_loop for thread in threads.values()):

@@ -113,6 +113,14 @@ class RunningStep(NamedTuple):
     kind: int
 
 
+class Caller(NamedTuple):
+    """A thread that runs calls, and is watched meanwhile."""
+
+    name: str
+    native_id: int
+    running: RunningStep | None
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """A pool of workers, with the totals of its calls."""
@@ -350,6 +358,7 @@ class Unseen:
     closed_loops: int = 0  # closed loops whose slot was used again
     forks: int = 0  # forked children, which are not recorded
     signal_lost: int = 0  # the signal that the program took from the watch
+    threads: int = 0  # threads to be watched that found no slot
     workers: int = 0  # workers that found no slot
     pools: int = 0  # pools that found no slot
     closed_pools: int = 0  # closed pools whose slot was used again
@@ -391,7 +400,10 @@ class Recording:
     """The seconds that are left of each loop, in the order in which they ended."""
     calls: Sequence[PoolCall]
     """The calls of pools that are left, in the order in which they came to their ends."""
+    callers: Mapping[int, Caller]  # by their index as threads
     blocked: tuple[BlockedStep, ...]  # in the order in which they began
+    slow_calls: tuple[BlockedStep, ...]
+    """Calls in threads that were watched and ran for the threshold or longer, in that order."""
     script: Script | None  # only for a program that ran no loop
     looks: int  # how often the watch looked
     look_every_s: float | None  # how long it let pass between two looks at a step

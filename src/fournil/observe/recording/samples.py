@@ -21,6 +21,7 @@ from fournil.observe.recording.decode import (
     SampleOfEnd,
     SampleOfLook,
 )
+from fournil.record.kinds import Kind
 
 Stack = tuple[tuple[Frame, ...], Frame | None]
 """The frames inside a step, and the innermost one of the user's own code."""
@@ -73,7 +74,7 @@ class Samples:
     def _add_look(self, sample: SampleOfLook, frames: tuple[Frame, ...], own: Frame | None) -> None:
         look = Look(sample.at, sample.since, sample.evidence, sample.ask, frames, own)
         key = sample.thread, sample.begin
-        looks = self.script_looks if sample.is_script else self.looks.setdefault(key, [])
+        looks = self.script_looks if sample.kind == Kind.SCRIPT else self.looks.setdefault(key, [])
         insort(looks, look, key=_at)
         if sample.ask:
             self._asked_at[sample.thread, sample.ask].add(key)
@@ -86,7 +87,7 @@ class Samples:
             case SampleOfEnd(thread, begin):
                 self.ended.pop((thread, begin), None)
                 return {(thread, begin)}
-        if sample.is_script:
+        if sample.kind == Kind.SCRIPT:
             del self.script_looks[0]
             return set()
         key = sample.thread, sample.begin

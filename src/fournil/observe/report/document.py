@@ -17,8 +17,9 @@ processes           of a program with several, the first one first: [{pid, paren
                       else is of all of them; `began_s` is a Unix time; `name`: that which
                       multiprocessing gave it
 not_seen            command lines of processes that started a Python which was not recorded
-loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, steps, polls, blocked,
-                      longest_s, lag_s: {p50, p99, max}}]
+loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, gil_wait_s, steps, polls,
+                      blocked, longest_s, lag_s: {p50, p99, max}}]; what it ran is busy_s, idle_s
+                      and gil_wait_s, in which another thread held the GIL, between its steps
 blocked             what made others wait first, then the greatest total: [{class, file,
                       line, function, count, total_s, longest_s, steps_s, running, gil_wait_s,
                       kind, task, callback, started_by, others,
@@ -166,6 +167,7 @@ def _loop(loop: Thread) -> Document:
         "busy_s": loop.busy_s,
         "busy_share": loop.busy_share,
         "idle_s": loop.idle_s,
+        "gil_wait_s": loop.gil_wait_s,
         "steps": loop.steps,
         "polls": loop.polls,
         "blocked": loop.blocked,

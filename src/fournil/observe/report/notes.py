@@ -110,6 +110,8 @@ def _about_room(recording: Recording) -> Iterator[str]:
             f"The {count(unseen.calls, 'oldest call')} of pools were overwritten: totals are "
             "whole, how many ran at a time rests on what is left."
         )
+    if unseen.threads:
+        yield f"{count(unseen.threads, 'thread')} found no room and were not watched."
     if unseen.workers:
         yield f"{count(unseen.workers, 'worker')} of pools found no room and were not recorded."
     if unseen.pools:
