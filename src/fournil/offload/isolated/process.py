@@ -141,7 +141,8 @@ class WorkerProcess(IsolatedWorker):
             case _ if kind == DIED:
                 self._is_alive = False
             case _ if kind == NOT_STARTED:
-                self.not_started(OSError(status, os.strerror(status)))
+                if (owner := self._owner()) is not None:
+                    owner.not_started(self.number, OSError(status, os.strerror(status)))
             case _ if kind == ENDED:
                 self.has_ended(None if self._is_orphan else status)
             case _ if kind == TAKEN:

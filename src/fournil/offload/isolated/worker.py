@@ -42,6 +42,7 @@ from fournil.errors import WorkerDied
 from fournil.offload.account import Account
 from fournil.offload.call import Call
 from fournil.offload.calls import Calls
+from fournil.offload.isolated import refusals
 from fournil.offload.isolated.channel import Channel, Garbage
 from fournil.offload.isolated.deaths import Fate
 from fournil.offload.isolated.dispatch import Dispatch, Slot
@@ -49,12 +50,6 @@ from fournil.offload.isolated.functions import Functions, Sent
 from fournil.offload.isolated.known import Known
 from fournil.offload.isolated.logs import handle
 from fournil.offload.isolated.payloads import Payloads
-from fournil.offload.isolated.refusals import (
-    cannot_come_back,
-    lost_on_the_way,
-    raised_there,
-    refused,
-)
 from fournil.offload.statistics import WorkerStatistics
 
 VALUE = int(Answer.VALUE)
@@ -133,12 +128,6 @@ class IsolatedWorker(abc.ABC):
         self.finishing_ns = 0  # when it was told to end; 0: it was not
 
     @property
-    def owner(self) -> Owner:
-        owner = self._owner()
-        assert owner is not None, "the pool is gone, and its workers with it"
-        return owner
-
-    @property
     def began(self) -> int:
         """Number of the call that it began last; of the first one that may run, if it lies."""
         began = self.words[BEGAN]
@@ -175,8 +164,9 @@ class IsolatedWorker(abc.ABC):
     def check(self) -> None:
         """See whether it can be reached, and runs; called again and again while somebody waits."""
         self.channel.check()
-        if self.stalls():
-            self.owner.look_soon()
+        owner = self._owner()
+        if owner is not None and self.stalls():
+            owner.look_soon()
 
     def stalls(self) -> bool:
         """Return whether it has had its next call for long, and runs none."""
@@ -210,7 +200,7 @@ class IsolatedWorker(abc.ABC):
                     body, big = pack_args(call.args)
             except BaseException as why:
                 pass_on(why)
-                raise refused(call, why) from why
+                raise refusals.refused(call, why) from why
             call.bytes_out = len(body)
             if big or len(body) > LARGEST:
                 self.payloads.send(call, function, flags, body, big, records)
@@ -306,12 +296,6 @@ class IsolatedWorker(abc.ABC):
         if owner is not None:
             owner.ended(self.number, status)
 
-    def not_started(self, error: OSError) -> None:
-        """Have the pool take it away, since it never began."""
-        owner = self._owner()
-        if owner is not None:
-            owner.not_started(self.number, error)
-
     def death(self, call: Call[Any] | None, status: int | None) -> WorkerDied:
         """Return what to raise about its death.
 
@@ -362,7 +346,7 @@ class IsolatedWorker(abc.ABC):
                     value = loads(body)
             except BaseException as why:
                 raised = why
-                error = cannot_come_back(call, why)
+                error = refusals.cannot_come_back(call, why)
             self.hand_on(call, value, error, ended, ran)
             if raised is not None:
                 pass_on(raised)
@@ -393,7 +377,7 @@ class IsolatedWorker(abc.ABC):
                 if buffers:
                     body, _ = self.payloads.views(flags, buffers, body)
                 packed = bytes(body)
-                owner.break_down(lambda: raised_there(packed)[0])
+                owner.break_down(lambda: refusals.raised_there(packed)[0])
             case Answer.RETIRING:
                 self.slot.open = False
             case Answer.LOG:
@@ -411,8 +395,8 @@ class IsolatedWorker(abc.ABC):
             if buffers:
                 body, _ = self.payloads.views(flags, buffers, body)
         except BaseException as why:
-            return lost_on_the_way(why), why
-        return raised_there(body)
+            return refusals.lost_on_the_way(why), why
+        return refusals.raised_there(body)
 
     def hand_on(
         self, call: Call[Any], value: Any, error: BaseException | None, ended: int, ran: int
