@@ -53,6 +53,23 @@ def test_descriptors_closed_while_the_last_of_many_calls_is_in_flight(
     run(main)
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_answers_of_which_the_loop_tells_no_more(run: Run, fast: bool) -> None:
+    """Code of the program took the reader, as by a number that it believed to be its own."""
+
+    async def main() -> None:
+        async with fournil.ProcessPool(1) as pool:
+            assert await pool.run(double, 1) == 2
+            if fast:
+                await until_calls_come_fast(pool)
+            (worker,) = engine_of(pool).live.values()
+            assert asyncio.get_running_loop().remove_reader(worker.channel.stream.fileno())
+            assert await pool.run(double, 4) == 8
+            assert await asyncio.gather(*(pool.run(double, n) for n in range(3))) == [0, 2, 4]
+
+    run(main)
+
+
 def test_where_no_thread_can_be_had(
     run: Run, gates: Gates, monkeypatch: pytest.MonkeyPatch
 ) -> None:

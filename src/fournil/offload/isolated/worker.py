@@ -164,6 +164,8 @@ class IsolatedWorker(abc.ABC):
     def check(self) -> None:
         """See whether it can be reached, and runs; called again and again while somebody waits."""
         self.channel.check()
+        # Whoever closes descriptors, or takes numbers, may have taken the loop's reader too.
+        self.channel.look()
         owner = self._owner()
         if owner is not None and self.stalls():
             owner.look_soon()
