@@ -271,7 +271,6 @@ class TestRules:
 
 PROGRAM = """\
 import time
-from tests.offload.under_test import engine_of
 
 def count(n):
     total = 0
