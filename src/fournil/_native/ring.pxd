@@ -1,6 +1,6 @@
 from cpython.object cimport PyObject
 from libc.stddef cimport size_t
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from fournil._native.layout cimport (
     COARSE_BIT,
@@ -19,7 +19,13 @@ from fournil._native.layout cimport (
     Worker,
 )
 from fournil._native.mapped cimport MappedRecording
-from fournil._native.table cimport PointerTable
+from fournil._native.table cimport PointerTable, lookup
+
+cdef extern from "Python.h":
+    int PyFunction_Check(PyObject *)
+    int PyMethod_Check(PyObject *)
+    PyObject *PyFunction_GET_CODE(PyObject *)
+    PyObject *PyMethod_GET_FUNCTION(PyObject *)
 
 cdef enum:
     # In tasks_by_address: this and a site, for a task that found no slot.
@@ -52,7 +58,18 @@ cdef class Ring(MappedRecording):
     cdef void look(self) noexcept nogil
     cdef Sample *next_sample(self) noexcept nogil
     cdef uint32_t site_of(self, object coroutine) noexcept
-    cdef uint32_t site_of_callback(self, PyObject *callback) noexcept
+    cdef inline uint32_t site_of_callback(self, PyObject *callback) noexcept:
+        """Return the site of a callable."""
+        # Most are functions, or methods that are: what each step asks first.
+        cdef PyObject *function = callback
+        cdef int64_t known = -1
+        if PyMethod_Check(function):
+            function = PyMethod_GET_FUNCTION(function)
+        if PyFunction_Check(function):
+            known = lookup(self.sites_by_code, PyFunction_GET_CODE(function))
+        return self.site_of_other(function) if known < 0 else <uint32_t> known
+
+    cdef uint32_t site_of_other(self, PyObject *function) noexcept
     cdef inline uint32_t site_of_slot(self, Task *slot) noexcept:
         # The file may be written by others: whatever it says, nothing else is written to.
         return slot.site if slot.site < self.sites_count else 0

@@ -39,10 +39,6 @@ cdef extern from "Python.h":
     int PyCFunction_Check(PyObject *)
     int PyCFunction_CheckExact(PyObject *)
     int PyCode_Check(PyObject *)
-    int PyFunction_Check(PyObject *)
-    int PyMethod_Check(PyObject *)
-    PyObject *PyFunction_GET_CODE(PyObject *)
-    PyObject *PyMethod_GET_FUNCTION(PyObject *)
     ctypedef struct PyCFunctionObject:
         void *m_ml
 
@@ -163,14 +159,11 @@ cdef class Ring(MappedRecording):
             return <uint32_t> known
         return self.new_site(<void *> code, code, SITE_COROUTINE)
 
-    cdef uint32_t site_of_callback(self, PyObject *callback) noexcept:
-        """Return the site of a callable."""
-        cdef PyObject *function = callback
+    cdef uint32_t site_of_other(self, PyObject *function) noexcept:
+        """Return the site of a callable that is no method, or that is new."""
         cdef void *key
         cdef object code = None
         cdef long long known
-        if PyMethod_Check(function):
-            function = PyMethod_GET_FUNCTION(function)
         if PyFunction_Check(function):
             key = PyFunction_GET_CODE(function)
         elif PyCFunction_CheckExact(function):
