@@ -12,7 +12,7 @@ from fournil.observe.recording.model import BlockedGroup
 from fournil.observe.replay.whatif import ALONE, Move, Rivals
 from fournil.observe.words import seconds
 
-FAST, SLOW = 0.6, 2.5
+FAST, SLOW = 0.15, 2.5
 """A start takes between these multiples of what it is expected to take."""
 
 UNKNOWN_SEND, UNKNOWN_EXTRA = 0.25, 0.5
