@@ -58,30 +58,6 @@ PROGRAMS = (
         """,
     ),
     Program(
-        "copies",
-        "dump",
-        """\
-        import asyncio, copy
-
-        rows = [{"i": i, "text": str(i), "list": [i]} for i in range(60_000)]
-
-        async def main():
-            return len(copy.deepcopy(rows))  # blocks
-        """,
-        mended="""\
-        import asyncio, copy
-
-        rows = [{"i": i, "text": str(i), "list": [i]} for i in range(60_000)]
-
-        async def main():
-            copies = []
-            for begin in range(0, len(rows), 1_000):
-                copies += copy.deepcopy(rows[begin : begin + 1_000])
-                await asyncio.sleep(0)
-            return len(copies)
-        """,
-    ),
-    Program(
         "update_in_place",
         "in place",
         """\

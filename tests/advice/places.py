@@ -315,7 +315,7 @@ PROGRAMS = (
     ),
     Program(
         "one_line_coroutine",
-        "native-gil",
+        "native-gil|python",
         """\
         import asyncio
 

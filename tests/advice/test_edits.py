@@ -12,7 +12,7 @@ from fournil.observe.advice.program import Sources
 from fournil.observe.advice.scene import look_at
 from fournil.observe.advice.sentence import Said, say
 from fournil.record.kinds import Kind
-from tests.observe.builder import APP
+from tests.observe.builder import APP, PACKAGES
 from tests.observe.test_advice import empty, group_of
 
 WAITING, PYTHON, NATIVE, NATIVE_GIL = (
@@ -34,7 +34,7 @@ def said(
     """
     text = dedent(text)
     lines = text.splitlines()
-    frames = [(f"{APP}.so", 1, inside)] if inside else []
+    frames = [(f"{PACKAGES}/library/inside.py", 1, inside)] if inside else []
     for number, function in enumerate(functions, 1):
         (at,) = (at for at, line in enumerate(lines, 1) if line.endswith(f"# {number}"))
         frames.append((APP, at, function))
@@ -303,3 +303,16 @@ def test_what_is_no_python_is_not_read(text: str) -> None:
     scene = look_at(group, empty(), Sources(lambda file: text))
     assert scene
     assert say(scene).edits == ()
+
+
+def test_a_coroutine_of_a_library_that_is_awaited_is_not_moved() -> None:
+    text = "async def handle(client):\n    return (await client.get('/big')).content  # 1\n"
+    for blocker in (PYTHON, NATIVE, NATIVE_GIL, WAITING):
+        found, after = said(blocker, text, "handle", inside="get")
+        assert after == text
+        assert (found.rule.name, found.rule.to) == ("library", "code")
+
+
+def test_containers_that_are_made_on_one_line_with_their_loop() -> None:
+    text = "async def handle():\n    for i in range(9): cache.append({'i': [i]})  # 1\n"
+    assert said(NATIVE_GIL, text, "handle")[0].rule.name == "collector"

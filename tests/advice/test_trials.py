@@ -21,6 +21,8 @@ TRIES = 3
 CHOSEN = [program for program in OF_RULES if program.can_run]
 
 UNTRIED = {
+    "starved",  # a machine that is busy: tests/observe/test_costs.py
+    "library",
     "gil",  # two loops in threads: tests/observe/test_advice.py
     "collector at the start",
     "no line",

@@ -235,3 +235,9 @@ def test_nothing_is_estimated_where_nothing_is_known_to_help() -> None:
     assert advice
     assert (advice.to, advice.gain_s, advice.range_s) == ("process", None, None)
     assert advisor.estimate([(group, advice)]) is None
+
+
+def test_a_step_that_had_no_cpu_is_not_to_blame() -> None:
+    _, advice, outcome = estimated(7, HELD, seen=0.1)
+    assert (advice.rule, advice.to) == ("starved", "code")
+    assert outcome is None

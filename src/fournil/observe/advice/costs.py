@@ -27,7 +27,7 @@ STARVED = 0.93
 FEW, MANY = 0.4, 2.0
 """The number of these lies between these multiples of what it is expected to be: they change."""
 
-TOO_COSTLY, TOO_LONG = 0.5, 2.0
+TOO_COSTLY, TOO_LONG = 0.6, 2.0
 """Where sending takes these shares of the work, on the loop and in all, nobody is advised to."""
 
 

@@ -50,6 +50,7 @@ class Code(NamedTuple):
 
     shown: str
     edits: tuple[Edit, ...] = ()
+    moved: ast.expr | None = None  # what runs elsewhere; None: not an expression
 
 
 def moved(
@@ -196,6 +197,7 @@ def _with(
     more: list[Edit],
     needed: tuple[str, ...] = (),
 ) -> Code:
+    moved = node if isinstance(node, ast.expr) else None
     parent = module.parents.get(node)
     binds = isinstance(parent, (ast.Attribute, ast.Subscript, ast.Await)) or (
         isinstance(parent, ast.Call) and parent.func is node
@@ -203,12 +205,12 @@ def _with(
     binds |= isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow)
     placed = f"({text})" if binds and text.startswith("await ") else text
     if any(isinstance(outer, ast.JoinedStr) for outer in module.enclosing(node)):
-        return Code(shown)  # 3.11 does not know where in the string it is
+        return Code(shown, (), moved)  # 3.11 does not know where in the string it is
     written = "".join([text, *(edit.text for edit in more)])
     names = [name for name in ("asyncio", "contextlib", "fournil") if f"{name}." in written]
     # What is imported stands before what is defined at the same line.
     wanted = [*edits.imports(module, [*names, *needed]), *more]
-    return Code(shown, (*wanted, edits.replace(module, node, placed)))
+    return Code(shown, (*wanted, edits.replace(module, node, placed)), moved)
 
 
 def sent(module: Module, scope: ast.AST, node: ast.expr) -> Sent | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
-from fournil.observe.advice.program import Module, Sources, is_generator
+from fournil.observe.advice.program import Module, Sources
 from fournil.observe.advice.rules.rule import Situation
 from fournil.observe.advice.work import NOTHING, Work, find_work, is_small
 from fournil.observe.recording.model import BlockedGroup, Recording
@@ -35,6 +35,7 @@ class Scene(NamedTuple):
     """A group of blocked steps, as far as the rules can see it."""
 
     blocker: Blocker
+    threshold_s: float
     situation: Situation
     inside: tuple[tuple[str, str], ...]
     """Module and function of the frames inside the user's line, outermost first."""
@@ -45,6 +46,7 @@ class Scene(NamedTuple):
     place: Place  # the innermost that may await; of a callback, its own
     may_await: bool  # False: no line is known that may
     in_callback: bool
+    cpu_s: float | None  # how long each step ran, or waited by itself; None: not known
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
 
@@ -78,6 +80,7 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Scen
 
     return Scene(
         blocker=group.blocker,
+        threshold_s=recording.threshold_s,
         situation=situation,
         inside=named(frames[:inner]),
         around=named(frames[inner + 1 : own[places.index(await_at)]]),
@@ -86,6 +89,7 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Scen
         place=await_at,
         may_await=may_await,
         in_callback=in_callback,
+        cpu_s=_cpu_s(group),
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",
     )
@@ -136,6 +140,8 @@ def _situation(
             return "signal handler", cause
     if cause.module is not None and cause.work.statement is None:
         return "no line", cause
+    if cause.work.is_awaited:
+        return "awaited", cause
     if blocker is Blocker.NATIVE_GIL and _only_makes_containers(cause):
         return "containers", cause
     if _makes_many(cause):
@@ -148,8 +154,7 @@ def _only_makes_containers(cause: Place) -> bool:
     work = cause.work
     if work.statement is None or cause.called.isidentifier() or work.is_lazy:
         return False
-    head = [one for one in ast.iter_child_nodes(work.statement) if isinstance(one, ast.expr)]
-    nodes = [node for one in head for node in ast.walk(one)]
+    nodes = [node for one in work.expressions for node in ast.walk(one)]
     return any(isinstance(node, CONTAINERS) for node in nodes) and not any(
         isinstance(node, (ast.BinOp, ast.GeneratorExp))
         or (isinstance(node, ast.Call) and not is_small(node))
@@ -196,9 +201,12 @@ def _where_to_await(places: list[Place], *, in_callback: bool) -> tuple[Place, b
     return places[min(1, len(places) - 1)], True
 
 
-def is_lazy(place: Place) -> bool:
-    """Whether a place is in a generator, which works for whoever asks it."""
-    return place.scope is not None and is_generator(place.scope)
+def _cpu_s(group: BlockedGroup) -> float | None:
+    """Return how long the steps of a group would have taken at most with a CPU for each."""
+    if group.blocker is Blocker.WAITING:
+        return None
+    known = [step for step in group.steps if step.cpu_share is not None]
+    return max((step.duration_s * (step.cpu_share or 0.0) for step in known), default=None)
 
 
 def _module(path: str) -> str:

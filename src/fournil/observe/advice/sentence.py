@@ -35,7 +35,7 @@ UNNAMED = "this expression"
 """Stands for a call where the source does not show it."""
 
 
-ALSO_PLAIN = frozenset({"containers", "comprehension"})
+ALSO_PLAIN = frozenset({"containers", "comprehension", "awaited"})
 """Situations in which a rule may also be about what is called there."""
 
 
@@ -67,7 +67,7 @@ def say(scene: Scene) -> Said:
     code = _code(found, scene)
     text = _text(found, scene, code)
     written = code is not None
-    sends = _sent(scene) if written and found.rule.to == "process" else None
+    sends = _sent(scene, code) if code and found.rule.to == "process" else None
     file = scene.place.frame.file
     return Said(found.rule, text, file, code.edits if code else (), written, sends)
 
@@ -84,13 +84,12 @@ def too_large(said: Said) -> str:
     )
 
 
-def _sent(scene: Scene) -> Sent | None:
-    """Return what the place's expression, or loop, needs and returns; None: not known."""
+def _sent(scene: Scene, code: Code) -> Sent | None:
+    """Return what the moved expression needs and returns; None: not known."""
     place = scene.place
-    work = place.work
-    if place.module is None or place.scope is None or work.expression is None:
+    if place.module is None or place.scope is None or code.moved is None:
         return None
-    return moves.sent(place.module, place.scope, work.expression)
+    return moves.sent(place.module, place.scope, code.moved)
 
 
 def rule_for(scene: Scene) -> Found:
@@ -103,14 +102,17 @@ def _found(rule: Rule, scene: Scene, calls: list[Named]) -> Found | None:
     if scene.blocker not in rule.blockers or (rule.gil and not scene.waited_for_gil):
         return None
     situations = {scene.situation, ""} if scene.situation in ALSO_PLAIN else {scene.situation}
-    if rule.situation not in situations and not rule.gil:
+    if rule.situation not in situations and not (rule.gil or rule.starved):
+        return None
+    if rule.starved and (scene.cpu_s is None or scene.cpu_s >= scene.threshold_s):
         return None
     if rule.called and not re.fullmatch(rule.called, scene.called):
         return None
     if rule.around and not _is_seen(rule.around, scene.around):
         return None
     if not rule.calls and not rule.inside:
-        return Found(rule, None)
+        is_general = not (rule.situation or rule.gil or rule.starved or rule.around)
+        return None if is_general and scene.situation == "awaited" else Found(rule, None)
     for names, call in calls if rule.calls else ():
         if any(re.fullmatch(rule.calls, name) for name in names):
             return Found(rule, call)
@@ -159,9 +161,9 @@ def _code(found: Found, scene: Scene) -> Code | None:
     if code is None or not code.edits or not scene.in_callback:
         return code
     if not isinstance(scope, ast.FunctionDef):
-        return Code(code.shown)
+        return code._replace(edits=())
     task = edits.as_task(module, scope)
-    return Code(code.shown, (*code.edits, *task)) if task else Code(code.shown)
+    return code._replace(edits=(*code.edits, *task) if task else ())
 
 
 def _direct(found: Found, scene: Scene, module: Module, scope: ast.AST) -> Code | None:
@@ -301,6 +303,7 @@ def _text(found: Found, scene: Scene, code: Code | None) -> str:
         "first": _first_argument(found, cause),
         "holder": scene.holder or "another thread",
         "function": plain_name(cause.frame.function),
+        "inside": ", ".join(f"`{name}` of {module}" for module, name in scene.inside[-1:]),
         "code": f"`{code.shown}`" if code else "",
     }
     parts = [rule.why.format(**fields)]

@@ -37,9 +37,10 @@ CLASS_METHODS = frozenset({"__init__", "__new__", "__post_init__", "__call__"})
 BY_C_CODE = re.compile(r"__(lt|le|gt|ge|eq|ne|hash|reduce|reduce_ex|getstate|setstate)__")
 """Methods that C code calls again and again: what it does is the work."""
 
-How = Literal["called", "lazy", "handed"]
+How = Literal["called", "lazy", "handed", "awaited"]
 
 LOOPS = (ast.For, ast.While)
+MAKING = (ast.ListComp, ast.SetComp, ast.DictComp)
 COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -47,15 +48,17 @@ class Work(NamedTuple):
     """What a line did that took long."""
 
     statement: ast.stmt | None
+    expressions: tuple[ast.expr, ...]  # all that the line evaluates
     calls: tuple[ast.Call, ...]  # one of these, the likeliest first
     expression: ast.expr | None  # that took the time, whichever call it was
     loop: ast.For | ast.While | None  # of the same function, and waits for nothing in between
     is_sure: bool  # the function that it called tells which it was
     is_lazy: bool  # it works by what the line asks for piece by piece, as a generator
     is_handed: bool  # the function was handed to what the line called, as a key to sort by
+    is_awaited: bool  # it was in a coroutine of a library, which the line awaits
 
 
-NOTHING = Work(None, (), None, None, False, False, False)
+NOTHING = Work(None, (), (), None, None, False, False, False, False)
 
 
 def find_work(
@@ -83,11 +86,13 @@ def find_work(
     if found is not None:
         expression, how = found
         sure = (expression,) if isinstance(expression, ast.Call) else ()
-        return Work(statement, sure, expression, loop, True, how == "lazy", how == "handed")
+        kinds = (how == "lazy", how == "handed", how == "awaited")
+        return Work(statement, tuple(expressions), sure, expression, loop, True, *kinds)
     calls = tuple(_candidates(module, expressions, line))
     whole = _whole(module, expressions, calls)
-    is_handed = called is not None and BY_C_CODE.fullmatch(plain_name(called.function)) is not None
-    return Work(statement, calls, whole, loop, False, False, is_handed)
+    by_c_code = called is not None and BY_C_CODE.fullmatch(plain_name(called.function))
+    kinds = (False, by_c_code is not None and by_c_code is not False, False)
+    return Work(statement, tuple(expressions), calls, whole, loop, False, *kinds)
 
 
 def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
@@ -172,6 +177,8 @@ def _called(
         by_class = name in CLASS_METHODS and last_name(module, call) == owner
         if not by_class and last_name(module, call) != name:
             continue
+        if _is_awaited(module, call):
+            return None, "awaited"
         if (callee is not None and is_generator(callee)) or LAZY.fullmatch(
             module.origin(call.func)
         ):
@@ -258,9 +265,12 @@ def _whole(
     module: Module, expressions: list[ast.expr], calls: tuple[ast.Call, ...]
 ) -> ast.expr | None:
     """Return the expression in which the work is, whichever of a line's calls it was."""
+    made = [node for node in _nodes(expressions) if isinstance(node, MAKING)]
     large = [call for call in calls if not SMALL.fullmatch(last_name(module, call))]
     if len(large) == 1:
         return large[0]
+    if not large and len(made) == 1:
+        return made[0]  # CPython 3.12 and newer have no frame for it
     if not large and len(calls) == 1 and not isinstance(expressions[0], ast.BinOp):
         return calls[0]
     values = [

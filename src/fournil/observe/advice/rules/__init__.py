@@ -18,4 +18,5 @@ RULES = (
     *threads.RULES,
     *waiting.RULES,
     *computing.RULES,
+    situations.LIBRARY,
 )

@@ -21,7 +21,14 @@ To = Literal["thread", "process", "await", "code"]
 """Where the work goes; `code`: nowhere, the code itself is to change."""
 
 Situation = Literal[
-    "", "import", "no line", "destructor", "signal handler", "containers", "comprehension"
+    "",
+    "import",
+    "no line",
+    "destructor",
+    "signal handler",
+    "containers",
+    "comprehension",
+    "awaited",
 ]
 
 
@@ -50,14 +57,15 @@ class Rule:
         to: where the work goes.
         blockers: the classes that it is about.
         situation: what is special about the place. Of these, `containers` (the line only makes
-            lists and the like) and `comprehension` (it makes many small objects) are left to the
-            other rules where none is about them in that class.
+            lists and the like), `comprehension` (it makes many small objects) and `awaited` (it
+            was in a library's coroutine) are left to the other rules that name calls or frames.
         calls: pattern of the whole name of what the line calls, as assignments and imports tell
             (`re.compile().match`), or as it is written there (`PATTERN.match`).
         inside: pattern of a library's frame inside the user's line, as `module:function`.
         called: pattern of the innermost function of all.
         around: pattern of a library's frame between that line and the one that may await.
         gil: another thread held the GIL.
+        starved: it would not have blocked, had it had a CPU whenever it wanted one.
         why: what it was; `{call}` stands for the call as it is written.
         how: what to write, where it can be written: `{code}`.
         instead: what is known to help, where it cannot.
@@ -85,6 +93,7 @@ class Rule:
     called: str = ""
     around: str = ""
     gil: bool = False
+    starved: bool = False
     why: str
     how: str = "{code}."
     instead: str = ""

@@ -9,6 +9,13 @@ COLLECTOR = (
 
 RULES = (
     Rule(
+        name="starved",
+        to="code",
+        starved=True,
+        why="It wanted a CPU for most of the time and had none: the machine was busy, or its "
+        "quota was used up. With a CPU it would not have blocked the loop.",
+    ),
+    Rule(
         name="gil",
         to="process",
         blockers=(WAITING,),
@@ -217,4 +224,11 @@ RULES = (
             ),
         ),
     ),
+)
+
+LIBRARY = Rule(
+    name="library",
+    to="code",
+    situation="awaited",
+    why="It was in code of a library, in a coroutine that is awaited here: {inside}.",
 )
