@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
@@ -202,11 +203,11 @@ def _where_to_await(places: list[Place], *, in_callback: bool) -> tuple[Place, b
 
 
 def _cpu_s(group: BlockedGroup) -> float | None:
-    """Return how long the steps of a group would have taken at most with a CPU for each."""
+    """Return how long a step of a group would have taken with a CPU of its own: the median."""
     if group.blocker is Blocker.WAITING:
         return None
-    known = [step for step in group.steps if step.cpu_share is not None]
-    return max((step.duration_s * (step.cpu_share or 0.0) for step in known), default=None)
+    times = [step.duration_s * step.cpu_share for step in group.steps if step.cpu_share is not None]
+    return median(times) if times else None
 
 
 def _module(path: str) -> str:
