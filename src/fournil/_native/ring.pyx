@@ -15,11 +15,9 @@ from fournil._native.layout cimport (
     SITE_CALLBACK,
     SITE_COROUTINE,
     TASK_DESTROYED,
-    Loop,
     Sample,
     Site,
     Task,
-    Thread,
 )
 from fournil._native.mapped cimport MappedRecording
 from fournil._native.names cimport code_of_callable, code_of_coroutine, name_of, plain
@@ -133,7 +131,6 @@ cdef class Ring(MappedRecording):
     cdef void look(self) noexcept nogil:
         """See whether the file is whole; called by the threads of the watch."""
         map_guard_look(self.guard)
-
 
     def note_never_awaited(self, coroutine):
         """Count a coroutine that was collected without having run."""
