@@ -206,10 +206,12 @@ class Connection(RuleBasedStateMachine):
             self.call(self.tls.connection_made, self.carrier)
 
     def fill(self, data: bytes) -> None:
-        if data and not self.lost:
+        while data and not self.lost:
             buffer = self.tls.get_buffer(-1)
-            buffer[: len(data)] = data
-            self.call(self.tls.buffer_updated, len(data))
+            piece = data[: len(buffer)]
+            buffer[: len(piece)] = piece
+            self.call(self.tls.buffer_updated, len(piece))
+            data = data[len(piece) :]
 
     @rule()
     def exchange(self) -> None:
