@@ -29,7 +29,7 @@ from fournil._native.sys.map_guard cimport (
     map_guard_look,
     map_guard_remove,
 )
-from fournil._native.sys.ticks cimport ticks_now
+from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 from fournil._native.table cimport PointerTable, lookup
 from fournil._native.task_callbacks cimport coroutine_of, is_task
 
@@ -40,6 +40,8 @@ cdef extern from "Python.h":
     ctypedef struct PyCFunctionObject:
         void *m_ml
 
+
+ticks_choose()
 
 current_ring = NULL
 # What keeps it: the signal's handler that takes a lost ring away (sys/map_guard.h) has no GIL.
