@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-import os
 import subprocess
 import sys
 import threading
@@ -148,7 +147,7 @@ def test_destroyed_tasks_are_pending_no_more(tmp_path: Path) -> None:
             runner.run(main())
             runner.run(lose())
             gc.collect()
-            lost.clear()
+            lost.clear()  # its context has the task
             gc.collect()
         assert load(str(path)).loops[0].pending == 0
 
@@ -320,14 +319,11 @@ with fournil.Recorder(path, watch=False):
     with program(source, path) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        seen = 0
         until(path, lambda recording: recording.loops)
         for _ in range(200):
             recording = load(str(path))
             if step := recording.loops[0].running:
-                seen += 1
                 code = recording.code_of(step.subject)
                 assert code is not None
                 expected = {Kind.TASK: {"turn", "main"}, Kind.CALLBACK: {"main.<locals>.tick"}}
                 assert code.function in expected.get(Kind(step.kind), {code.function})
-    assert os.path.exists(path)

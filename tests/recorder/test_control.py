@@ -6,6 +6,8 @@ import asyncio
 import os
 import re
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,19 @@ from fournil import recording
 from fournil.errors import RecordingError
 from fournil.record import control
 from fournil.record.layout import HEADER
+
+ASK = """
+import sys
+from fournil.recording import set_threshold
+set_threshold(sys.argv[1], float(sys.argv[2]))
+"""
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def words(path: Path, **values: int) -> None:
@@ -92,6 +107,36 @@ def test_nobody_answers_without_the_watch(tmp_path: Path, monkeypatch: pytest.Mo
         pytest.raises(RecordingError, match=rf"process {os.getpid()} has not answered"),
     ):
         recording.set_threshold(str(path), 1)
+
+
+def test_two_that_ask_do_so_one_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "two"
+    with fournil.Recorder(path, threshold=1):
+        asking = [
+            subprocess.Popen([sys.executable, "-c", ASK, str(path), str(seconds)])
+            for seconds in (2, 3, 4)
+        ]
+        assert [one.wait() for one in asking] == [0, 0, 0]
+        assert read(path, "control_request") == read(path, "control_answered") == 3
+
+
+def test_one_that_asks_for_ever_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "ANSWER_S", 0.05)
+    path = tmp_path / "held"
+    with (
+        fournil.Recorder(path),
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as holder,
+    ):
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(RecordingError, match="another process has been asking"):
+            recording.set_threshold(str(path), 1)
+        holder.stdin.close()
 
 
 def ended(path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_call_is_seen_while_it_runs(tmp_path: Path) -> None:
     recording = record(path, main)
     (call,) = (call for call in recording.slow_calls if call.culprit.function.endswith("hold"))
     assert call.ended
-    assert not recording.callers  # the pool is closed
+    assert all(caller.running is None for caller in recording.callers.values())
 
 
 def test_threads_are_watched_only_when_asked_for(tmp_path: Path) -> None:
@@ -149,6 +149,30 @@ def test_a_pool_that_outlives_recordings(tmp_path: Path) -> None:
 
     fournil.run(main())
     assert hook.open_thread is None
+
+
+def test_a_call_that_runs_when_the_recording_ends(tmp_path: Path) -> None:
+    path = str(tmp_path / "ended")
+    go_on = threading.Event()
+
+    async def main() -> None:
+        recorder = fournil.Recorder(path, threshold=THRESHOLD, threads=True)
+        recorder.start()
+        async with fournil.ThreadPool(workers=1) as pool:
+            call = pool.run(go_on.wait)
+            await asyncio.to_thread(wait_until, lambda: bool(load(path).slow_calls))
+            recorder.stop()
+            go_on.set()
+            await call
+            await pool.run(wait, 0)
+
+    fournil.run(main())
+    recording = load(path)
+    assert recording.ended
+    (caller,) = recording.callers.values()
+    assert caller.running is not None
+    assert not recording.slow_calls[0].ended
+    assert [worker.since_s is not None for worker in recording.workers] == [True]
 
 
 def test_more_threads_than_there_are_slots(tmp_path: Path) -> None:

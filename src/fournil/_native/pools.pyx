@@ -206,8 +206,9 @@ cdef class PoolRecord:
 
     def left(self, str worker not None):
         """A worker has ended."""
+        # What it ran when the recording ended, stays.
         cdef int slot = self.slots.pop(worker, -1)
-        if slot >= 0:
+        if slot >= 0 and <PyObject *> self.ring == current_ring:
             begin_slot(&self.ring.workers[slot].sequence)
             self.ring.workers[slot].pool = 0
 

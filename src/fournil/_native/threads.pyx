@@ -138,11 +138,14 @@ cdef class ThreadRecord:
         self.leave()
 
     cdef void leave(self) noexcept:
-        if self.thread != NULL:
+        if self.thread == NULL:
+            return
+        self.ring.states[self.slot] = NULL
+        # What it ran when the recording ended, stays.
+        if <PyObject *> self.ring == current_ring:
             publish(&self.thread.begin, 0)
-            self.ring.states[self.slot] = NULL
             close_thread(self.ring, self.slot)
-            self.thread = NULL
+        self.thread = NULL
 
     def begin(self, function):
         """The thread begins to run a function."""
@@ -162,9 +165,11 @@ cdef class ThreadRecord:
         cdef Sample *sample
         if self.thread == NULL or self.thread.begin == 0:
             return
+        if <PyObject *> self.ring != current_ring:
+            return
         begin = self.thread.begin
         now = ticks_now()
-        if now - begin >= self.ring.threshold_ticks and <PyObject *> self.ring == current_ring:
+        if now - begin >= self.ring.threshold_ticks:
             sample = self.ring.next_sample()
             sample.at = now
             sample.since = sample.begin = begin

@@ -48,7 +48,7 @@ def _ask(path: str, command: int, value: int) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check(_header(descriptor), path)
-        fcntl.lockf(descriptor, fcntl.LOCK_EX, HEADER.size - _WORDS, _WORDS)
+        _lock(descriptor, path)
         request = (_header(descriptor)["control_request"] + 1) % (1 << 64)
         _write(descriptor, "control_command", "<I", command)
         _write(descriptor, "control_value", "<Q", value)
@@ -58,6 +58,20 @@ def _ask(path: str, command: int, value: int) -> None:
         os.close(descriptor)
     if header["control_refused"]:
         raise ValueError(f"{path}: the program refused the value {value:,}")
+
+
+def _lock(descriptor: int, path: str) -> None:
+    until = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, HEADER.size - _WORDS, _WORDS)
+            return
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() > until:
+                raise TimeoutError(
+                    f"{path}: another process has been asking for {ANSWER_S:g} seconds; try again"
+                ) from None
+        time.sleep(PAUSE_S)
 
 
 def _answer(descriptor: int, path: str, request: int) -> dict[str, Any]:
