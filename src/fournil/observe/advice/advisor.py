@@ -35,7 +35,7 @@ from fournil.record.kinds import SITE_BIT
 MOST_STEPS = 200_000
 """So many steps are replayed; with more, an estimate takes longer than two seconds."""
 
-MOST_REPLAYED = 2 * MOST_STEPS
+MOST_REPLAYED = MOST_STEPS
 """So many steps are replayed for single groups, all together, the greatest groups first; each as it
 is expected, at best, and at worst."""
 
@@ -55,6 +55,10 @@ START_LAG_SHARE = 0.3
 
 MOVES = frozenset({"thread", "process", "await"})
 """Where a step can go; else the code itself is to change, and what that gains is not known."""
+
+
+Name = tuple[Blocker | None, Frame, frozenset[Key]]
+"""What tells a group from others, which may have other parts of the same steps."""
 
 
 class Advice(NamedTuple):
@@ -91,6 +95,7 @@ class Advisor:
         self._recording = recording
         self._sources = Sources(text_of)
         self._measure = measure
+        self._sayings: dict[Name, Said | None] = {}
 
     def advise(self, group: BlockedGroup) -> Advice | None:
         """Return what would help against a group of blocked steps; None if nothing was seen."""
@@ -120,8 +125,11 @@ class Advisor:
         return self._bounded(moved) if moved else None
 
     def _said(self, group: BlockedGroup) -> Said | None:
-        scene = look_at(group, self._recording, self._sources)
-        return None if scene is None else say(scene)
+        name = _name(group)
+        if name not in self._sayings:
+            scene = look_at(group, self._recording, self._sources)
+            self._sayings[name] = None if scene is None else say(scene)
+        return self._sayings[name]
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
         return costs_of(group, said, self._machine if said.rule.to == "process" else TYPICAL)
@@ -143,11 +151,15 @@ class Advisor:
 
     def _bounded(self, moved: Sequence[tuple[BlockedGroup, Costs]]) -> Outcome:
         """Return what the run would have been with some groups moved, and in which range."""
-        model, company = self._model, self._company
-        expected, best, worst = (
-            model.outcome([(group, costs.moves[at]) for group, costs in moved], rivals)
-            for at, rivals in enumerate(company.rivals)
-        )
+        model, company, cases = self._model, self._company, []
+        found: dict[object, Outcome] = {}
+        for at, rivals in enumerate(company.rivals):
+            case = (tuple(costs.moves[at] for _, costs in moved), rivals)
+            if case not in found:
+                moves = [(group, costs.moves[at]) for group, costs in moved]
+                found[case] = model.outcome(moves, rivals)
+            cases.append(found[case])
+        expected, best, worst = cases
         uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
         assumes = dict.fromkeys(one for _, costs in moved for one in costs.assumes)
         if uses_cpu:
@@ -205,7 +217,7 @@ class Advisor:
         return -(-MOST_REPLAYED // max(1, self._model.size))
 
     @cached_property
-    def _not_replayed(self) -> frozenset[tuple[Blocker | None, Frame, frozenset[Key]]]:
+    def _not_replayed(self) -> frozenset[Name]:
         return frozenset(_name(group) for group in self._groups[self._most :])
 
     @cached_property
@@ -217,8 +229,7 @@ class Advisor:
         return gained_s / max(sum(group.total_s for group in replayed), 1e-9)
 
 
-def _name(group: BlockedGroup) -> tuple[Blocker | None, Frame, frozenset[Key]]:
-    """Return what tells a group from others, which may have other parts of the same steps."""
+def _name(group: BlockedGroup) -> Name:
     return group.blocker, group.culprit, group.keys
 
 
@@ -320,7 +331,7 @@ class _Model:
         moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
         outcome = self._replay.outcome(moved, rivals)
         # What the replay makes of the recorded run is not quite that: gains are differences.
-        run_s = outcome.run_s + self.run_s - self._unmoved_s
+        run_s = max(0.0, outcome.run_s + self.run_s - self._unmoved_s)
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
         is_coarse = not self._lost.isdisjoint(moves_of)
@@ -336,7 +347,8 @@ def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]], run_s: float) -> L
     least = max(send_s, LEAST_LAG_S) if each else 0.0
     most = max(least, START_LAG_SHARE * start_s)
     # As many callbacks as come in one in a hundred moments of the run are later than p99.
-    return Lag(lag.p50, max(lag.p99, least, most - run_s / 100), max(lag.max, most))
+    p99 = max(lag.p99, least, most - run_s / 100)
+    return Lag(lag.p50, p99, max(lag.max, most, p99))
 
 
 def _newest_steps(recording: Recording) -> tuple[Columns, dict[tuple[int, int], int]]:

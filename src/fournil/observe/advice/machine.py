@@ -60,12 +60,16 @@ def measure() -> Machine:
         dump_s=_seconds(lambda: pickle.dumps(numbers, protocol=5)) / ITEMS,
         load_s=_seconds(lambda: pickle.loads(data)) / ITEMS,
         copy_s=_seconds(lambda: bytearray(block)) / SIZE,
-        start_s=_seconds(_start) * INTERPRETERS,
+        start_s=_start_of_interpreter() * INTERPRETERS,
     )
 
 
-def _start() -> None:
-    subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=False)
+def _start_of_interpreter() -> float:
+    command = [sys.executable or "python3", "-I", "-S", "-c", ""]
+    try:
+        return _seconds(lambda: subprocess.run(command, check=False, capture_output=True))
+    except (OSError, ValueError):  # none may be started here
+        return TYPICAL.start_s / INTERPRETERS
 
 
 def _seconds(action: Callable[[], object]) -> float:
