@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class Stream(OwnSocket):
+    """Stream of calls, read by its number as long as the number is its own.
+
+    Unlike a process, an interpreter has its descriptors where code of the program closes them, and
+    the next worker gets the numbers: it would miss what another reads there.
+    """
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        return super().recv_into(buffer, nbytes, flags) if self.is_there() else 0
+
+
 class InterpreterWorker(Worker):
     """One worker interpreter.
 
@@ -37,10 +48,10 @@ class InterpreterWorker(Worker):
         self.lock = threading.Lock()
 
     def heed_interrupts(self) -> None:
-        threading.Thread(target=self.wait_for_pokes).start()
+        threading.Thread(target=self.wait_for_interrupts).start()
 
-    def wait_for_pokes(self) -> None:
-        while self.is_poked():
+    def wait_for_interrupts(self) -> None:
+        while self.is_asked():
             # The first import takes long.
             from asyncio import CancelledError
 
@@ -51,7 +62,7 @@ class InterpreterWorker(Worker):
                     raise_in(self.thread, CancelledError)
         self.interrupts.close()
 
-    def is_poked(self) -> bool:
+    def is_asked(self) -> bool:
         """Wait to be interrupted; return False when that will not be any more."""
         try:
             return self.interrupts.is_there() and bool(self.interrupts.recv(64))
@@ -87,7 +98,7 @@ def work(number: int, descriptors: list[int], told: dict[str, Any]) -> None:
     control_block = ControlBlock(memory)
     os.close(memory)
     interrupts = OwnSocket(interrupted)
-    with OwnSocket(stream) as calls, OwnSocket(side) as beside:
+    with Stream(stream) as calls, OwnSocket(side) as beside:
         try:
             name = f"{told['name']} {number}"
             InterpreterWorker(interrupts, name, calls, beside, control_block, told).serve()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from errno import EACCES, EINVAL, ENOSYS, EPERM
+from errno import EACCES, EBADF, EINVAL, ENOSYS, EPERM
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ class OwnSocket(socket.socket):
         """Close it, unless the number is another's."""
         if self.fileno() >= 0 and not self.is_there():
             self.detach()
-        super().close()
+        try:
+            super().close()
+        except OSError as error:
+            if error.errno != EBADF:
+                raise
+            # Another thread has closed it since.
 
 
 def own_pair(kind: int = socket.SOCK_STREAM) -> tuple[OwnSocket, OwnSocket]:
