@@ -316,3 +316,10 @@ def test_a_coroutine_of_a_library_that_is_awaited_is_not_moved() -> None:
 def test_containers_that_are_made_on_one_line_with_their_loop() -> None:
     text = "async def handle():\n    for i in range(9): cache.append({'i': [i]})  # 1\n"
     assert said(NATIVE_GIL, text, "handle")[0].rule.name == "collector"
+
+
+def test_a_small_call_beside_the_work_is_not_the_work() -> None:
+    text = "async def handle(n): data = b'x' * n; return len(data)  # 1\n"
+    found, after = said(NATIVE_GIL, text, "handle")
+    assert "data = await fournil.to_process(work, n); return len(data)" in after
+    assert found.text.startswith("This expression keeps the GIL")

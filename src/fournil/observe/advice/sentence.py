@@ -357,7 +357,7 @@ def _cannot_await(scene: Scene) -> str:
 
 def _called(found: Found, cause: Place) -> str:
     call = found.call
-    if call is None and len(cause.work.calls) == 1:
+    if call is None and cause.work.calls[:1] == (cause.work.expression,):
         call = cause.work.calls[0]
     if call is not None and cause.module is not None:
         source = " ".join(cause.module.source(call.func).split())

@@ -278,6 +278,7 @@ def _whole(
         for one in expressions
         if not isinstance(one, (ast.Constant, ast.Name))
         and not (isinstance(one, ast.Call) and LAZY.fullmatch(module.origin(one.func)))
+        and not (isinstance(one, ast.Call) and is_small(one) and len(expressions) > 1)
     ]
     return values[0] if len(values) == 1 else None
 
