@@ -119,6 +119,7 @@ class IsolatedWorker(abc.ABC):
         self.known = Known(self.payloads)
         self.pid: int | None = None
         self.ready = False
+        self.ready_ns = 0  # when it was
         self.fate = Fate(self.name)
         self.revoked: list[int] = []  # to be settled at the next look
         self.kills: dict[int, asyncio.TimerHandle] = {}  # by the call that was interrupted
@@ -174,7 +175,10 @@ class IsolatedWorker(abc.ABC):
         """Return whether it has had its next call for long, and runs none."""
         began = self.began
         number = next(iter(self.slot.sent), 0)
-        return number > began and perf_counter_ns() - self.slot.sent[number].sent_ns > STALLED_NS
+        if number <= began:
+            return False
+        since = max(self.slot.sent[number].sent_ns, self.ready_ns)
+        return perf_counter_ns() - since > STALLED_NS
 
     # To the worker.
 
@@ -369,7 +373,7 @@ class IsolatedWorker(abc.ABC):
                 if call is not None:
                     self.calls.drop(call)
             case Answer.READY:
-                self.ready = True
+                self.ready, self.ready_ns = True, perf_counter_ns()
                 owner.is_ready()
             case Answer.BROKEN:
                 if self.ready:
