@@ -44,7 +44,7 @@ RULES = (
                 """\
                 import asyncio, hashlib
 
-                data = b"x" * 100_000_000
+                data = b"x" * 300_000_000
 
                 async def main():
                     return hashlib.sha256(data).hexdigest()  # blocks
@@ -54,7 +54,7 @@ RULES = (
                 """\
                 import asyncio, zlib
 
-                data = bytes(range(256)) * 40_000
+                data = bytes(range(256)) * 160_000
 
                 async def main():
                     print(len(zlib.compress(data, 9)))  # blocks

@@ -59,7 +59,7 @@ RULES = (
                 """\
                 import asyncio
 
-                source = "\\n".join(f"def f{i}(a): return a + {i} * {i}" for i in range(4_000))
+                source = "\\n".join(f"def f{i}(a): return a + {i} * {i}" for i in range(9_000))
 
                 async def main():
                     code = compile(source, "plugin.py", "exec")  # blocks
