@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -379,6 +380,33 @@ def test_a_call_that_killed_its_worker_runs_no_more(run: Run, gates: Gates, tmp_
                 await pool.run(os._exit, 3)
             assert not any(worker.since_s for worker in load(path).workers)
             assert await pool.run(double, 2) == 4
+
+    with fournil.Recorder(path):
+        run(main)
+
+
+def test_a_call_that_was_taken_back_does_not_run_there(
+    run: Run, gates: Gates, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "stopped")
+
+    async def main() -> None:
+        async with fournil.ProcessPool(workers=2) as pool:
+            # Both workers have started.
+            both = [gates(), gates()]
+            calls = [pool.run(gate.wait) for gate in both]
+            for gate in both:
+                await gate.until_reached()
+                gate.open()
+            await asyncio.gather(*calls)
+            stopped = await pool.run(os.getpid)
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                pids = await asyncio.gather(*(pool.run(os.getpid) for _ in range(2)))
+                assert stopped not in pids
+                assert not any(worker.since_s for worker in load(path).workers)
+            finally:
+                os.kill(stopped, signal.SIGCONT)
 
     with fournil.Recorder(path):
         run(main)

@@ -370,6 +370,7 @@ class IsolatedWorker(abc.ABC):
             case Answer.SKIPPED:
                 self.payloads.skipped(number)
                 call = self.dispatch.skipped(self.slot, number)
+                self.note_taken_back()
                 if call is not None:
                     self.calls.drop(call)
             case Answer.READY:
@@ -447,6 +448,7 @@ class IsolatedWorker(abc.ABC):
             settled = self.dispatch.settle(self.slot, numbers, self.began)
             for number in settled.taken_back:
                 self.payloads.skipped(number)
+            self.note_taken_back()
             for call in settled.dropped:
                 self.calls.drop(call)
             if settled.interrupted is not None:
@@ -455,6 +457,11 @@ class IsolatedWorker(abc.ABC):
         if held_up is not None:
             self.revoke(held_up.numbers)
         return bool(self.revoked) or len(self.slot.sent) > 1
+
+    def note_taken_back(self) -> None:
+        """Have it recorded that the worker runs none of the calls that it was sent."""
+        if self.account.record is not None and not self.slot.sent:
+            self.account.note_running(self.name, self.slot.sent, 0)
 
     # As a part of the pool.
 
