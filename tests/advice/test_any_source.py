@@ -11,9 +11,9 @@ import pytest
 
 from fournil.evidence.classify import Blocker
 from fournil.evidence.stacks import Frame
+from fournil.observe.advice.context import look_at
 from fournil.observe.advice.edits import apply
 from fournil.observe.advice.program import Sources
-from fournil.observe.advice.scene import look_at
 from fournil.observe.advice.sentence import say
 from fournil.record.kinds import Kind
 from tests.observe.test_advice import empty, group_of
@@ -65,9 +65,9 @@ def test_edits_of_any_line_leave_python(blocker: Blocker, kind: Kind) -> None:
     for text in texts().values():
         sources = Sources({"/srv/app.py": text}.__getitem__)
         for frame in frames_in(text):
-            scene = look_at(group_of(blocker, [frame], kind=kind), empty(), sources)
-            assert scene
-            said = say(scene)
+            context = look_at(group_of(blocker, [frame], kind=kind), empty(), sources)
+            assert context
+            said = say(context)
             assert said.text.endswith((".", ":")), said.text
             if said.edits:
                 ast.parse(apply(text, said.edits), f"{frame}")

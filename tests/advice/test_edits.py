@@ -7,9 +7,9 @@ from textwrap import dedent
 import pytest
 
 from fournil.evidence.classify import Blocker
+from fournil.observe.advice.context import look_at
 from fournil.observe.advice.edits import apply
 from fournil.observe.advice.program import Sources
-from fournil.observe.advice.scene import look_at
 from fournil.observe.advice.sentence import Said, say
 from fournil.record.kinds import Kind
 from tests.observe.builder import APP, PACKAGES
@@ -39,9 +39,9 @@ def said(
         (at,) = (at for at, line in enumerate(lines, 1) if line.endswith(f"# {number}"))
         frames.append((APP, at, function))
     group = group_of(blocker, frames, kind=kind, own=len(frames) - len(functions))
-    scene = look_at(group, empty(), Sources(lambda file: text if file == APP else ""))
-    assert scene
-    found = say(scene)
+    context = look_at(group, empty(), Sources(lambda file: text if file == APP else ""))
+    assert context
+    found = say(context)
     return found, apply(text, found.edits)
 
 
@@ -300,9 +300,9 @@ def test_lazy_calls_are_not_the_work() -> None:
 @pytest.mark.parametrize("text", ["", "async def handle(:  # 1\n", "\0\n# 1", "(" * 5000])
 def test_what_is_no_python_is_not_read(text: str) -> None:
     group = group_of(PYTHON, [(APP, 1, "handle"), (APP, 2, "main")])
-    scene = look_at(group, empty(), Sources(lambda file: text))
-    assert scene
-    assert say(scene).edits == ()
+    context = look_at(group, empty(), Sources(lambda file: text))
+    assert context
+    assert say(context).edits == ()
 
 
 def test_a_coroutine_of_a_library_that_is_awaited_is_not_moved() -> None:

@@ -12,10 +12,10 @@ import pytest
 from fournil.evidence.classify import Blocker
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
+from fournil.observe.advice.context import look_at
 from fournil.observe.advice.program import Sources
 from fournil.observe.advice.rules import RULES
 from fournil.observe.advice.rules.rule import Rule
-from fournil.observe.advice.scene import look_at
 from fournil.observe.advice.sentence import say
 from fournil.observe.recording.blocked import group as group_blocked
 from fournil.observe.recording.live import snapshot
@@ -117,9 +117,9 @@ def seen(
     group = group_of(blocker, frames, kind=kind, own=len(frames) - 1)
     head = "def" if kind != Kind.TASK else "async def"
     source = Sources(texts({APP: f"{head} handle():\n    {line}"}))
-    scene = look_at(group, empty(), source)
-    assert scene
-    said = say(scene)
+    context = look_at(group, empty(), source)
+    assert context
+    said = say(context)
     return said.rule.to, said.text
 
 
@@ -302,11 +302,11 @@ class TestWhereToAwait:
     def call(
         self, blocker: Blocker, frames: Frames, *, kind: Kind = Kind.TASK, own: int = 0
     ) -> str:
-        scene = look_at(group_of(blocker, frames, kind=kind, own=own), empty(), self.source)
-        assert scene
-        found = scene.place.work.expression
-        module = scene.place.module
-        return module.source(found) if module and found else scene.place.called
+        context = look_at(group_of(blocker, frames, kind=kind, own=own), empty(), self.source)
+        assert context
+        found = context.place.work.expression
+        module = context.place.module
+        return module.source(found) if module and found else context.place.called
 
     def test_a_function_that_a_coroutine_calls(self) -> None:
         assert self.call(PYTHON, [(APP, 5, "count"), (APP, 16, "handle")]) == "count(10**7)"
@@ -329,9 +329,9 @@ class TestWhereToAwait:
 
     def test_top_level_await(self) -> None:
         source = Sources(texts({APP: "matrix.mean()"}))
-        scene = look_at(group_of(NATIVE, [(APP, 1, "<module>")]), empty(), source)
-        assert scene
-        assert "await asyncio.to_thread(matrix.mean)" in say(scene).text
+        context = look_at(group_of(NATIVE, [(APP, 1, "<module>")]), empty(), source)
+        assert context
+        assert "await asyncio.to_thread(matrix.mean)" in say(context).text
 
     def test_without_a_source(self) -> None:
         frames = [(f"{PROJECT}/gone.py", 5, "count"), (f"{PROJECT}/gone.py", 16, "handle")]
@@ -376,10 +376,10 @@ def test_modules_are_named_as_they_are_imported() -> None:
         (f"{STDLIB}/email/message.py", 2, "as_string"),
         (APP, 2, "handle"),
     ]
-    scene = look_at(
+    context = look_at(
         group_of(PYTHON, frames, own=2),
         empty(),
         Sources(texts({APP: "async def handle():\n    time.sleep(0.3)"})),
     )
-    assert scene
-    assert scene.inside == (("email.message", "as_string"), ("yaml", "load"))
+    assert context
+    assert context.inside == (("email.message", "as_string"), ("yaml", "load"))

@@ -138,7 +138,7 @@ def test_a_look_that_ends_before_it_begins_weighs_nothing() -> None:
     assert verdict.blocker is Blocker.WAITING
 
 
-# On a busy machine, the asker waits for a CPU as well, and asks late.
+# On a busy machine, the probe waits for a CPU as well, and asks late.
 
 IN_C, IN_PYTHON = Answer(40 * 10**6), Answer(6 * 10**6)
 
@@ -146,7 +146,7 @@ IN_C, IN_PYTHON = Answer(40 * 10**6), Answer(6 * 10**6)
 @pytest.mark.parametrize(
     ("answer", "alone", "among_python", "among_c"),
     [
-        # Clear: kept for long after it was told, or while the asker ran, or given up at once.
+        # Clear: kept for long after it was told, or while the probe ran, or given up at once.
         (Answer(11_000_000, told_ns=5_000_000), "native-gil", "native-gil", "native-gil"),
         (Answer(80_000_000, 40_000_000, 70_000_000), "native-gil", "native-gil", "native-gil"),
         (Answer(16_000_000, waited_ns=1_000_000), "native-gil", "native-gil", "native-gil"),
@@ -157,7 +157,7 @@ IN_C, IN_PYTHON = Answer(40 * 10**6), Answer(6 * 10**6)
         # The step ended before Python code would have given it up.
         (Answer(0, over=True), "python", "python", "native-gil"),
         (Answer(9_000_000, over=True), "python", "python", "native-gil"),
-        # The asker did not run for as long as the GIL was kept.
+        # The probe did not run for as long as the GIL was kept.
         (Answer(40_000_000, waited_ns=30_000_000), "native-gil", "python", "native-gil"),
         (Answer(40_000_000, waited_ns=60_000_000, over=True), "native-gil", "python", "native-gil"),
         # Given up when an interval had gone by, of which others had most.

@@ -91,9 +91,9 @@ def test_lines_are_summed_over_processes(tmp_path: Path) -> None:
     }
     assert (nine["line"], nine["count"]) == (9, 1)
     assert [of["pid"] for of in nine["processes"]] == [4]
-    (taker,) = told["tasks"]
-    assert (taker["function"], taker["steps"], taker["tasks"]) == ("work", 4, 3)
-    assert round(taker["share"], 3) == round(1.125 / 27, 3)
+    (hot,) = told["tasks"]
+    assert (hot["function"], hot["steps"], hot["tasks"]) == ("work", 4, 3)
+    assert round(hot["share"], 3) == round(1.125 / 27, 3)
 
 
 def test_processes_are_listed(tmp_path: Path) -> None:

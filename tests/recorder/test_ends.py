@@ -13,7 +13,7 @@ import pytest
 
 import fournil
 from fournil._native import ring as native_ring
-from fournil._native.asker import Asker
+from fournil._native.gil_probe import GilProbe
 from fournil._native.pools import PoolRecord
 from fournil._native.ring import Ring
 from fournil._native.stacks import StackStore
@@ -268,7 +268,7 @@ def ring(tmp_path: Path) -> Iterator[Ring]:
 
 
 @pytest.mark.parametrize(
-    "kind", [Ring, LoopRecord, PoolRecord, Watch, Asker, StackStore, PointerTable]
+    "kind", [Ring, LoopRecord, PoolRecord, Watch, GilProbe, StackStore, PointerTable]
 )
 def test_made_of_anything(kind: type, ring: Ring) -> None:
     standard_input = os.fstat(0)

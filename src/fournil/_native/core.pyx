@@ -221,7 +221,7 @@ cdef class LoopCore(Spawning):
     cdef int run_recorded(self, Handle handle) except -1:
         # A step may start or stop the recorder, so this one's record is kept.
         cdef LoopRecord record = self.record
-        cdef object callback = handle.doing()
+        cdef object callback = handle.recorded_as()
         cdef Running running
         record.begin_step(&running, handle, <PyObject *> callback)
         try:
@@ -396,7 +396,7 @@ cdef class LoopCore(Spawning):
             self.run_by_hand(handle)
             return
         record.begin_steps(ticks_now())
-        callback = handle.doing()
+        callback = handle.recorded_as()
         record.begin_step(&running, handle, <PyObject *> callback)
         try:
             self.run_by_hand(handle)

@@ -148,7 +148,7 @@ cdef class Endpoint(Channel):
 
     # Reading.
 
-    cdef object doing(self):
+    cdef object recorded_as(self):
         if self.readiness & ~<uint32_t> EPOLLOUT and self.interest & EPOLLIN:
             if self.receives is None:
                 self.receives = method_of(self.protocol, self.receiver())

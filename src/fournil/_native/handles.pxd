@@ -27,7 +27,7 @@ cdef class Handle:
     # would add frames of this package to the traceback.
     cdef int act(self) noexcept
     # What the step that it will be is recorded as: a callable.
-    cdef object doing(self)
+    cdef object recorded_as(self)
 
 
 cdef class TimerHandle(Handle):

@@ -70,7 +70,7 @@ cdef class Handle:
         Py_DECREF(<object> result)
         return 0
 
-    cdef object doing(self):
+    cdef object recorded_as(self):
         return self._callback
 
     def cancel(self):
@@ -211,7 +211,7 @@ cdef class Adopted(TimerHandle):
         raise_again(error)
         return -1
 
-    cdef object doing(self):
+    cdef object recorded_as(self):
         return self.other._callback
 
     def cancel(self):

@@ -65,7 +65,7 @@ cdef class Listener(Channel):
                 break
         return 0
 
-    cdef object doing(self):
+    cdef object recorded_as(self):
         return self.factory
 
     cdef bint accept(self) except -1:

@@ -81,7 +81,7 @@ cdef class Operation(Handle):
         raise_again(error)
         return -1
 
-    cdef object doing(self):
+    cdef object recorded_as(self):
         return type(self)
 
     def give_up(self):

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.asker cimport Asker
+from fournil._native.gil_probe cimport GilProbe
 from fournil._native.history cimport History
 from fournil._native.layout cimport MAX_THREADS
 from fournil._native.ring cimport Ring
@@ -36,7 +36,7 @@ cdef struct Sight:
 cdef class Watch:
     cdef Ring ring
     cdef StackStore stacks
-    cdef Asker asker
+    cdef GilProbe probe
     cdef History history
     cdef bint started
     cdef bint running

@@ -8,7 +8,7 @@ in, and when one is past the threshold, at the thread, again and again:
 - off the CPU, no signal is sent. The watch itself reads the thread's stack, which does not
   change before the thread's CPU clock does.
 
-A thread that holds the GIL is handed to the asker, which tells Python code from C code.
+A thread that holds the GIL is handed to the probe, which tells Python code from C code.
 
 It is awake ten times a second at least: to renew the recording's clock, to answer what another
 process asks through the recording's control words, and to write the history of loops.
@@ -20,7 +20,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport ENOENT, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.asker cimport Asker
+from fournil._native.gil_probe cimport GilProbe
 from fournil._native.history cimport History
 from fournil._native.layout cimport (
     CONTROL_THRESHOLD,
@@ -111,7 +111,7 @@ cdef class Watch:
     def __cinit__(self, Ring ring not None):
         self.ring = ring
         self.stacks = StackStore(ring)
-        self.asker = Asker(ring)
+        self.probe = GilProbe(ring)
         self.history = History(ring)
 
     def start(self):
@@ -125,7 +125,7 @@ cdef class Watch:
             1e6 * (header.clock_ticks - header.started_ticks)
             / <double> (header.clock_ns - header.started_ns)
         )
-        error = self.asker.start()
+        error = self.probe.start()
         if error == 0:
             # Without a signal, the watch sees less.
             self.signal = header.watch_signal = stack_signal_take()
@@ -159,7 +159,7 @@ cdef class Watch:
         Py_DECREF(self)
 
     cdef void end(self) noexcept:
-        self.asker.stop()
+        self.probe.stop()
         if self.took_signal:
             stack_signal_give_back()
 
@@ -187,7 +187,7 @@ cdef class Watch:
         self.history.write(ticks_now(), 0)
         for slot in range(MAX_THREADS):
             self.close_files_of(&self.looks[slot])
-        self.asker.close_status()
+        self.probe.close_status()
         descriptor_close(&self.memory)
         descriptor_close(&self.threads)
 
@@ -215,7 +215,7 @@ cdef class Watch:
         if not self.threads.opened:
             self.ring.header.watch_error = errno
         descriptor_reopen(&self.memory, "/proc/self/mem", 0, self.apart)
-        self.asker.open_status(&self.threads)
+        self.probe.open_status(&self.threads)
 
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil:
         """Look at each thread whose step is due for a look; return how long to wait then, ms."""
@@ -224,8 +224,8 @@ cdef class Watch:
         while slot < MAX_THREADS:
             next = min(next, self.look_if_due(slot, &now))
             slot = self.next_slot(slot + 1)
-        self.asker.open()
-        if self.asker.is_open():
+        self.probe.open()
+        if self.probe.is_open():
             self.look_at_holders()
             next = min(next, now + HOLDER_INTERVAL * self.ticks_per_ms)
         if next <= now:
@@ -272,25 +272,25 @@ cdef class Watch:
 
     cdef void look_at_holders(self) noexcept nogil:
         """Notice the threads that are being timed and have let go of the GIL."""
-        # Another thread may have taken it before the asker. Python code that competes for the
+        # Another thread may have taken it before the probe. Python code that competes for the
         # GIL would otherwise look like C code that keeps it.
         cdef uint32_t slot = self.next_slot(0)
-        cdef bint told = self.asker.holder_is_told()
+        cdef bint told = self.probe.holder_is_told()
         cdef Look *look
         while slot < MAX_THREADS:
             look = &self.looks[slot]
-            if self.asker.is_timing(slot, look.begin):
+            if self.probe.is_timing(slot, look.begin):
                 if self.waits_for_gil(look):
-                    self.asker.note_let_go(slot, thread_cpu_ns(look.tid))
+                    self.probe.note_let_go(slot, thread_cpu_ns(look.tid))
                 elif told:
-                    self.asker.note_told(slot, thread_cpu_ns(look.tid))
+                    self.probe.note_told(slot, thread_cpu_ns(look.tid))
             slot = self.next_slot(slot + 1)
 
     cdef bint waits_for_gil(self, Look *look) noexcept nogil:
         cdef uint64_t argument = 0
         return (
             thread_syscall(&look.syscall, &argument) == SYS_futex
-            and self.asker.is_gil_futex(argument)
+            and self.probe.is_gil_futex(argument)
         )
 
     cdef uint64_t interval(self, uint64_t ticks, uint64_t least, uint64_t most) noexcept nogil:
@@ -357,7 +357,7 @@ cdef class Watch:
         sight.stack = &stack_signal.seen
         if answer != STACK_IN_KERNEL:
             sight.evidence = SAW_ON_CPU
-        elif self.asker.is_gil_futex(stack_signal.argument):
+        elif self.probe.is_gil_futex(stack_signal.argument):
             sight.evidence = SAW_GIL_WAIT
         else:
             sight.evidence = 0
@@ -377,7 +377,7 @@ cdef class Watch:
                 sight.stack = &self.seen
                 sight.syscall = <uint32_t> (number + 1)
                 sight.evidence = 0
-                if number == SYS_futex and self.asker.is_gil_futex(argument):
+                if number == SYS_futex and self.probe.is_gil_futex(argument):
                     sight.evidence = SAW_GIL_WAIT
                 return True
             usleep(200)
@@ -421,10 +421,10 @@ cdef class Watch:
         if observe_again(&thread.begin) != begin:
             return  # the step ended meanwhile: what was seen may be of the next
         if holds:
-            ask = self.asker.time_holder(slot, begin, look.tid)
-        elif self.asker.is_timing(slot, begin):
-            self.asker.note_let_go(slot, cpu_ns)
-        self.asker.note_cpu(slot, cpu_ns)
+            ask = self.probe.time_holder(slot, begin, look.tid)
+        elif self.probe.is_timing(slot, begin):
+            self.probe.note_let_go(slot, cpu_ns)
+        self.probe.note_cpu(slot, cpu_ns)
         if seen.length:
             stack = self.stacks.store(seen.text, seen.length)
         sample = self.ring.next_sample()

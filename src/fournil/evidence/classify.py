@@ -72,8 +72,8 @@ def until(end: int, answer: Answer, limits: Limits) -> Answer:
 def weigh(answer: Answer, limits: Limits) -> tuple[Blocker, bool]:
     """Return the class that an answer speaks for, and whether it leaves no doubt.
 
-    On a busy machine, the asker waits for a CPU as well, and tells the holder of the GIL late:
-    as much of the holder's time as the asker waited may have gone by before that.
+    On a busy machine, the probe waits for a CPU as well, and tells the holder of the GIL late:
+    as much of the holder's time as the probe waited may have gone by before that.
     """
     interval = limits.interval_ns
     surely_used = answer.used_ns - answer.waited_ns

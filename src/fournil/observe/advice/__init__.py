@@ -3,11 +3,11 @@
 ```
 program   sources as trees: the function and the statement of a line, what names stand for
 work      which expression of a line took the time
-scene     what a group of blocked steps looks like
+context   what a group of blocked steps looks like
 rules     the rules: when each applies, what it says, how it is tried
 moves     how to write it: what runs elsewhere, and what it needs there
 edits     changes of a source, as they can be applied
-sentence  the rule of a scene, its sentence and its code
+sentence  the rule of a context, its sentence and its code
 advisor   advice on blocked steps, with its gain
 pools     whether pools were worth it, and what would help
 ```

@@ -18,11 +18,11 @@ from typing import NamedTuple
 from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.advice.context import look_at
 from fournil.observe.advice.costs import Company, Costs, company_of, costs_of, is_too_costly
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.machine import TYPICAL, Machine
 from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
-from fournil.observe.advice.scene import look_at
 from fournil.observe.advice.sentence import Said, say, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
@@ -127,8 +127,8 @@ class Advisor:
     def _said(self, group: BlockedGroup) -> Said | None:
         name = _name(group)
         if name not in self._sayings:
-            scene = look_at(group, self._recording, self._sources)
-            self._sayings[name] = None if scene is None else say(scene)
+            context = look_at(group, self._recording, self._sources)
+            self._sayings[name] = None if context is None else say(context)
         return self._sayings[name]
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:

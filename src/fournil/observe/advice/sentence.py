@@ -1,4 +1,4 @@
-"""The rule of a scene, its sentence, and the code that the sentence shows."""
+"""The rule of a context, its sentence, and the code that the sentence shows."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import NamedTuple
 from fournil.evidence.classify import Blocker
 from fournil.evidence.stacks import plain_name
 from fournil.observe.advice import edits, moves
+from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.moves import Code
 from fournil.observe.advice.program import Module
 from fournil.observe.advice.rules import RULES
 from fournil.observe.advice.rules.rule import Rule
-from fournil.observe.advice.scene import Place, Scene
 from fournil.observe.advice.sizes import Sent
 from fournil.observe.advice.work import last_name
 from fournil.observe.words import size
@@ -61,14 +61,14 @@ class Said(NamedTuple):
     sends: Sent | None  # what travels to a process and back; None: not known
 
 
-def say(scene: Scene) -> Said:
+def say(context: Context) -> Said:
     """Return the sentence of the first rule that applies."""
-    found = rule_for(scene)
-    code = _code(found, scene)
-    text = _text(found, scene, code)
+    found = rule_for(context)
+    code = _code(found, context)
+    text = _text(found, context, code)
     written = code is not None
-    sends = _sent(scene, code) if code and found.rule.to == "process" else None
-    file = scene.place.frame.file
+    sends = _sent(context, code) if code and found.rule.to == "process" else None
+    file = context.place.frame.file
     return Said(found.rule, text, file, code.edits if code else (), written, sends)
 
 
@@ -84,39 +84,39 @@ def too_large(said: Said) -> str:
     )
 
 
-def _sent(scene: Scene, code: Code) -> Sent | None:
+def _sent(context: Context, code: Code) -> Sent | None:
     """Return what the moved expression needs and returns; None: not known."""
-    place = scene.place
+    place = context.place
     if place.module is None or place.scope is None or code.moved is None:
         return None
     return moves.sent(place.module, place.scope, code.moved)
 
 
-def rule_for(scene: Scene) -> Found:
+def rule_for(context: Context) -> Found:
     """Return the first rule of the table that applies."""
-    names = list(_names(scene))
-    return next(found for rule in RULES if (found := _found(rule, scene, names)))
+    names = list(_names(context))
+    return next(found for rule in RULES if (found := _found(rule, context, names)))
 
 
-def _found(rule: Rule, scene: Scene, calls: list[Named]) -> Found | None:
-    if scene.blocker not in rule.blockers or (rule.gil and not scene.waited_for_gil):
+def _found(rule: Rule, context: Context, calls: list[Named]) -> Found | None:
+    if context.blocker not in rule.blockers or (rule.gil and not context.waited_for_gil):
         return None
-    situations = {scene.situation, ""} if scene.situation in ALSO_PLAIN else {scene.situation}
+    situations = {context.situation, ""} if context.situation in ALSO_PLAIN else {context.situation}
     if rule.situation not in situations and not (rule.gil or rule.starved):
         return None
-    if rule.starved and (scene.cpu_s is None or scene.cpu_s >= scene.threshold_s):
+    if rule.starved and (context.cpu_s is None or context.cpu_s >= context.threshold_s):
         return None
-    if rule.called and not re.fullmatch(rule.called, scene.called):
+    if rule.called and not re.fullmatch(rule.called, context.called):
         return None
-    if rule.around and not _is_seen(rule.around, scene.around):
+    if rule.around and not _is_seen(rule.around, context.around):
         return None
     if not rule.calls and not rule.inside:
         is_general = not (rule.situation or rule.gil or rule.starved or rule.around)
-        return None if is_general and scene.situation == "awaited" else Found(rule, None)
+        return None if is_general and context.situation == "awaited" else Found(rule, None)
     for names, call in calls if rule.calls else ():
         if any(re.fullmatch(rule.calls, name) for name in names):
             return Found(rule, call)
-    return Found(rule, None) if _is_seen(rule.inside, scene.inside) else None
+    return Found(rule, None) if _is_seen(rule.inside, context.inside) else None
 
 
 def _is_seen(pattern: str, frames: tuple[tuple[str, str], ...]) -> bool:
@@ -125,9 +125,9 @@ def _is_seen(pattern: str, frames: tuple[tuple[str, str], ...]) -> bool:
     )
 
 
-def _names(scene: Scene) -> Iterator[Named]:
+def _names(context: Context) -> Iterator[Named]:
     """Yield the names of what the line calls: what they stand for, and as they are written."""
-    module, work = scene.cause.module, scene.cause.work
+    module, work = context.cause.module, context.cause.work
     if module is None:
         return
     for call in work.calls:
@@ -146,19 +146,19 @@ def _names(scene: Scene) -> Iterator[Named]:
 # The code.
 
 
-def _code(found: Found, scene: Scene) -> Code | None:
-    rule, place = found.rule, scene.place
+def _code(found: Found, context: Context) -> Code | None:
+    rule, place = found.rule, context.place
     module, scope = place.module, place.scope
-    if scene.situation == "import" and scene.cause.module is not None:
-        return _import_moved(scene.cause.module, scene.cause.work.statement)
-    if module is None or scope is None or not scene.may_await or rule.to == "code":
+    if context.situation == "import" and context.cause.module is not None:
+        return _import_moved(context.cause.module, context.cause.work.statement)
+    if module is None or scope is None or not context.may_await or rule.to == "code":
         return None
-    if (scene.situation and scene.situation not in ALSO_PLAIN) or rule.gil:
+    if (context.situation and context.situation not in ALSO_PLAIN) or rule.gil:
         return None
-    code = _direct(found, scene, module, scope) if scene.is_direct else None
-    if not scene.is_direct and _may_move_caller(found, scene):
-        code = _moved(rule, place, module, scope, place.work.expression, scene)
-    if code is None or not code.edits or not scene.in_callback:
+    code = _direct(found, context, module, scope) if context.is_direct else None
+    if not context.is_direct and _may_move_caller(found, context):
+        code = _moved(rule, place, module, scope, place.work.expression, context)
+    if code is None or not code.edits or not context.in_callback:
         return code
     if not isinstance(scope, ast.FunctionDef):
         return code._replace(edits=())
@@ -166,12 +166,12 @@ def _code(found: Found, scene: Scene) -> Code | None:
     return code._replace(edits=(*code.edits, *task) if task else ())
 
 
-def _direct(found: Found, scene: Scene, module: Module, scope: ast.AST) -> Code | None:
-    rule, work = found.rule, scene.place.work
+def _direct(found: Found, context: Context, module: Module, scope: ast.AST) -> Code | None:
+    rule, work = found.rule, context.place.work
     call = found.call or (work.calls[0] if len(work.calls) == 1 else None)
     if rule.template:
         return moves.filled(module, call, rule.template, rule.needs, rule.define) if call else None
-    return _moved(rule, scene.place, module, scope, found.call or work.expression, scene)
+    return _moved(rule, context.place, module, scope, found.call or work.expression, context)
 
 
 def _moved(
@@ -180,23 +180,23 @@ def _moved(
     module: Module,
     scope: ast.AST,
     expression: ast.expr | None,
-    scene: Scene,
+    context: Context,
 ) -> Code | None:
     """Return the code that sends an expression, or the loop around it, elsewhere."""
-    if rule.changes and scene.is_direct:
+    if rule.changes and context.is_direct:
         return None
     wrap = moves.PROCESS if rule.to == "process" else moves.THREAD
     loop = place.work.loop
-    computes = scene.blocker is not Blocker.WAITING
+    computes = context.blocker is not Blocker.WAITING
     if loop is not None and (computes or expression is None):
         if code := moves.loop_moved(module, scope, loop, wrap):
             return code
-        if scene.blocker is Blocker.PYTHON and not place.work.is_sure:
+        if context.blocker is Blocker.PYTHON and not place.work.is_sure:
             return None  # it is the loop itself that takes the time
     if expression is None:
         return None
     # Which call took the time is not known: none may be left behind among the arguments.
-    is_known = place.work.is_sure or (scene.is_direct and rule.calls != "")
+    is_known = place.work.is_sure or (context.is_direct and rule.calls != "")
     if wrap == moves.THREAD:
         expression = _chain(module, expression)
     whole = place.work.is_lazy or not (is_known or _has_plain_arguments(expression))
@@ -207,7 +207,7 @@ def _moved(
         if wider is None:
             return moves.moved(module, scope, expression, wrap, result=rule.returned)
         return moves.moved(module, scope, wider, wrap, whole=True)
-    if rule.costly and isinstance(expression, ast.Call) and scene.is_direct:
+    if rule.costly and isinstance(expression, ast.Call) and context.is_direct:
         if not any(isinstance(one, (ast.Call, ast.BinOp)) for one in expression.args):
             return None
         whole = True
@@ -248,9 +248,9 @@ def _wider(module: Module, node: ast.expr) -> ast.expr | None:
     return found
 
 
-def _may_move_caller(found: Found, scene: Scene) -> bool:
+def _may_move_caller(found: Found, context: Context) -> bool:
     """Whether what a function returns can be sent, and what it changes is its own."""
-    rule, cause = found.rule, scene.cause
+    rule, cause = found.rule, context.cause
     module, call = cause.module, found.call
     if rule.to != "process" and not rule.apart:
         return True
@@ -295,24 +295,24 @@ def _import_moved(module: Module, statement: ast.stmt | None) -> Code | None:
 # The sentence.
 
 
-def _text(found: Found, scene: Scene, code: Code | None) -> str:
-    rule, cause = found.rule, scene.cause
+def _text(found: Found, context: Context, code: Code | None) -> str:
+    rule, cause = found.rule, context.cause
     call = _called(found, cause)
     fields = {
         "call": call,
         "first": _first_argument(found, cause),
-        "holder": scene.holder or "another thread",
+        "holder": context.holder or "another thread",
         "function": plain_name(cause.frame.function),
-        "inside": ", ".join(f"`{name}` of {module}" for module, name in scene.inside[-1:]),
+        "inside": ", ".join(f"`{name}` of {module}" for module, name in context.inside[-1:]),
         "code": f"`{code.shown}`" if code else "",
     }
     parts = [rule.why.format(**fields)]
     if code is not None:
-        parts += [rule.how.format(**fields), *_where(scene)]
-    elif not scene.may_await and rule.to not in {"code", "process"}:
-        parts += [_cannot_await(scene)]
+        parts += [rule.how.format(**fields), *_where(context)]
+    elif not context.may_await and rule.to not in {"code", "process"}:
+        parts += [_cannot_await(context)]
     else:
-        parts += [_elsewhere(scene, rule), rule.instead.format(**fields)]
+        parts += [_elsewhere(context, rule), rule.instead.format(**fields)]
     text = ""
     for part in filter(None, parts):
         first = part[0] if text.endswith(":") else part[0].upper()
@@ -320,29 +320,29 @@ def _text(found: Found, scene: Scene, code: Code | None) -> str:
     return text
 
 
-def _elsewhere(scene: Scene, rule: Rule) -> str:
+def _elsewhere(context: Context, rule: Rule) -> str:
     """Return what is generally known, where a rule has no more to say."""
     if rule.instead or rule.to == "code":
         return ""
     name = "fournil.to_process" if rule.to == "process" else "asyncio.to_thread"
-    if scene.place.module is None and scene.place.called.isidentifier():
-        return f"`await {name}({scene.place.called}, ...)`."
+    if context.place.module is None and context.place.called.isidentifier():
+        return f"`await {name}({context.place.called}, ...)`."
     return f"put it in a function of its own, for `await {name}(...)`."
 
 
-def _where(scene: Scene) -> list[str]:
+def _where(context: Context) -> list[str]:
     """Return where to write it, where that is not the line that took the time."""
     told = []
-    if not scene.is_direct and not scene.in_callback:
-        frame = scene.place.frame
+    if not context.is_direct and not context.in_callback:
+        frame = context.place.frame
         place = f"{PurePath(frame.file).name}:{frame.line}"
-        inner = plain_name(scene.cause.frame.function)
+        inner = plain_name(context.cause.frame.function)
         told.append(
             f"There, in `{plain_name(frame.function)}` at {place}: `{inner}` is called by it, and "
             "cannot await."
         )
-    if scene.in_callback:
-        name = plain_name(scene.place.frame.function)
+    if context.in_callback:
+        name = plain_name(context.place.frame.function)
         told.append(
             f"`{name}` is a callback and cannot await: let it start a task that does what it did, "
             "`asyncio.create_task(...)`."
@@ -350,8 +350,8 @@ def _where(scene: Scene) -> list[str]:
     return told
 
 
-def _cannot_await(scene: Scene) -> str:
-    name = plain_name(scene.cause.frame.function)
+def _cannot_await(context: Context) -> str:
+    name = plain_name(context.cause.frame.function)
     return f"`{name}` cannot await, and no coroutine of the program's own calls it."
 
 

@@ -81,7 +81,7 @@ from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding
 from fournil.observe.recording.model import End, Script, Site, Thread
 from fournil.observe.report.endings import Unfinished
-from fournil.observe.report.findings import TASK, Finding, Report, Taker
+from fournil.observe.report.findings import TASK, Finding, HotSite, Report
 from fournil.observe.report.titles import Process
 from fournil.observe.words import signal_name
 
@@ -119,7 +119,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "loops": [_loop(loop) for loop in recording.loops],
         "blocked": [_finding(finding, ownership, source) for finding in report.findings],
         "estimate": _estimate(report),
-        "tasks": [_taker(taker) for taker in report.takers],
+        "tasks": [_hot_site(hot) for hot in report.hot_sites],
         "never_awaited": [
             _place(site) | {"count": site.never_awaited} for site in report.never_awaited
         ],
@@ -233,15 +233,15 @@ def _estimate(report: Report) -> Document | None:
     }
 
 
-def _taker(taker: Taker) -> Document:
-    site = taker.site
+def _hot_site(hot: HotSite) -> Document:
+    site = hot.site
     return _place(site) | {
         "is_coroutine": site.is_coroutine,
-        "task": taker.task.name if taker.task else None,
+        "task": hot.task.name if hot.task else None,
         "tasks": site.tasks,
         "steps": site.steps,
         "busy_s": site.busy_s,
-        "share": taker.share,
+        "share": hot.share,
         "delay_s": site.delay_s,
         "longest_s": site.longest_s,
     }

@@ -65,7 +65,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Taker:
+class HotSite:
     """A piece of code that took much of the loops' time."""
 
     site: Site
@@ -79,7 +79,7 @@ class Report:
 
     recording: Recording
     findings: tuple[Finding, ...]  # what made others wait first, then the greatest total time
-    takers: tuple[Taker, ...]
+    hot_sites: tuple[HotSite, ...]
     never_awaited: tuple[Site, ...]
     never_retrieved: tuple[Site, ...]
     unfinished: tuple[endings.Unfinished, ...]
@@ -115,7 +115,7 @@ def find(recording: Recording, adviser: Adviser) -> Report:
     return Report(
         recording=recording,
         findings=tuple(findings),
-        takers=tuple(_takers(recording)),
+        hot_sites=tuple(_hot_sites(recording)),
         never_awaited=tuple(sorted(never_awaited, key=lambda site: -site.never_awaited)),
         never_retrieved=tuple(sorted(never_retrieved, key=lambda site: -site.never_retrieved)),
         unfinished=tuple(endings.unfinished(recording)),
@@ -160,7 +160,7 @@ def _by_code(waited: Suffering, recording: Recording) -> tuple[tuple[str, int], 
     return tuple(counts.most_common())
 
 
-def _takers(recording: Recording) -> list[Taker]:
+def _hot_sites(recording: Recording) -> list[HotSite]:
     ran_s = sum(loop.ran_s for loop in recording.loops)
     if ran_s <= 0:
         return []
@@ -170,7 +170,7 @@ def _takers(recording: Recording) -> list[Taker]:
             busiest[task.site] = task
     sites = sorted(recording.sites.values(), key=lambda site: -site.busy_s)
     return [
-        Taker(site, busiest.get(site.index), site.busy_s / ran_s)
+        HotSite(site, busiest.get(site.index), site.busy_s / ran_s)
         for site in sites[:MOST]
         if site.busy_s / ran_s >= LEAST_SHARE
     ]

@@ -14,7 +14,7 @@ from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.program import as_one
 from fournil.observe.replay.sufferers import Suffering
 from fournil.observe.replay.whatif import Outcome
-from fournil.observe.report.findings import MOST, Finding, Report, Share, Taker
+from fournil.observe.report.findings import MOST, Finding, HotSite, Report, Share
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import kinds
 
@@ -36,7 +36,7 @@ def report_of(
     return Report(
         recording=whole,
         findings=tuple(_findings(recordings, reports, whole)),
-        takers=tuple(_takers([taker for report in reports for taker in report.takers], ran_s)),
+        hot_sites=tuple(_hot_sites([hot for report in reports for hot in report.hot_sites], ran_s)),
         never_awaited=_sites(site for report in reports for site in report.never_awaited),
         never_retrieved=_sites(site for report in reports for site in report.never_retrieved),
         unfinished=tuple(group for report in reports for group in report.unfinished),
@@ -100,20 +100,20 @@ def _suffering(parts: Sequence[Suffering]) -> Suffering:
     )
 
 
-def _takers(takers: Iterable[Taker], ran_s: float) -> list[Taker]:
-    by_code: dict[object, list[Taker]] = defaultdict(list)
-    for taker in takers:
-        site = taker.site
-        by_code[site.function, site.file, site.line, site.is_coroutine].append(taker)
+def _hot_sites(hot_sites: Iterable[HotSite], ran_s: float) -> list[HotSite]:
+    by_code: dict[object, list[HotSite]] = defaultdict(list)
+    for hot in hot_sites:
+        site = hot.site
+        by_code[site.function, site.file, site.line, site.is_coroutine].append(hot)
     merged = [
-        Taker(
-            site := _site([taker.site for taker in those]),
+        HotSite(
+            site := _site([hot.site for hot in those]),
             those[0].task if len(those) == 1 else None,
             site.busy_s / ran_s if ran_s else 0.0,
         )
         for those in by_code.values()
     ]
-    return sorted(merged, key=lambda taker: -taker.site.busy_s)[:MOST]
+    return sorted(merged, key=lambda hot: -hot.site.busy_s)[:MOST]
 
 
 def _sites(sites: Iterable[Site]) -> tuple[Site, ...]:

@@ -15,7 +15,7 @@ from fournil.observe.advice.pools import PoolFinding, title as pool_title
 from fournil.observe.recording.model import Site
 from fournil.observe.report import phrases
 from fournil.observe.report.endings import Ending, Unfinished
-from fournil.observe.report.findings import TASK, Finding, Report, Taker
+from fournil.observe.report.findings import TASK, Finding, HotSite, Report
 from fournil.observe.report.page import (
     LEAST_WIDTH,
     WIDTH,
@@ -90,7 +90,7 @@ class _Sections:
         yield self._estimate()
         yield self._pools()
         yield self._script()
-        yield self._takers()
+        yield self._hot_sites()
         yield self._leftovers()
         yield self._notes()
 
@@ -349,30 +349,30 @@ class _Sections:
             )
             yield from self._source(line.culprit)
 
-    def _takers(self) -> Iterator[Line]:
-        takers = self._report.takers
-        if not takers:
+    def _hot_sites(self) -> Iterator[Line]:
+        hot_sites = self._report.hot_sites
+        if not hot_sites:
             return
         loops = "loops" if len(self._recording.loops) > 1 else "loop"
         columns = (f"of {loops}", "total", "steps", "longest")
         yield from self._header(f"Took most of the {loops}", *columns)
-        for taker in takers:
-            site = taker.site
-            name = Span(self._called(taker))
+        for hot in hot_sites:
+            site = hot.site
+            name = Span(self._called(hot))
             yield from self._row(
                 [name, *self._at(site)],
-                share(taker.share),
+                share(hot.share),
                 seconds(site.busy_s),
                 f"{site.steps:,}",
                 seconds(site.longest_s),
             )
 
-    def _called(self, taker: Taker) -> str:
-        site = taker.site
+    def _called(self, hot: HotSite) -> str:
+        site = hot.site
         if not site.is_coroutine:
             return f"{clean(site.function)}()  "
-        if site.tasks == 1 and taker.task:
-            return f"{clean(taker.task.name)} ({clean(site.function)})  "
+        if site.tasks == 1 and hot.task:
+            return f"{clean(hot.task.name)} ({clean(site.function)})  "
         return f"{clean(site.function)}, {count(site.tasks, 'task')}  "
 
     def _leftovers(self) -> Iterator[Line]:

@@ -32,7 +32,7 @@ class Place(NamedTuple):
     called: str  # the function that the line had called; empty: C code, or none
 
 
-class Scene(NamedTuple):
+class Context(NamedTuple):
     """A group of blocked steps, as far as the rules can see it."""
 
     blocker: Blocker
@@ -57,7 +57,7 @@ class Scene(NamedTuple):
         return self.cause.frame == self.place.frame
 
 
-def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Scene | None:
+def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Context | None:
     """Return what the rules look at; None where the watch saw nothing."""
     if group.blocker is None:
         return None
@@ -79,7 +79,7 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Scen
             if not ownership.is_own(frame.file)
         )
 
-    return Scene(
+    return Context(
         blocker=group.blocker,
         threshold_s=recording.threshold_s,
         situation=situation,

@@ -7,7 +7,7 @@ from fournil._native.sys.threads cimport pthread_t, sem_t
 
 
 cdef struct Question:
-    # Of one thread slot. The watch's while `held` is 0, the asker's from then on.
+    # Of one thread slot. The watch's while `held` is 0, the probe's from then on.
     uint64_t held                       # the thread held the GIL: time how long it keeps it
     uint32_t ask                        # the number of the request
     uint64_t begin                      # of the step
@@ -35,7 +35,7 @@ cdef enum AskState:
     ASK_GRANTED                         # it has the GIL
 
 
-cdef class Asker:
+cdef class GilProbe:
     cdef Ring ring
     cdef pthread_t thread
     cdef bint running
@@ -72,7 +72,7 @@ cdef class Asker:
     cdef void open(self) noexcept nogil
     cdef bint is_open(self) noexcept nogil
     cdef bint is_gil_futex(self, uint64_t address) noexcept nogil
-    # The asker's thread.
+    # The probe's thread.
     cdef void run(self) noexcept nogil
     cdef void learn_gil_futex(self) noexcept
     cdef void answer(self, uint64_t waited_ns) noexcept

@@ -1,11 +1,11 @@
-"""The asker: a native thread that asks for the GIL, to learn who keeps it.
+"""The GIL probe: a native thread that asks for the GIL, to learn who keeps it.
 
 Python code gives the GIL up about one switch interval after another thread asks for it, C
-code that keeps it only when it returns. So the asker asks while a watched thread holds the
+code that keeps it only when it returns. So the probe asks while a watched thread holds the
 GIL, and writes down how much CPU time that thread then spends until it lets go.
 
 CPython's way to ask is to wait for one switch interval, and only then to tell the holder. On a
-busy machine that may be late, since the asker has to wait for a CPU as well: so it is also
+busy machine that may be late, since the probe has to wait for a CPU as well: so it is also
 written down how long it had to, and how much CPU time the holder spent once it was told.
 """
 
@@ -56,7 +56,7 @@ cdef enum:
 ticks_choose()
 
 
-cdef class Asker:
+cdef class GilProbe:
     """Times how long the threads of a ring keep the GIL."""
 
     def __cinit__(self, Ring ring not None):
@@ -76,7 +76,7 @@ cdef class Asker:
         if error:
             return error
         self.running = True
-        # The asker takes the GIL that this thread gives up, and sees where it waits for it.
+        # The probe takes the GIL that this thread gives up, and sees where it waits for it.
         self.calibrating_tid = gettid()
         pause_end(&self.opened)
         with nogil:
@@ -145,7 +145,7 @@ cdef class Asker:
             publish(&self.questions[slot].let_go_cpu_ns, cpu_ns)
 
     cdef void open_status(self, const Descriptor *threads) noexcept nogil:
-        """Open what tells how often the asker has waited, for the watch's thread alone."""
+        """Open what tells how often the probe has waited, for the watch's thread alone."""
         thread_file_reopen(&self.status, threads, self.tid, "status")
 
     cdef void close_status(self) noexcept nogil:
@@ -153,7 +153,7 @@ cdef class Asker:
 
     cdef bint holder_is_told(self) noexcept nogil:
         """Tell whether it is certain that the holder has been told to give up the GIL."""
-        # The asker waits once before it tells the holder, and then again.
+        # The probe waits once before it tells the holder, and then again.
         cdef uint64_t before = observe(&self.waits)
         return before != 0 and thread_waits(&self.status) >= before + 2
 
@@ -181,7 +181,7 @@ cdef class Asker:
             self.gil_futex - GIL_NEIGHBOURHOOD <= address <= self.gil_futex + GIL_NEIGHBOURHOOD
         )
 
-    # The asker's thread.
+    # The probe's thread.
 
     cdef void run(self) noexcept nogil:
         cdef uint64_t ignored = 0
@@ -286,10 +286,10 @@ cdef class Asker:
         sample.kind = SAMPLE_ASK
 
 
-# The reference is borrowed: `stop` joins the thread before the Asker can go. It takes the GIL
+# The reference is borrowed: `stop` joins the thread before the GilProbe can go. It takes the GIL
 # once at each end, to have and to give back a thread state.
 cdef void *run_asker(void *argument) noexcept with gil:
-    cdef Asker asker = <Asker> argument
+    cdef GilProbe probe = <GilProbe> argument
     with nogil:
-        asker.run()
+        probe.run()
     return NULL

@@ -5,5 +5,5 @@ from typing_extensions import disjoint_base
 from fournil._native.ring import Ring
 
 @disjoint_base
-class Asker:
+class GilProbe:
     def __new__(cls, ring: Ring) -> Self: ...
