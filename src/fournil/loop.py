@@ -95,12 +95,15 @@ class EventLoop(
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
             )
-            asyncio.events._set_running_loop(self)
+            set_running_loop = asyncio.events._set_running_loop
+            # While a recorder looks for loops of another kind, this is a function of its own.
+            set_running_loop = getattr(set_running_loop, "for_ours", set_running_loop)
+            set_running_loop(self)
             self._run()
         finally:
             self._stopping = False
             self._thread_id = None
-            asyncio.events._set_running_loop(None)
+            set_running_loop(None)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
 

@@ -7,6 +7,7 @@ import asyncio.events
 import os
 import sys
 import warnings
+from typing import Any
 
 from fournil._native.core import LoopCore
 
@@ -28,7 +29,7 @@ class OtherLoops:
 
     def __init__(self) -> None:
         self._original = asyncio.events._set_running_loop
-        self._hook = self._set_running_loop
+        self._hook: Any = self._make_hook()
         self._found = ""
         self._is_told = False
 
@@ -44,9 +45,17 @@ class OtherLoops:
         if self._found and not told:
             self._warn()
 
-    def _set_running_loop(self, loop: asyncio.AbstractEventLoop | None, /) -> None:
-        self._original(loop)
-        self._see(loop)
+    def _make_hook(self) -> Any:
+        original = self._original
+
+        def set_running_loop(loop: asyncio.AbstractEventLoop | None, /) -> None:
+            original(loop)
+            self._see(loop)
+
+        # Ours calls this one: an interrupt in the hook would leave it running for ever.
+        hook: Any = set_running_loop
+        hook.for_ours = original
+        return hook
 
     def _see(self, loop: asyncio.AbstractEventLoop | None) -> None:
         if loop is None or isinstance(loop, LoopCore) or self._found:

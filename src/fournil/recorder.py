@@ -35,6 +35,7 @@ def _after_fork() -> None:
     global _changing
     _changing = threading.RLock()
     hook.open_pool = hook.open_thread = None  # the recording is the parent's
+    hook.changes += 1
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -153,6 +154,7 @@ class Recorder:
             self._open_pool = hook.open_pool = partial(PoolRecord, self._ring)
             if self._watches_threads:
                 self._open_thread = hook.open_thread = partial(ThreadRecord, self._ring)
+            hook.changes += 1
         except BaseException:
             self._end()
             raise
@@ -192,6 +194,7 @@ class Recorder:
             hook.open_pool = None
         if hook.open_thread is self._open_thread:
             hook.open_thread = None
+        hook.changes += 1
         self._open_pool = None
         self._open_thread = None
         # In a forked child, the recording is its parent's.

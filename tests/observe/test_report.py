@@ -348,7 +348,8 @@ def test_of_very_many_lines_the_heaviest_are_shown_and_the_rest_is_counted() -> 
     assert len(as_dict(report_of(builder))["blocked"]) == 30
 
 
-def test_the_coloured_form_says_the_same() -> None:
+def test_the_coloured_form_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
     lines = lines_of(report_of(samples.bakery()), View(100, PROJECT))
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100, color_system="standard")
@@ -391,6 +392,7 @@ def test_columns_of_a_file(monkeypatch: pytest.MonkeyPatch, columns: str, width:
 def test_a_log_that_shows_colours_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     file = io.StringIO()
     print_report(report_of(samples.bakery()), file)

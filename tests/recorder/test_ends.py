@@ -342,6 +342,20 @@ def test_records_in_cycles(ring: Ring) -> None:
     gc.collect()
 
 
+def test_a_closed_loop_keeps_no_recording(tmp_path: Path) -> None:
+    """Nor does the executor that it had, where somebody keeps that."""
+    gc.collect()
+    before = sum(type(one) is Ring for one in gc.get_objects())
+    with fournil.Recorder(tmp_path / "recording", size=SIZE):
+        loop = fournil.EventLoop()
+        loop.run_until_complete(loop.run_in_executor(None, int))
+        executor = loop._default_executor
+        loop.close()
+    gc.collect()
+    assert executor is not None
+    assert sum(type(one) is Ring for one in gc.get_objects()) == before
+
+
 def test_more_recordings_than_can_be_guarded(tmp_path: Path) -> None:
     def make(number: int) -> Ring:
         with (tmp_path / str(number)).open("w+b") as file:

@@ -24,14 +24,14 @@ class Account:
     Attributes:
         done, failed, refused, cancelled, abandoned: counts of calls, as in `PoolStatistics`.
         record: the recorder's side of the pool; None while none is on.
-        recorded_by: what `record` was begun by.
+        followed: `hook.changes` when `record` was begun, or was not.
     """
 
     def __init__(self, cpu_ns: weakref.WeakMethod[Callable[[], int]]) -> None:
         self._cpu_ns = cpu_ns
         self.done = self.failed = self.refused = self.cancelled = self.abandoned = 0
         self.record: hook.PoolRecord | None = None
-        self.recorded_by: object = None
+        self.followed = 0
         self._cpu_noted_ns = self._cpu_looked_ns = 0
 
     @property
@@ -41,13 +41,14 @@ class Account:
 
     def follow_recorder(self, kind: str, name: str, workers: int) -> None:
         """Begin to be recorded, or be so no more: a recording began or ended."""
-        self.recorded_by = opened = hook.open_pool
+        self.followed = hook.changes
+        opened = hook.open_pool
         self.record = opened and opened(kind, name, workers)
         self._cpu_noted_ns = self._cpu_so_far()
 
     def note(self, call: Call[Any], state: int) -> None:
         """Have a call recorded that has come to its end."""
-        if self.record is None or hook.open_pool is not self.recorded_by:
+        if self.record is None or hook.changes != self.followed:
             return
         times = call.queued_ns, call.sent_ns, call.began_ns, call.ended_ns, call.received_ns
         if call.received_ns - self._cpu_looked_ns > LOOK_AT_CPU_NS:

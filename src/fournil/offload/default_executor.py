@@ -224,7 +224,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._wakes = Wakes(self._work_queue, self._max_workers)
         self._outcomes: Outcomes[LoopCall] = Outcomes(loop, self._collect)
         self._record: hook.PoolRecord | None = None
-        self._recorded_by: object = None
+        self._followed = 0  # `hook.changes` when that was begun, or was not
         self._received_ns = 0  # when the outcomes came that are being handed on
         _executors.add(self)
 
@@ -243,7 +243,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: the executor was shut down, or there is no thread, nor can one be started.
         """
-        if hook.open_pool is not self._recorded_by:
+        if hook.changes != self._followed:
             self._follow_recorder()
         awaited: Future = self.loop.create_future()
         call = LoopCall(awaited, function, args, self._outcomes, self._record)
@@ -331,7 +331,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
     def _take(self, call: LoopCall, value: Any, error: BaseException | None) -> None:
         record = call.record
         # Not where the recorder has ended that was on when the call was made.
-        if record is not None and record is self._record and hook.open_pool is self._recorded_by:
+        if record is not None and record is self._record and hook.changes == self._followed:
             call.note(error, self._received_ns)
         awaited = call.awaited
         if awaited.done():
@@ -345,7 +345,8 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def _follow_recorder(self) -> None:
         """A recording began or ended: begin to be recorded, or be so no more."""
-        self._recorded_by = opened = hook.open_pool
+        self._followed = hook.changes
+        opened = hook.open_pool
         self._record = opened and opened("ThreadPoolExecutor", NAME, self._max_workers)
 
     def _leave(self) -> None:
@@ -355,7 +356,7 @@ class DefaultExecutor(concurrent.futures.ThreadPoolExecutor):
         self._work_queue.leave()
         self._wakes = Wakes(self._work_queue, self._max_workers)
         self._outcomes = Outcomes(self.loop, self._collect)
-        self._record = self._recorded_by = None
+        self._record = None
 
 
 def new_default_executor(loop: asyncio.AbstractEventLoop) -> DefaultExecutor | None:

@@ -391,7 +391,7 @@ class Pool(abc.ABC):
             assert loop is not None
         call: Call[R] = new_call(self, calls, function, args, kwargs, loop)
         account = self._account
-        if hook.open_pool is not account.recorded_by:
+        if hook.changes != account.followed:
             self._follow_recorder()
         self._submit(call)
         if account.record is not None:

@@ -196,7 +196,7 @@ class Worker(Waiter):
         self.cpu_ns = 0
         # The thread's own: the recorder's side of it, where it is watched, and what began that.
         self.watched: hook.ThreadRecord | None = None
-        self.watched_by: object = None
+        self.followed = 0
         self.name = name
         self.ends = False
         exchange.outcomes.waker.retain()
@@ -246,7 +246,7 @@ class Worker(Waiter):
         # To ask for it takes as long as a tenth of a call.
         cpu = thread_time_ns() if hook.open_pool is not None else None
         record = exchange.record
-        if hook.open_thread is not self.watched_by:
+        if hook.changes != self.followed:
             self.follow_watch()
         watched = self.watched
         call.began_ns = perf_counter_ns()
@@ -288,7 +288,8 @@ class Worker(Waiter):
         """A recorder that watches threads is on, or is no more."""
         if self.watched is not None:
             self.watched.close()
-        self.watched_by = opened = hook.open_thread
+        self.followed = hook.changes
+        opened = hook.open_thread
         self.watched = opened and opened(self.name)
 
     def statistics(self) -> WorkerStatistics:

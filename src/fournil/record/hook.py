@@ -76,6 +76,9 @@ class ThreadRecord(Protocol):
         """The thread runs no more functions."""
 
 
+changes = 0
+"""How often what follows was written: who remembers this keeps no recording."""
+
 open_thread: Callable[[str], ThreadRecord] | None = None
 """Begins the record of the thread that calls, by its name.
 
@@ -86,5 +89,5 @@ open_pool: Callable[[str, str, int], PoolRecord] | None = None
 """Begins the record of a pool: its class, what its workers are called, how many there are.
 
 None while no recorder is on. Written by the recorder with the GIL held; a pool begins anew when it
-finds another one here than before.
+finds that `changes` has grown.
 """

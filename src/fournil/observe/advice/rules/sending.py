@@ -236,13 +236,13 @@ RULES = (
         tried=(
             Trial(
                 """\
-                import asyncio, random
+                import asyncio
 
-                numbers = [random.Random(i).random() for i in range(200_000)] * 3
+                loaves = [f"{'flour' * 12}{i * 7919 % 300_007}" for i in range(300_000)]
 
                 async def main():
-                    numbers.sort()  # blocks
-                    return numbers[:3]
+                    loaves.sort()  # blocks
+                    return loaves[:3]
                 """
             ),
         ),
