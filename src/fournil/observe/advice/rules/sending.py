@@ -236,13 +236,13 @@ RULES = (
         tried=(
             Trial(
                 """\
-                import asyncio
+                import asyncio, random
 
-                loaves = [f"{'flour' * 12}{i * 7919 % 300_007}" for i in range(300_000)]
+                numbers = [random.Random(i).random() for i in range(200_000)] * 3
 
                 async def main():
-                    loaves.sort()  # blocks
-                    return loaves[:3]
+                    numbers.sort()  # blocks
+                    return numbers[:3]
                 """
             ),
         ),
