@@ -92,7 +92,7 @@ def test_cancelled_at_any_moment() -> None:
 def test_a_module_that_no_interpreter_may_import() -> None:
     async def main() -> None:
         async with fournil.InterpreterPool(workers=1) as pool:
-            with pytest.raises(ImportError, match="subinterpreters") as caught:
+            with pytest.raises(ImportError, match="main interpreter") as caught:
                 await pool.run(imports_what_is_native)
             assert "(raised in fournil interpreter 1" in "".join(caught.value.__notes__)
             assert await pool.run(double, 4) == 8

@@ -18,6 +18,6 @@ else:
     # one, which never could load them later, must not lose them to another.
     if get_current() != get_main():
         raise ImportError(
-            "Fournil's loop, recorder and pools run in the main interpreter, and this is another"
-            " one; in it, use asyncio's loop"
+            "Fournil's loop and its recorder run in the main interpreter, and this is another one;"
+            " in it, use asyncio's loop, on which pools of processes work as well"
         )
