@@ -36,6 +36,11 @@ def reduced(array: Any, small: int) -> Any:
     """
     kind = type(array)
     dtype = array.dtype
+    # The common case first, by what takes least to ask.
+    if kind is np.ndarray and not shares.spans and dtype.isbuiltin == 1 and dtype.kind in PLAIN:
+        flags = array.flags
+        if flags.c_contiguous or flags.f_contiguous:
+            return NotImplemented
     if not _is_memory(dtype) or not array.size:
         return NotImplemented
     if kind is np.ndarray and array.nbytes < small and not shares.spans:
