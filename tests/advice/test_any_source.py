@@ -16,7 +16,8 @@ from fournil.observe.advice.edits import apply
 from fournil.observe.advice.program import Sources
 from fournil.observe.advice.sentence import say
 from fournil.record.kinds import Kind
-from tests.observe.test_advice import empty, group_of
+from tests.observe.samples import empty
+from tests.observe.test_advice import group_of
 
 MODULES = ("heapq", "queue", "shutil", "statistics", "textwrap")
 """Of the standard library; what is known there of threads is theirs, not asyncio's."""

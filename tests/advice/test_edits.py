@@ -13,7 +13,8 @@ from fournil.observe.advice.program import Sources
 from fournil.observe.advice.sentence import Said, say
 from fournil.record.kinds import Kind
 from tests.observe.builder import APP, PACKAGES
-from tests.observe.test_advice import empty, group_of
+from tests.observe.samples import empty
+from tests.observe.test_advice import group_of
 
 WAITING, PYTHON, NATIVE, NATIVE_GIL = (
     Blocker.WAITING,

@@ -11,7 +11,7 @@ import fournil
 from fournil.record.layout import MINIMUM_SIZE
 from tests.contract import handles
 from tests.contract.executors import Held
-from tests.contract.loops import LOOPS, Loop, LoopFactory
+from tests.contract.loops import LOOPS, Loop, LoopFactory, Reports
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +83,11 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     other.setblocking(False)
     with one, other:
         yield one, other
+
+
+@pytest.fixture
+def reports(loop: Loop) -> Reports:
+    """What the loop's exception handler is told."""
+    reports = Reports()
+    loop.set_exception_handler(reports)
+    return reports

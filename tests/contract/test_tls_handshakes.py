@@ -27,13 +27,6 @@ from tests.contract.tls import (
 )
 
 
-@pytest.fixture
-def reports(loop: Loop) -> Reports:
-    reports = Reports()
-    loop.set_exception_handler(reports)
-    return reports
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 def test_extra_info(loop: Loop, version: ssl.TLSVersion) -> None:
     async def main() -> None:

@@ -22,13 +22,6 @@ from tests.contract.tls import (
 )
 
 
-@pytest.fixture
-def reports(loop: Loop) -> Reports:
-    reports = Reports()
-    loop.set_exception_handler(reports)
-    return reports
-
-
 def test_a_certificate_for_another_host(loop: Loop) -> None:
     async def main() -> None:
         async with serving(echo, ssl=server_context()) as address:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fournil.evidence.classify import Blocker
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.edits import Edit
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.live import snapshot
-from fournil.observe.recording.model import BlockedGroup
+from fournil.observe.recording.model import BlockedGroup, Recording
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report.findings import Report, find
@@ -191,3 +191,13 @@ class Adviser:
 
 def report_of(builder: Builder) -> Report:
     return find(snapshot(read_buffer(builder.build())), Adviser(ADVICE))
+
+
+def empty() -> Recording:
+    """Return a recording of nothing."""
+    return snapshot(read_buffer(Builder().build()))
+
+
+def texts(files: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what reads sources that are given here, by their paths."""
+    return lambda file: files.get(file, "")

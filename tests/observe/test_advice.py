@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -19,7 +19,7 @@ from fournil.observe.advice.rules.rule import Rule
 from fournil.observe.advice.sentence import say
 from fournil.observe.recording.blocked import group as group_blocked
 from fournil.observe.recording.live import snapshot
-from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
+from fournil.observe.recording.model import BlockedGroup, BlockedStep
 from fournil.observe.recording.reading import read_buffer
 from fournil.record.kinds import Kind
 from tests.observe.builder import (
@@ -31,6 +31,7 @@ from tests.observe.builder import (
     Builder,
     Frames,
 )
+from tests.observe.samples import empty, texts
 
 WAITING, PYTHON, NATIVE, NATIVE_GIL = Blocker
 
@@ -69,10 +70,6 @@ LIBRARY = {
 }  # fmt: skip
 
 
-def empty() -> Recording:
-    return snapshot(read_buffer(Builder().build()))
-
-
 def group_of(
     blocker: Blocker | None,
     frames: Frames,
@@ -99,10 +96,6 @@ def group_of(
         gil_wait_s=gil_wait_s,
     )
     return BlockedGroup(blocker, step.culprit, (step,))
-
-
-def texts(files: Mapping[str, str]) -> Callable[[str], str]:
-    return lambda file: files.get(file, "")
 
 
 def seen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -20,14 +19,7 @@ from tests.observe.builder import (
     Builder,
     site_subject,
 )
-
-
-def empty() -> Recording:
-    return snapshot(read_buffer(Builder().build()))
-
-
-def texts(files: Mapping[str, str]) -> Callable[[str], str]:
-    return lambda file: files.get(file, "")
+from tests.observe.samples import empty, texts
 
 
 def three_blocks(*, events: int = 256, chatter: int = 0) -> Builder:

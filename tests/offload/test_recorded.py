@@ -22,6 +22,7 @@ from fournil.observe.recording.model import Pool, PoolCall, Recording, Worker
 from fournil.observe.recording.reading import read_file
 from fournil.record import kinds
 from tests.offload.functions import Gate, Run, double, fail, use_cpu
+from tests.offload.under_test import two_workers
 
 # Pools are recorded on any loop; on asyncio's own, the recorder says what it does not record.
 pytestmark = pytest.mark.filterwarnings("ignore:a loop of another kind runs:RuntimeWarning")
@@ -392,13 +393,7 @@ def test_a_call_that_was_taken_back_does_not_run_there(
 
     async def main() -> None:
         async with fournil.ProcessPool(workers=2) as pool:
-            # Both workers have started.
-            both = [gates(), gates()]
-            calls = [pool.run(gate.wait) for gate in both]
-            for gate in both:
-                await gate.until_reached()
-                gate.open()
-            await asyncio.gather(*calls)
+            await two_workers(pool, gates)
             stopped = await pool.run(os.getpid)
             os.kill(stopped, signal.SIGSTOP)
             try:

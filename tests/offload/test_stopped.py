@@ -13,20 +13,9 @@ import pytest
 import fournil
 from fournil.offload.isolated.worker import IsolatedWorker
 from tests.offload.functions import Gate, Run, double
-from tests.offload.under_test import engine_of
+from tests.offload.under_test import engine_of, two_workers
 
 Gates = Callable[[], Gate]
-
-
-async def two_workers(pool: fournil.ProcessPool, gates: Gates) -> list[IsolatedWorker]:
-    """Have a pool start two workers, and return them when they have nothing to do."""
-    pair = [gates(), gates()]
-    calls = [pool.run(gate.wait) for gate in pair]
-    for gate in pair:
-        await gate.until_reached()
-        gate.open()
-    await asyncio.gather(*calls)
-    return list(engine_of(pool).live.values())
 
 
 def send(worker: IsolatedWorker, number: int) -> None:

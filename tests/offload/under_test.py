@@ -10,6 +10,8 @@ from typing import Any
 import fournil
 from fournil.offload.isolated.engine import Engine
 from fournil.offload.isolated.pool import IsolatedPool
+from fournil.offload.isolated.worker import IsolatedWorker
+from tests.offload.functions import Gate
 
 
 def loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -45,6 +47,17 @@ def engine_of(pool: fournil.Pool) -> Engine:
     assert isinstance(pool, IsolatedPool)
     assert pool._engine is not None
     return pool._engine
+
+
+async def two_workers(pool: fournil.ProcessPool, gates: Callable[[], Gate]) -> list[IsolatedWorker]:
+    """Have a pool start two workers, and return them when they have nothing to do."""
+    pair = [gates(), gates()]
+    calls = [pool.run(gate.wait) for gate in pair]
+    for gate in pair:
+        await gate.until_reached()
+        gate.open()
+    await asyncio.gather(*calls)
+    return list(engine_of(pool).live.values())
 
 
 def use(main: Callable[[fournil.ProcessPool], Any], **options: Any) -> Any:
