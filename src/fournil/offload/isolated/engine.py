@@ -18,6 +18,9 @@ from fournil.offload.isolated.functions import Functions
 from fournil.offload.isolated.supervisor import Options, Supervisor
 from fournil.offload.isolated.worker import IsolatedWorker
 
+SELDOM_LOOK_S = 0.016
+"""While nothing changes, workers are looked at less and less often, down to so."""
+
 
 class Engine(Supervisor):
     """Workers of one pool, and the calls that are with them; its loop's thread's alone."""
@@ -28,7 +31,8 @@ class Engine(Supervisor):
         super().__init__(loop, calls, account, options)
         self.functions = Functions(partial(_forget, weakref.ref(self)))
         self._pumps = False  # `pump` is called soon
-        self._looks = False  # `_look` is called in a millisecond
+        self._looks: asyncio.TimerHandle | None = None  # `_look` will be called
+        self._look_s = SETTLED_S  # so long after it was last asked for
 
     # For the pool.
 
@@ -107,12 +111,14 @@ class Engine(Supervisor):
     def pump(self) -> None:
         dispatch = self.dispatch
         queue = dispatch.queue
+        sends = False
         while queue:
             slot = dispatch.next_slot()
             if slot is None:
                 break
             worker = self.live[slot.number]
             share = -(-len(queue) // len(dispatch.slots))
+            sends = True
             records: list[bytes] = []
             try:
                 for _ in range(min(dispatch.room(slot), share)):
@@ -130,7 +136,9 @@ class Engine(Supervisor):
         self.functions.end_turn()
         if queue and len(self.live) < self.options.workers:
             self.replace()
-        if any(len(slot.sent) > 1 for slot in dispatch.slots.values()):
+        if (sends or self._looks is None) and any(
+            len(slot.sent) > 1 for slot in dispatch.slots.values()
+        ):
             self.look_soon()
 
     # For workers.
@@ -145,26 +153,35 @@ class Engine(Supervisor):
             elif idle_timeout is not None:
                 worker.idle_since = perf_counter_ns()
                 self.shrink_later(idle_timeout)
+            if self._looks is not None:
+                self.look_soon()  # it may take over what is held up
         if self.dispatch.queue:
             self.pump()
 
     def look_soon(self) -> None:
         """Look at workers in a millisecond."""
-        if not self._looks:
-            self._looks = True
-            self.later(SETTLED_S, self._look)
+        if self._looks is not None:
+            if self._look_s <= SETTLED_S:
+                return
+            self._looks.cancel()
+        self._look_in(SETTLED_S)
+
+    def _look_in(self, seconds: float) -> None:
+        self._look_s = seconds
+        self._looks = self.later(seconds, self._look)
 
     def _look(self) -> None:
         """See what workers are at, and take back what is held up."""
-        self._looks = False
+        self._looks = None
         again = False
         for worker in list(self.live.values()):
             again |= worker.look()
+        if again and self._looks is None:
+            settles = any(worker.revoked for worker in self.live.values())
+            self._look_in(SETTLED_S if settles else min(2 * self._look_s, SELDOM_LOOK_S))
         self._grow_for_stalled()
         if self.dispatch.queue:
             self.pump()
-        if again:
-            self.look_soon()
 
     def _grow_for_stalled(self) -> None:
         """Start a worker for calls of one that begins none, where no other is there for them.
