@@ -4,6 +4,9 @@ from __future__ import annotations
 
 # First: another interpreter is refused before asyncio is imported there, whose C half, until
 # CPython 3.11, would go on with that interpreter's objects.
+import fournil._native  # noqa: F401
+
+# isort: split
 import asyncio
 import asyncio.base_events
 import asyncio.events
@@ -90,14 +93,14 @@ class EventLoop(
             hook.late()
         self._set_coroutine_origin_tracking(self._debug)
         hooks = sys.get_asyncgen_hooks()
+        set_running_loop = asyncio.events._set_running_loop
+        # While a recorder looks for loops of another kind, this is a function of its own.
+        set_running_loop = getattr(set_running_loop, "for_ours", set_running_loop)
         try:
             self._thread_id = threading.get_ident()
             sys.set_asyncgen_hooks(
                 firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook
             )
-            set_running_loop = asyncio.events._set_running_loop
-            # While a recorder looks for loops of another kind, this is a function of its own.
-            set_running_loop = getattr(set_running_loop, "for_ours", set_running_loop)
             set_running_loop(self)
             self._run()
         finally:

@@ -25,7 +25,8 @@ try:
     import fournil
     fournil.{}
 except ImportError as error:
-    print(error, flush=True)
+    import sys
+    print(error, "asyncio" in sys.modules, flush=True)
 """
 
 for name in ("new_event_loop", "Recorder"):
@@ -52,4 +53,5 @@ def test_another_interpreter_loads_them_first(kind: str) -> None:
     *refused, ran = done.stdout.splitlines()
     assert ran == "main"
     assert len(refused) == 2
-    assert all("main interpreter" in line for line in refused)
+    # asyncio is not imported there either: until CPython 3.11 its C half keeps what it has found.
+    assert all("main interpreter" in line and line.endswith(" False") for line in refused)

@@ -56,6 +56,54 @@ def test_steps_that_were_ready() -> None:
     assert found.unknown == 0
 
 
+def test_the_task_itself_and_what_it_made_ready_at_its_end_have_not_waited() -> None:
+    builder = Builder()
+    site = builder.site("handle")
+    tasks = [builder.task(site) for _ in range(2)]
+    loop = builder.loop()
+    builder.event(Kind.TASK, 1.0, 1.0, subject=tasks[0], thread=loop)
+    builder.blocked(1.0, 2.0, tasks[0], thread=loop)
+    builder.event(Kind.TASK, 2.0, 0.1, delay=0.5, subject=tasks[0], thread=loop)
+    builder.event(Kind.TASK, 2.1, 0.1, delay=0.1001, subject=tasks[1], thread=loop)
+    assert all_of(snapshot(read_buffer(builder.build()))).steps == 0
+
+
+def test_a_step_that_waited_for_two() -> None:
+    builder = Builder()
+    site = builder.site("handle")
+    tasks = [builder.task(site) for _ in range(3)]
+    loop = builder.loop()
+    for number in range(2):
+        begin = 1.0 + number
+        builder.event(Kind.TASK, begin, 1.0, delay=number, subject=tasks[number], thread=loop)
+        builder.blocked(begin, begin + 1.0, tasks[number], thread=loop)
+    builder.event(Kind.TASK, 3.0, 0.1, delay=2.0, subject=tasks[2], thread=loop)
+    found = all_of(snapshot(read_buffer(builder.build())))
+    assert found.steps == 2
+    assert found.longest_s == pytest.approx(2.0, abs=1e-4)
+    assert found.total_s == pytest.approx(3.0, abs=1e-4)
+
+
+def test_several_that_one_callback_woke_are_told_apart(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for name in "abc":
+                group.create_task(asyncio.sleep(0.01), name=name)
+            group.create_task(block(), name="block")
+
+    async def block() -> None:
+        await asyncio.sleep(0.001)
+        time.sleep(0.1)
+
+    with fournil.Recorder(tmp_path / "recording", threshold=0.05):
+        fournil.run(main())
+    recording = load(str(tmp_path / "recording")).recording
+    found = all_of(recording)
+    assert found.steps == 3
+    woken = [recording.describe(woke) for _, woke in found.by]
+    assert sorted(str(name).split()[0] for name in woken) == ["a", "b", "c"]
+
+
 def test_what_came_meanwhile() -> None:
     found = blocked_for_a_second(
         (Kind.READER, 2.0001, 2.0001, 0.1),
@@ -85,14 +133,18 @@ def test_of_a_real_loop(tmp_path: Path) -> None:
         loop = asyncio.get_running_loop()
         came = loop.create_future()
         loop.add_reader(inside, received, came)
+        reading = loop.create_task(read(came))
         await asyncio.sleep(0)
         loop.call_later(0.001, timer)
         loop.call_soon(callback)
         outside.send(b"x")
         time.sleep(0.1)
-        await came
+        await reading
         loop.remove_reader(inside)
         await asyncio.sleep(0.02)
+
+    async def read(came: asyncio.Future[None]) -> None:
+        await came
 
     def received(came: asyncio.Future[None]) -> None:
         if not came.done():

@@ -4,12 +4,13 @@ Of a step that ran after the blocked one, the recording says when it became read
 reported by a poll came at some moment before that poll, which nobody knows: where the first poll
 after the blocked step did not have to wait, its events came while the loop ran steps, and of these
 the blocked one took nearly all the time. They count as sufferers, with half of that time each.
+What the blocked task itself does next has not waited for it, nor has what became ready at its end.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from fournil.observe.replay.steps import POLLED, is_task
 SAME_POLL_S = 2e-5
 """The events of one poll are ready at the same moment, but long delays are recorded coarsely."""
 
+LEAST_S = 0.001
+"""What waited for less is not delayed: a step that was made ready just before the end."""
+
 WOKEN_WITHIN = 200
 """A task that a step woke runs within so many steps, or is not looked for."""
 
@@ -29,7 +33,10 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Suffering:
-    """How many steps waited for blocked steps, and how long."""
+    """How many steps waited for blocked steps, and how long.
+
+    A step that waited for several blocked ones counts once, with all of its time.
+    """
 
     steps: int
     total_s: float
@@ -41,6 +48,7 @@ class Suffering:
 
 @dataclass(frozen=True, slots=True)
 class _Waited:
+    step: Key  # the step that waited
     subject: int
     woke: int  # the task that it made runnable first; 0: none
     seconds: float
@@ -65,13 +73,18 @@ def suffering(
 ) -> Suffering:
     """Return what waited for any of some blocked steps."""
     known = [sufferers.get(step.key) for step in steps]
-    waited = [one for those in known if those is not None for one in those]
+    waited: dict[Key, _Waited] = {}
+    seconds: dict[Key, float] = defaultdict(float)
+    for those in known:
+        for one in those or ():
+            waited[one.step] = one
+            seconds[one.step] += one.seconds
     return Suffering(
         steps=len(waited),
-        total_s=sum(one.seconds for one in waited),
-        longest_s=max((one.seconds for one in waited), default=0.0),
-        arrived=sum(one.has_arrived for one in waited),
-        by=Counter((one.subject, one.woke) for one in waited),
+        total_s=sum(seconds.values()),
+        longest_s=max(seconds.values(), default=0.0),
+        arrived=sum(one.has_arrived for one in waited.values()),
+        by=Counter((one.subject, one.woke) for one in waited.values()),
         unknown=known.count(None),
     )
 
@@ -96,6 +109,8 @@ class _Steps:
     def waited_for(self, step: BlockedStep, at: int) -> Iterator[_Waited]:
         """Yield the steps that were ready, or whose events had come, before a step's end."""
         begin, end = self.begin[at], self.end[at]
+        own = self.subject[at] if is_task(self.subject[at]) else None
+        woken: set[int] = set()
         idle_from = end  # until when steps ran, of those before the one that is looked at
         next_turn: float | None = None  # when the first step ran that became ready after the end
         poll: float | None = None  # when the first poll after the end returned
@@ -110,26 +125,32 @@ class _Steps:
                         return  # the loop had nothing to do any more
                 if ready - poll > SAME_POLL_S:
                     return
-                yield self._waited(index, (end - begin) / 2, has_arrived=True)
-            elif ready < end:
-                yield self._waited(index, end - max(ready, begin), has_arrived=False)
+                waited = (end - begin) / 2
+            else:
+                waited = end - max(ready, begin)
+            if waited >= LEAST_S and self.subject[index] != own:
+                woke = self._woken_by(index, woken)
+                if woke != own:
+                    key = step.thread, self.ticks[index]
+                    yield _Waited(key, self.subject[index], woke, waited, self.polled[index])
             if next_turn is None and ready >= end:
                 next_turn = self.begin[index]
             idle_from = max(idle_from, self.end[index])
 
-    def _waited(self, index: int, seconds: float, *, has_arrived: bool) -> _Waited:
-        subject, end = self.subject[index], self.end[index]
-        woke = 0
+    def _woken_by(self, index: int, woken: set[int]) -> int:
+        """Return the task that a step woke, of those not known as woken; 0: none."""
+        subject, begin, end = self.subject[index], self.begin[index], self.end[index]
         for after in range(index + 1, min(index + 1 + WOKEN_WITHIN, len(self.begin))):
-            # The same callback may have woken others: this one's became ready while it ran.
+            # The same callback wakes others too: this one's became ready while it ran.
             if (
                 self.waker[after] == subject
+                and after not in woken
                 and is_task(self.subject[after])
-                and self.begin[index] - SAME_POLL_S <= self.ready[after] <= end + SAME_POLL_S
+                and begin - SAME_POLL_S <= self.ready[after] <= end + SAME_POLL_S
             ):
-                woke = self.subject[after]
-                break
-        return _Waited(subject, woke, seconds, has_arrived)
+                woken.add(after)
+                return self.subject[after]
+        return 0
 
 
 def _steps_of_loops(recording: Recording) -> dict[int, _Steps]:
