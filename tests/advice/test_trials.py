@@ -23,6 +23,8 @@ CHOSEN = [program for program in OF_RULES if program.can_run]
 UNTRIED = {
     "starved",  # a machine that is busy: tests/observe/test_costs.py
     "library",
+    "imported",  # a module beside the program, as servers load them
+    "first call of a pool",  # once in a process
     "gil",  # two loops in threads: tests/observe/test_advice.py
     "collector at the start",
     "no line",

@@ -132,7 +132,8 @@ def _situation(
         imports = isinstance(place.work.statement, (ast.Import, ast.ImportFrom))
         inner = frames[index - 1] if index else None
         if imports and inner is not None and IMPORTER in inner.file:
-            return "import", place
+            at_top = plain_name(place.frame.function) == "<module>"
+            return "imported" if at_top else "import", place
     for place in places:
         name = plain_name(place.frame.function)
         if name == "__del__":

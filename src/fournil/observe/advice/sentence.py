@@ -106,6 +106,8 @@ def _found(rule: Rule, context: Context, calls: list[Named]) -> Found | None:
         return None
     if rule.starved and (context.cpu_s is None or context.cpu_s >= context.threshold_s):
         return None
+    if rule.imports and not any(module.startswith("importlib") for module, _ in context.inside):
+        return None
     if rule.called and not re.fullmatch(rule.called, context.called):
         return None
     if rule.around and not _is_seen(rule.around, context.around):

@@ -23,6 +23,7 @@ To = Literal["thread", "process", "await", "code"]
 Situation = Literal[
     "",
     "import",
+    "imported",
     "no line",
     "destructor",
     "signal handler",
@@ -64,6 +65,7 @@ class Rule:
         inside: pattern of a library's frame inside the user's line, as `module:function`.
         called: pattern of the innermost function of all.
         around: pattern of a library's frame between that line and the one that may await.
+        imports: it was in an import, inside what the line calls.
         gil: another thread held the GIL.
         starved: it would not have blocked, had it had a CPU whenever it wanted one.
         why: what it was; `{call}` stands for the call as it is written.
@@ -92,6 +94,7 @@ class Rule:
     inside: str = ""
     called: str = ""
     around: str = ""
+    imports: bool = False
     gil: bool = False
     starved: bool = False
     why: str

@@ -7,12 +7,23 @@ NESTED = (
     "without."
 )
 
+POOLS = r"fournil\.to_process|.*(Pool|pool|executor)\w*(\(\))?\.(run|map|submit|apply\w*)"
+
 RULES = (
+    Rule(
+        name="first call of a pool",
+        to="code",
+        calls=POOLS,
+        inside=r"fournil\.(offload|_worker)\b.*",
+        imports=True,
+        why="The first call of a pool imports what pools need, and starts a worker, once:",
+        instead="make one before there is anybody to wait, or let it be.",
+    ),
     Rule(
         name="sent to a pool",
         to="code",
         blockers=COMPUTING,
-        calls=r"fournil\.to_process|.*(Pool|pool|executor)\w*(\(\))?\.(run|map|submit|apply\w*)",
+        calls=POOLS,
         inside=r"fournil\.(offload|_worker)\b.*|cloudpickle\b.*",
         why="What is sent to a process is pickled here first, {call} does that:",
         instead="send less, as where the data is to be found; `fournil.share` places big arrays "
@@ -402,8 +413,8 @@ RULES = (
         inside=r"(numpy|pandas)\b.*:.*",
         result="large",
         costly=True,
-        why="It kept the GIL, as numpy and pandas do with Python's objects (dtype `object`, "
-        "texts), which take as long to be sent to a process.",
+        why="It kept the GIL, as numpy and pandas mostly do where items are Python's objects "
+        "(dtype `object`, texts): those take as long to be sent to a process.",
         how="{code}.",
         instead="with numbers or categories a thread is enough; else have the process that reads "
         "or makes the data do this too.",

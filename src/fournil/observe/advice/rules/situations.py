@@ -43,6 +43,13 @@ RULES = (
         ),
     ),
     Rule(
+        name="imported",
+        to="code",
+        situation="imported",
+        why="The module that this import stands in was imported while the loop ran:",
+        instead="have what is run import that module before it begins a loop.",
+    ),
+    Rule(
         name="destructor",
         to="code",
         situation="destructor",
