@@ -112,7 +112,16 @@ class Recorder:
         with _changing:
             if self._ring is not None:
                 raise RuntimeError(f"this recorder is on already, into {str(self.path)!r}")
-            if (other := ring.recording_path()) is not None:
+            other = ring.recording_path()
+            if other is not None and hook.is_run:
+                warnings.warn(
+                    "`fournil run` records this program already: this recorder records nothing;"
+                    " run it by `python`, or keep that recording by `--record`",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+                return
+            if other is not None:
                 raise RuntimeError(
                     f"a recording is under way already, into {other!r}; stop its recorder first"
                 )

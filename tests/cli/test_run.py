@@ -82,7 +82,7 @@ def test_json_to_stdout(app: Path) -> None:
 
 
 def test_json_over_an_older_report(app: Path) -> None:
-    (app / "report.json").write_text("x" * 100_000)
+    (app / "report.json").write_text("{" + "x" * 100_000)
     assert fournil("--no-report", "--json=report.json", "slow.py", cwd=app).status == 0
     assert json.loads((app / "report.json").read_text())["blocked"]
 

@@ -26,7 +26,6 @@ COMMANDS = {
     "python -Ic pass a": ("code", "pass", ["-I"], ["a"]),
     "python -cpass": ("code", "pass", [], []),
     "python - a": ("stdin", "-", [], ["a"]),
-    "python -- app.py": ("script", "app.py", [], []),
     "python --check-hash-based-pycs always app.py": (
         "script",
         "app.py",
@@ -76,12 +75,54 @@ def test_another_run_follows_its_own() -> None:
     assert not PythonCommand(1, None, "", "script", "fournil", 3).is_own()
 
 
-@pytest.mark.parametrize("wrapper", sorted(WRAPPERS))
-def test_programs_that_run_others(wrapper: str) -> None:
-    words = [f"/usr/bin/{wrapper}", "-i", "X=python", "9", "/venv/bin/python3.12", "app.py"]
-    assert find_python(words, lambda word: True) == 4
-    assert find_python(words, lambda word: False) is None
-    assert runs_python(words)
+def test_a_separator_is_left_where_it_is() -> None:
+    assert read(["python", "--", "app.py"]) is None
+
+
+WRAPPED = {
+    "env X=python python3 app.py": 2,
+    "env -i /venv/bin/python app.py": 2,
+    "env -u python3 -C /tmp python3 app.py": 5,
+    "nice -n 9 python3 app.py": 3,
+    "nice -n9 python3 app.py": 2,
+    "nice --adjustment=9 python3 app.py": 2,
+    "nohup python3.12 app.py": 1,
+    "setsid -fw python app.py": 2,
+    "stdbuf -oL -e 0 python app.py": 4,
+    "timeout -k 1 --signal=INT 5m python3 app.py": 5,
+}
+
+NOT_WRAPPED = [
+    "timeout 5 grep python log.txt",
+    "env echo python hello",
+    "nice echo install python3 -y vim",
+    "nice -n 1 pip download python x",
+    "env -i python3 app.py",  # of a path that nobody has set
+    "env PATH=/opt/bin python3 app.py",
+    "env -S python3 app.py",
+    "timeout 5 sh -c python3",
+    "taskset 3 python3 app.py",
+    "nice",
+    "timeout -k",
+]
+
+
+@pytest.mark.parametrize(("words", "at"), WRAPPED.items())
+def test_programs_that_run_others(words: str, at: int) -> None:
+    split = words.split()
+    assert find_python(split, lambda word: True) == at
+    assert find_python(["/usr/bin/" + split[0], *split[1:]], lambda word: True) == at
+    assert find_python(split, lambda word: False) is None
+    assert runs_python(split)
+
+
+@pytest.mark.parametrize("words", NOT_WRAPPED)
+def test_words_that_only_look_like_a_python(words: str) -> None:
+    assert find_python(words.split(), lambda word: True) is None
+
+
+def test_all_that_run_others_are_tried() -> None:
+    assert {words.split()[0] for words in WRAPPED} == set(WRAPPERS)
 
 
 @pytest.mark.parametrize(

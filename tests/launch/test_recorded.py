@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.launch.running import FOURNIL, Result, run
+from tests.launch.running import FOURNIL, Result, run, write
 from tests.mounts import WITHOUT_PROC, mounts
 
 REPORTING = FOURNIL[:-1]  # without --no-report
@@ -256,3 +256,30 @@ def test_a_recording_that_is_cut_short(tmp_path: Path) -> None:
         assert why in done.stderr
         assert done.stderr.count("\n") == 1
         (tmp_path / "kept").unlink()
+
+
+def test_a_recorder_of_the_programs_own(tmp_path: Path) -> None:
+    text = """
+import asyncio, fournil
+async def main():
+    with fournil.Recorder("own.fournil"):
+        await asyncio.sleep(0)
+    print("ran")
+fournil.run(main())
+"""
+    write(tmp_path, {"app.py": text})
+    done = run([*REPORTING, "app.py"], cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "ran\n")
+    assert done.stderr.count("this recorder records nothing") == 1
+
+
+def test_json_is_written_over_reports_alone(tmp_path: Path) -> None:
+    text = "import asyncio\nasyncio.run(asyncio.sleep(0))\n"
+    write(tmp_path, {"app.py": text, "empty": ""})
+    done = run([*REPORTING, "--json", "app.py", "app.py"], cwd=tmp_path)
+    assert done.status == 2
+    assert "it is no report, and is not overwritten" in done.stderr
+    assert (tmp_path / "app.py").read_text() == text
+    for _ in range(2):
+        assert run([*REPORTING, "--json", "empty", "app.py"], cwd=tmp_path).status == 0
+        assert (tmp_path / "empty").read_text().startswith("{")

@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,22 @@ def test_who_cannot_be_asked(make: Callable[[Path], object], message: str, tmp_p
     with pytest.raises(RecordingError, match=message) as raised:
         recording.set_threshold(str(path), 1)
     assert str(raised.value).startswith(str(path))
+
+
+def test_threads_of_one_process_ask_one_after_the_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "recording")
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            control.set_threshold(path, 0.2)
+        except BaseException as error:
+            failed.append(error)
+
+    with fournil.Recorder(path, size="2M"):
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []

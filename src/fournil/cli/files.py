@@ -110,9 +110,19 @@ def check_json(path: str) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
             os.unlink(path)
             return
-        os.close(os.open(path, os.O_WRONLY))
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            begin = os.pread(descriptor, 1, 0)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise Refusal(f"cannot write JSON to {path}: {error.strerror}") from None
+    # An older report begins with a brace, and the program that is to be run does not.
+    if begin not in (b"", b"{"):
+        raise Refusal(
+            f"cannot write JSON to {path}: it is no report, and is not overwritten; give another"
+            " name, or remove it"
+        )
 
 
 def _beside(final: str) -> str:

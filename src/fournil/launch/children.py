@@ -18,7 +18,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fournil.launch import commands
@@ -92,6 +93,7 @@ class Children:
                 },
             )
             recorder.start()
+            hook.is_run = True
         except RuntimeError:
             return  # the program has a recorder of its own
         except Exception as error:  # whatever it is, the loop runs
@@ -125,32 +127,45 @@ class Children:
     # Its children.
 
     def changed(
-        self, path: str | None, words: Sequence[Any], *, can_change: bool = True
+        self,
+        path: str | None,
+        words: Sequence[Any],
+        *,
+        folder: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        can_change: bool = True,
     ) -> tuple[str, list[Any]] | None:
         """Return the executable and the words that a start is to have; None: those that it has.
 
         Args:
-            path: of the executable; None: it is not to be found.
+            path: of the executable, as the child will be told it; None: it is not to be found.
             words: of the command line, as they were given.
+            folder: the child's working directory; None: this process's.
+            environment: the child's environment; None: this process's.
             can_change: whether the child will be able to read what is ours.
         """
         if path is None:
             return None
+        here = os.path.join(folder, path) if folder else path
+        if not os.access(here, os.X_OK):
+            return None
+        environment = os.environ if environment is None else environment
         texts = [os.fsdecode(word) for word in words]
         at: int | None = 0
         begin: list[str] = []
-        if not _is_ours(path):
-            interpreter = _shebang(path)
-            if interpreter and (found := _found(interpreter[0])) and _is_ours(found):
+        if not _is_ours(here):
+            interpreter = _shebang(here)
+            found = _found(interpreter[0], environment) if interpreter else None
+            if interpreter and found and _is_ours(found):
                 path, begin, texts = found, interpreter, [path, *texts[1:]]
             else:
-                at = commands.find_python(texts, _is_found_ours)
+                at = commands.find_python(texts, partial(_is_found_ours, environment))
         if at is not None and can_change:
             tail = [*begin, *texts] if begin else texts[at:]
             command = commands.read(tail)
             if command is not None and command.is_own():
                 return None
-            if command is not None:
+            if command is not None and not _hides_ours(command, folder, environment):
                 # A fork that becomes another process is counted by its parent, and not once more.
                 was_forked = self._is_forked and self._recorder is None
                 order = self._order.of_child(
@@ -198,13 +213,35 @@ def _is_ours(path: str) -> bool:
     return os.path.realpath(path) == _OURS
 
 
-def _is_found_ours(word: str) -> bool:
-    path = _found(word)
-    return path is not None and _is_ours(path)
+def _is_found_ours(environment: Mapping[str, str], word: str) -> bool:
+    path = _found(word, environment)
+    return path is not None and os.path.isabs(path) and _is_ours(path)
 
 
-def _found(word: str, environment: Any = None) -> str | None:
-    """Return the path of a program that is named as in a shell."""
+def _hides_ours(
+    command: commands.PythonCommand, folder: str | None, environment: Mapping[str, str]
+) -> bool:
+    """Tell whether a child's own modules stand in the place of the standard library's.
+
+    What we import there of the library, the child would find in the place of its own.
+    """
+    here = folder or os.getcwd()
+    first = os.path.dirname(command.target) if command.kind == "script" else ""
+    on_path = environment.get("PYTHONPATH", "").split(os.pathsep)
+    for place in dict.fromkeys([first, *filter(None, on_path)]):
+        with contextlib.suppress(OSError):
+            whole = os.path.join(here, place)
+            for name in os.listdir(whole):
+                module, dot, _ = name.partition(".")
+                if module not in sys.stdlib_module_names:
+                    continue
+                if dot or os.path.exists(os.path.join(whole, name, "__init__.py")):
+                    return True
+    return False
+
+
+def _found(word: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the path of a program that is named as in a shell, for a process's environment."""
     if "/" in word:
         return word
     with contextlib.suppress(ValueError, TypeError):
@@ -224,9 +261,12 @@ def _shebang(path: str) -> list[str] | None:
             line = file.readline(SHEBANG)
     except OSError:
         return None
-    if not line.startswith(b"#!") or not line.endswith(b"\n"):
+    # The kernel takes a carriage return for a part of the name, and a relative name from anywhere.
+    if not line.startswith(b"#!") or not line.endswith(b"\n") or b"\r" in line:
         return None
     words = [os.fsdecode(word) for word in line[2:].strip().split(None, 1)]
+    if not words or not words[0].startswith("/"):
+        return None
     if len(words) == 2 and os.path.basename(words[0]) == "env":
         words = words[1:]  # `env` gets one word, and looks for a program of that name
     return words or None
@@ -256,11 +296,18 @@ def _change_starts(children: Children) -> None:
     ) -> int:
         # What is no command line is refused by the function itself.
         with contextlib.suppress(TypeError, ValueError, IndexError):
-            path = _first_executable(executables, cwd)
+            folder = None if cwd is None else os.fsdecode(cwd)
+            path = _first_executable(executables, folder)
             # Another user may not read what is ours.
             drops = any(value is not None and value != -1 for value in rest[-6:-3])
             drops = drops or (rest[-2] is not None and os.geteuid() == 0)
-            start = children.changed(path, list(args), can_change=not drops)
+            start = children.changed(
+                path,
+                list(args),
+                folder=folder,
+                environment=_as_mapping(env),
+                can_change=not drops,
+            )
             if start is not None:
                 executables, args = [os.fsencode(start[0])], start[1]
         pid: int = fork_exec(args, executables, close_fds, pass_fds, cwd, env, *rest)
@@ -296,7 +343,10 @@ def _changed(
         # What is no command line is refused by the function itself.
         if isinstance(path, str | bytes | os.PathLike) and isinstance(argv, list | tuple) and argv:
             with contextlib.suppress(TypeError, ValueError):
-                changed = children.changed(find(path), argv)
+                environment = rest[0] if rest and isinstance(rest[0], Mapping) else None
+                changed = children.changed(
+                    find(path), argv, environment=environment and _texts(environment)
+                )
         if changed is not None:
             path, argv = changed
         return start(path, argv, *rest, **options)
@@ -304,11 +354,22 @@ def _changed(
     return changed
 
 
-def _first_executable(executables: Any, cwd: Any) -> str | None:
+def _first_executable(executables: Any, folder: str | None) -> str | None:
     for executable in executables:
         path = os.fsdecode(executable)
-        if cwd is not None:
-            path = os.path.join(os.fsdecode(cwd), path)
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
-            return os.fsdecode(executable) if cwd is None else path
+        here = os.path.join(folder, path) if folder else path
+        if os.access(here, os.X_OK) and not os.path.isdir(here):
+            return path
     return None
+
+
+def _texts(environment: Mapping[Any, Any]) -> dict[str, str]:
+    return {os.fsdecode(name): os.fsdecode(value) for name, value in environment.items()}
+
+
+def _as_mapping(environment: Any) -> dict[str, str] | None:
+    """Return an environment as a mapping, that `fork_exec` has as a list."""
+    if environment is None:
+        return None
+    pairs = (os.fsdecode(pair).partition("=") for pair in environment)
+    return {name: value for name, _, value in pairs}

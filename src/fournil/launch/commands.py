@@ -18,10 +18,28 @@ Words = Sequence[str]
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox"})
 
-WRAPPERS = frozenset(
-    {"chrt", "env", "ionice", "nice", "nohup", "setarch", "setsid", "stdbuf", "taskset", "timeout"}
-)
-"""Programs that run what the rest of their words say, as it stands there."""
+
+class Wrapper(NamedTuple):
+    """A program that runs what the rest of its words say, as it stands there."""
+
+    flags: str = ""  # options without a value, of one letter
+    valued: str = ""  # options with one
+    long_flags: tuple[str, ...] = ()
+    long_valued: tuple[str, ...] = ()
+    operands: int = 0  # words of its own before the program
+
+
+WRAPPERS = {
+    "env": Wrapper("", "uC", (), ("--unset", "--chdir")),
+    "nice": Wrapper("", "n", (), ("--adjustment",)),
+    "nohup": Wrapper(),
+    "setsid": Wrapper("cfw", "", ("--ctty", "--fork", "--wait")),
+    "stdbuf": Wrapper("", "ioe", (), ("--input", "--output", "--error")),
+    "timeout": Wrapper(
+        "v", "ks", ("--foreground", "--preserve-status"), ("--kill-after", "--signal"), 1
+    ),
+}
+"""By name. Of a word that is none of theirs, nobody knows whether the next is its value."""
 
 PYTHON = re.compile(r"(?:python|pypy)[\d.]*t?")
 PYTHON_IN_TEXT = re.compile(r"(?:^|[\s/;|&(\"'`])(?:python|pypy)[\d.]*(?=$|[\s;|&)\"'`])")
@@ -65,9 +83,7 @@ def read(words: Words) -> PythonCommand | None:
     while at < len(words):
         word = words[at]
         if word == "--":
-            if at + 1 == len(words):
-                return None
-            return PythonCommand(at, None, "", "script", words[at + 1], at + 2)
+            return None  # a program may look for it in `sys.orig_argv`
         if word == "-" or not word.startswith("-"):
             kind: Kind = "stdin" if word == "-" else "script"
             return PythonCommand(at, None, "", kind, word, at + 1)
@@ -113,14 +129,49 @@ def followed(words: Words, command: PythonCommand, order: str) -> list[str]:
 
 
 def find_python(words: Words, is_ours: Callable[[str], bool]) -> int | None:
-    """Return which word of a wrapper's is the Python that it runs; None: there is none of ours."""
-    if not words or os.path.basename(words[0]) not in WRAPPERS:
+    """Return which word of a wrapper's is the Python that it runs; None: there is none of ours.
+
+    >>> find_python(["timeout", "-k", "1", "5", "python3", "app.py"], lambda word: True)
+    4
+    >>> find_python(["timeout", "5", "grep", "python", "log.txt"], lambda word: True)
+    """
+    at = _wrapped(words)
+    if at is None or not PYTHON.fullmatch(os.path.basename(words[at])):
         return None
-    for at, word in enumerate(words[1:], 1):
-        if "=" not in word and PYTHON.fullmatch(os.path.basename(word)):
-            return at if is_ours(word) else None
-        if os.path.basename(word) in SHELLS:
-            return None
+    return at if is_ours(words[at]) else None
+
+
+def _wrapped(words: Words) -> int | None:
+    """Return which word names what a wrapper runs; None: it is none, or that is not sure."""
+    name = os.path.basename(words[0]) if words else ""
+    wrapper = WRAPPERS.get(name)
+    if wrapper is None:
+        return None
+    operands = wrapper.operands
+    is_cleared = False  # what is looked for on the path is then looked for on another
+    at = 1
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if name == "env" and word in ("-", "-i", "--ignore-environment"):
+            is_cleared = True
+        elif name == "env" and "=" in word and not word.startswith("-"):
+            is_cleared |= word.startswith("PATH=")
+        elif word.startswith("--"):
+            option, is_attached, _ = word.partition("=")
+            if option in wrapper.long_valued:
+                at += not is_attached
+            elif option not in wrapper.long_flags:
+                return None
+        elif word.startswith("-"):
+            if word[1:2] and word[1] in wrapper.valued:
+                at += len(word) == 2
+            elif not word[1:] or set(word[1:]) - set(wrapper.flags):
+                return None
+        elif operands:
+            operands -= 1
+        else:
+            return None if is_cleared and "/" not in word else at - 1
     return None
 
 
@@ -133,5 +184,7 @@ def runs_python(words: Words) -> bool:
         command = read(words)
         return command is not None and not command.is_own()
     if name in WRAPPERS:
-        return any(PYTHON.fullmatch(os.path.basename(word)) for word in words[1:])
+        at = _wrapped(words)
+        cleared = name == "env" and any(PYTHON.fullmatch(word) for word in words[1:4])
+        return cleared if at is None else bool(PYTHON.fullmatch(os.path.basename(words[at])))
     return name in SHELLS and any(PYTHON_IN_TEXT.search(word) for word in words[1:])

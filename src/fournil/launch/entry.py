@@ -14,7 +14,7 @@ from fournil.launch import forks, loops, tracebacks, unawaited
 from fournil.launch.children import Children
 from fournil.launch.order import BAD_INPUT, Order
 from fournil.launch.program import RUNPY_START, NoProgramError, Program, find, main_file
-from fournil.record import files
+from fournil.record import files, hook
 from fournil.recorder import Recorder
 
 
@@ -58,6 +58,7 @@ def _recorder(order: Order) -> Recorder:
     )
     try:
         recorder.start()
+        hook.is_run = True
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         _refuse(f"cannot record into {order.final or order.recording}: {reason}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import threading
 import time
 from typing import Any
 
@@ -44,7 +45,16 @@ def set_threshold(path: str, seconds: float) -> None:
     _ask(path, CONTROL_THRESHOLD, round(bounds.threshold(seconds) * 1e9))
 
 
+_asking = threading.Lock()
+"""Held while this process asks: the kernel's lock is a process's, and keeps no threads apart."""
+
+
 def _ask(path: str, command: int, value: int) -> None:
+    with _asking:
+        _ask_alone(path, command, value)
+
+
+def _ask_alone(path: str, command: int, value: int) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check(_header(descriptor), path)

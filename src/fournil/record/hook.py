@@ -59,6 +59,9 @@ class PoolRecord(Protocol):
         """The pool has ended."""
 
 
+is_run = False
+"""Whether `fournil run` records this process, and a recorder of the program's is one too many."""
+
 late: Callable[[], None] | None = None
 """Begins a recording, before the first run of a loop. Called and written with the GIL held."""
 
