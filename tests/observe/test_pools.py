@@ -132,6 +132,7 @@ def judged(
         (judged("ThreadPool", 32, 4, inside=39.0, cpu=0.1), None, True),
         (judged("ThreadPoolExecutor", 4, 4, inside=39.0, cpu=9.9), "process", True),
         (judged("ThreadPoolExecutor", 8, 2, inside=19.0, cpu=0.1), None, True),
+        (judged("ThreadPoolExecutor", 2, 2, inside=0.5, out=3.0, cpu=0.1), None, False),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -7,10 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fournil.evidence.classify import Blocker
+from fournil.observe.recording.model import Meta
 from fournil.observe.recording.program import load_program
 from fournil.observe.report.document import as_dict
 from fournil.observe.report.publish import load, print_report
+from fournil.observe.report.titles import title_of
 from tests.observe.builder import APP, META, Builder
 
 STARTED_NS = 1_700_000_000_000_000_000
@@ -132,3 +136,20 @@ def test_forked_children_that_were_recorded_are_not_counted_as_not(tmp_path: Pat
     process(tmp_path / "3", 3, blocked=(0.5,), parent=1, forked=True)
     process(tmp_path / "4", 4, blocked=(0.5,), parent=1, forked=True)
     assert not [note for note in load(str(first)).notes if "forked" in note]
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("app.py x", "app.py"),
+        ("-W ignore app.py", "app.py"),
+        ("-Werror app.py", "app.py"),
+        ("-X dev -m shop", "-m shop"),
+        ("-", "standard input"),
+        ("-c pass", "-c"),
+        ("-W", ""),
+        ("", ""),
+    ],
+)
+def test_how_a_program_is_called(words: str, title: str) -> None:
+    assert title_of(Meta(argv=("python", *words.split()))) == title

@@ -150,7 +150,8 @@ def _advice(pool: Pool, use: Use, cores: int) -> PoolAdvice | None:
         mean_bytes = (pool.bytes_out + pool.bytes_back) // pool.ran
         if mean_bytes >= BIG_BYTES:
             return _share(pool, spared_s)
-        if pool.ran >= FEW:
+        # What a loop sends there by itself, as to resolve names, may block at any time.
+        if pool.ran >= FEW and pool.kind != DEFAULT_EXECUTOR:
             return _larger(pool, spared_s)
     if pool.inside_s < SMALL_S or pool.ran < FEW:
         return None

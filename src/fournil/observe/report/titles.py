@@ -30,6 +30,10 @@ class Alike:
     processes: tuple[Process, ...]  # in the order in which they began
 
 
+WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+"""Options of the interpreter whose value may be the next word."""
+
+
 def title_of(meta: Meta) -> str:
     """Return how a person would call the program: by its file, or as `-m module` or `-c`."""
     if meta.main:
@@ -42,6 +46,9 @@ def title_of(meta: Meta) -> str:
             return f"-m {next(words, '')}"
         if word == "-":
             return "standard input"
+        if word in WITH_VALUE:
+            next(words, "")
+            continue
         if word == "-c" or not word.startswith("-"):
             return PurePath(word).name
     return ""
