@@ -36,11 +36,21 @@ def reduced(array: Any, small: int) -> Any:
     """
     kind = type(array)
     dtype = array.dtype
-    # The common case first, by what takes least to ask.
-    if kind is np.ndarray and not shares.spans and dtype.isbuiltin == 1 and dtype.kind in PLAIN:
+    # The common case first, by what takes least to ask. numpy writes its type as an object of six
+    # parts, each of which asks anew how it travels.
+    if (
+        kind is np.ndarray
+        and not shares.spans
+        and dtype.isbuiltin == 1
+        and dtype.kind in PLAIN
+        and dtype.metadata is None
+        and array.size
+    ):
         flags = array.flags
-        if flags.c_contiguous or flags.f_contiguous:
-            return NotImplemented
+        if flags.c_contiguous:
+            return plain, (PickleBuffer(array), dtype.str, array.shape, "C")
+        if flags.f_contiguous:
+            return plain, (PickleBuffer(array), dtype.str, array.shape, "F")
     if not _is_memory(dtype) or not array.size:
         return NotImplemented
     if kind is np.ndarray and array.nbytes < small and not shares.spans:
@@ -137,6 +147,11 @@ def _subclass(array: Any, kind: type) -> tuple[Any, ...]:
         return kind, None, _attributes(array)
     flat = array if array.ndim else np.ndarray.reshape(array, 1)
     return kind, np.ndarray.__getitem__(flat, slice(0, 0)), {}
+
+
+def plain(buffer: Any, dtype: str, shape: tuple[int, ...], order: Any) -> Any:
+    """Return an array of numbers or texts that lies in a buffer without gaps."""
+    return np.ndarray(shape, dtype, buffer, order=order)
 
 
 def _rebuilt(

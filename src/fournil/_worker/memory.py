@@ -182,7 +182,7 @@ class Borrower:
 
     def __init__(self, give_back: Callable[[int, bool], None]) -> None:
         self._give_back = give_back
-        self._lent: dict[int, mmap.mmap] = {}
+        self._lent: dict[int, tuple[mmap.mmap, int]] = {}  # and where each begins
         self._shared: dict[int, memoryview] = {}
         self._file: Known | None = None  # that of all that is shared
         # By number; each is changed in steps of the interpreter, in any thread.
@@ -193,7 +193,8 @@ class Borrower:
     def lent(self, number: int, descriptor: int, size: int) -> None:
         """Map what is lent from now on, and close its descriptor."""
         try:
-            self._lent[number] = mapped(descriptor, size)
+            memory = mapped(descriptor, size)
+            self._lent[number] = memory, address(memory)
         finally:
             os.close(descriptor)
 
@@ -212,7 +213,7 @@ class Borrower:
         if self._file is None or not self._file.is_there():
             raise OSError(EBADF, os.strerror(EBADF))
         memory = mapped(self._file.descriptor, size, offset, read_only=True)
-        self._shared[number] = self._watched(number, memory).toreadonly()
+        self._shared[number] = self._watched(number, memory, address(memory)).toreadonly()
 
     def withdrawn(self, number: int) -> None:
         # Views that are left keep the mapping.
@@ -222,11 +223,11 @@ class Borrower:
     def view(self, number: int) -> memoryview:
         """Return a view of all of it; when that and all that was made of it are gone it is back."""
         shared = self._shared.get(number)
-        return self._watched(number, self._lent[number]) if shared is None else shared
+        return self._watched(number, *self._lent[number]) if shared is None else shared
 
-    def _watched(self, number: int, memory: mmap.mmap) -> memoryview:
+    def _watched(self, number: int, memory: mmap.mmap, begin: int) -> memoryview:
         # An object of ctypes, unlike a view, can be watched: views of views keep it too.
-        whole = (c_char * len(memory)).from_address(address(memory))
+        whole = (c_char * len(memory)).from_address(begin)
         whole.memory = memory  # type: ignore[attr-defined]
         self._viewed.add(number)
         weakref.finalize(whole, self._gone, number).atexit = False

@@ -39,13 +39,13 @@ def pack(value: object) -> tuple[bytes, list[memoryview]]:
     body = packer.packed(value)
     if body is None:
         return pack_by_value(value, SMALL)
-    if packer.buffers:
-        return body, packer.buffers
+    buffers = packer.buffers[:]
     if len(body) <= SHORT:
+        packer.buffers.clear()
         packer.pieces.clear()
         packer.clear_memo()
         _spare.append(packer)
-    return body, []
+    return body, buffers
 
 
 def pack_all(value: object) -> tuple[bytes, list[memoryview]]:
