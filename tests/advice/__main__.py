@@ -30,7 +30,8 @@ def main() -> int:
         blocked = f"{result.blocked_before_s:.3f} > {result.blocked_after_s:.3f}"
         run = f"{result.before_s:.3f} > {result.after_s:.3f}"
         told = "" if result.told_s is None else f"{result.told_s[0]:.3f} - {result.told_s[1]:.3f}"
-        wrong = f"  WRONG: {result.wrong}" if result.wrong else ""
+        busy = "" if result.was_quiet else " (others used the machine)"
+        wrong = f"  WRONG{busy}: {result.wrong}" if result.wrong else ""
         print(f"{result.program.name:28} {to:8} {blocked:>15} {run:>15} {told:>15}{wrong}")
     right = sum(not result.wrong for result in results)
     print(f"\n{right} of {len(results)} are right")

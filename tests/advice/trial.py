@@ -17,6 +17,7 @@ from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.edits import apply
 from fournil.observe.report.findings import Finding, Report
 from fournil.observe.report.publish import load
+from tests.advice.others import BUSY, Others
 
 ROOT = Path(__file__).parents[2]
 MARK = "# blocks"
@@ -72,6 +73,7 @@ class Result:
     program: Program
     advice: Advice | None
     wrong: str  # what went wrong; empty: nothing
+    was_quiet: bool = True  # False: others used the machine, and what is wrong may be theirs
     before_s: float = 0.0
     after_s: float = 0.0
     told_s: tuple[float, float] | None = None  # what the run would take, as the advice told
@@ -92,14 +94,18 @@ def try_all(programs: Sequence[Program], folder: Path) -> list[Result]:
     results: dict[str, Result] = {}
     advices: dict[str, Advice] = {}
     for program in programs:
+        others = Others()
         report = load(str(before / f"{program.name}.fournil"))
         finding = _finding(report, before / f"{program.name}.py", program.line)
         advice = finding.advice if finding else None
         if wrong := _wrong_advice(program, report, advice, ran[program.name]):
-            results[program.name] = Result(program, advice, wrong)
+            is_quiet = "raised" in ran[program.name] or ran[program.name]["others"] < BUSY
+            results[program.name] = Result(program, advice, wrong, is_quiet)
             continue
         assert advice
         advices[program.name] = advice
+        # What starting a process costs was measured just now.
+        ran[program.name]["others"] = max(ran[program.name]["others"], others.share)
         text = dedent(program.mended) or apply(dedent(program.text), advice.edits)
         (after / f"{program.name}.py").write_text(text)
     mended = _run(after, list(advices))
@@ -189,24 +195,18 @@ def _compare(
         # The recording also covers what ran before and after the loop.
         besides_s = load(str(before / f"{program.name}.fournil")).recording.run_s - first["seconds"]
         told_s = advice.range_s[0] - besides_s, advice.range_s[1] - besides_s
-    wrong = ""
+    wrong, is_quiet = "", max(first["others"], second["others"]) < BUSY
     computes = first["cpu_s"] > FREE * blocked
     is_free = computes and second["cpu_s"] < FREE * first["cpu_s"]
     if still > FREE * blocked and not is_free:
         wrong = f"mended, it is blocked for {still:.3f} s, before for {blocked:.3f} s"
-    elif told_s and not program.mended and is_quiet():
+    elif told_s and not program.mended:
         low, high = told_s
         if not low <= second["seconds"] <= high:
             took = f"mended, it took {second['seconds']:.3f} s"
             wrong = f"{took}; told were {low:.3f} to {high:.3f} s"
-    return Result(
-        program, advice, wrong, first["seconds"], second["seconds"], told_s, blocked, still
-    )
-
-
-def is_quiet() -> bool:
-    """Whether other programs leave a core to what is measured."""
-    return os.getloadavg()[0] < (os.cpu_count() or 1)
+    seconds = first["seconds"], second["seconds"]
+    return Result(program, advice, wrong, is_quiet, *seconds, told_s, blocked, still)
 
 
 def _longest(path: Path) -> Iterator[float]:

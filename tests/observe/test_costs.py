@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -241,3 +242,27 @@ def test_a_step_that_had_no_cpu_is_not_to_blame() -> None:
     _, advice, outcome = estimated(7, HELD, seen=0.1)
     assert (advice.rule, advice.to) == ("starved", "code")
     assert outcome is None
+
+
+@pytest.mark.parametrize(
+    ("text", "main", "expected_s", "worst_s"),
+    [
+        ("", "start.py", 0.1, 0.15),  # its module is imported there
+        ("", APP, 0.0, 0.0),  # the main file is not
+        ("import numpy", APP, 0.0, 0.15),  # but what it needs
+    ],
+)
+def test_a_process_imports_first(text: str, main: str, expected_s: float, worst_s: float) -> None:
+    group, advice, _ = estimated(7, HELD)
+    found = recording(7, HELD)
+    threads = {index: replace(one, opened_s=0.1) for index, one in found.threads.items()}
+    found = replace(found, threads=threads, meta=replace(found.meta, main=main))
+    advisor = Advisor(found, {APP: f"{PROGRAM}{text}\n"}.get, lambda: TYPICAL)  # type: ignore[arg-type]
+    late = advisor.advise(group)
+    assert late
+    assert late.run_s
+    assert advice.run_s
+    assert late.run_s - advice.run_s == pytest.approx(expected_s, abs=0.02)
+    assert late.range_s
+    assert advice.range_s
+    assert late.range_s[1] - advice.range_s[1] == pytest.approx(worst_s * 1.07, abs=0.02)

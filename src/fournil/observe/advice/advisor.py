@@ -19,7 +19,14 @@ from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
 from fournil.observe.advice.context import look_at
-from fournil.observe.advice.costs import Company, Costs, company_of, costs_of, is_too_costly
+from fournil.observe.advice.costs import (
+    Company,
+    Costs,
+    Imports,
+    company_of,
+    costs_of,
+    is_too_costly,
+)
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.machine import TYPICAL, Machine
 from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
@@ -52,6 +59,9 @@ LEAST_LAG_S = 1e-3
 
 START_LAG_SHARE = 0.3
 """A loop is busy for this share of the time that its pool's first processes take to start."""
+
+AGAIN = 1.5
+"""A process imports for up to so many times as long as the program took to start."""
 
 MOVES = frozenset({"thread", "process", "await"})
 """Where a step can go; else the code itself is to change, and what that gains is not known."""
@@ -132,7 +142,21 @@ class Advisor:
         return self._sayings[name]
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
-        return costs_of(group, said, self._machine if said.rule.to == "process" else TYPICAL)
+        machine = self._machine if said.rule.to == "process" else TYPICAL
+        return costs_of(group, said, machine, self._imports(said))
+
+    def _imports(self, said: Said) -> Imports:
+        """Return how long a process imports what is moved there.
+
+        A function of the main file is sent without its module, and imports only what it names.
+        """
+        opened_s = min((loop.opened_s for loop in self._recording.loops), default=0.0)
+        start_up_s = max(0.0, opened_s) if said.imports else 0.0
+        worst_s = start_up_s * AGAIN
+        if said.file != self._recording.meta.main:
+            return Imports(start_up_s, worst_s)
+        module = self._sources.module(said.file)
+        return Imports(0.0, worst_s if module is None or module.uses_packages else 0.0)
 
     def _is_too_costly(self, group: BlockedGroup, said: Said) -> bool:
         return said.sends is not None and is_too_costly(group, said, self._machine)

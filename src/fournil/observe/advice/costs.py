@@ -27,8 +27,18 @@ STARVED = 0.93
 FEW, MANY = 0.4, 2.0
 """The number of these lies between these multiples of what it is expected to be: they change."""
 
+TOLD_S = 0.05
+"""Imports of less than this are not told."""
+
 TOO_COSTLY, TOO_LONG = 0.6, 2.0
 """Where sending takes these shares of the work, on the loop and in all, nobody is advised to."""
+
+
+class Imports(NamedTuple):
+    """How long a process imports before it can run what is moved; at best, it need not."""
+
+    expected_s: float
+    worst_s: float
 
 
 class Costs(NamedTuple):
@@ -38,7 +48,7 @@ class Costs(NamedTuple):
     assumes: tuple[str, ...]
 
 
-def costs_of(group: BlockedGroup, said: Said, machine: Machine) -> Costs:
+def costs_of(group: BlockedGroup, said: Said, machine: Machine, imports: Imports) -> Costs:
     """Return what it costs to move the steps of a group."""
     rule, to = said.rule, said.rule.to
     move = Move(
@@ -50,6 +60,10 @@ def costs_of(group: BlockedGroup, said: Said, machine: Machine) -> Costs:
     assumes: list[str] = []
     if to == "process":
         move, best, worst, assumes = _sent(group, said, machine, move)
+        move = move._replace(import_s=imports.expected_s)
+        worst = worst._replace(import_s=imports.worst_s)
+        if imports.worst_s > TOLD_S:
+            assumes.append(f"they import in {seconds(imports.worst_s)} what they run")
     elif rule.turns and not move.uses_cpu and group.count > 1:
         worst = worst._replace(turns=1 + hash(group.culprit) % (1 << 30))
         assumes.append("what is waited for answers one at a time")

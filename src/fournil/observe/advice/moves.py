@@ -7,7 +7,9 @@ as arguments, and what cannot travel is made there.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -51,6 +53,7 @@ class Code(NamedTuple):
     shown: str
     edits: tuple[Edit, ...] = ()
     moved: ast.expr | None = None  # what runs elsewhere; None: not an expression
+    imports: bool = True  # a process imports modules to run it that not every Python has
 
 
 def moved(
@@ -80,7 +83,8 @@ def moved(
         arguments = _arguments(module, node)
         text = wrap.format(", ".join([function, *arguments]))
         shown = text if len(text) <= LONGEST_SHOWN else wrap.format(f"{function}, ...")
-        return _with(module, node, shown, text, [])
+        code = _with(module, node, shown, text, [])
+        return code._replace(imports=not _comes_with_python(module, node.func))
     if _waits(node) or _needs_its_frame(node):
         return None
     source = module.source(node)
@@ -186,7 +190,7 @@ def filled(
     is_assignment = re.match(r"[\w.\[\]:]+ = ", text) is not None
     if is_assignment and not isinstance(parent, ast.Expr):
         return None
-    return _with(module, call, shown, text, defined, needed)
+    return _with(module, call, shown, text, defined, needed)._replace(imports=bool(definition))
 
 
 def _with(
@@ -250,6 +254,14 @@ def _is_plain(module: Module, call: ast.Call, is_process: bool) -> bool:
         return False
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
     return not any(UNSENDABLE.fullmatch(module.origin(one)) for one in given)
+
+
+def _comes_with_python(module: Module, function: ast.expr) -> bool:
+    """Whether a function is a builtin or one of the standard library."""
+    name = module.origin(function).partition(".")[0].removesuffix("()")
+    if name in module.definitions or is_parameter(module.scope_around(function), name):
+        return False
+    return name in sys.stdlib_module_names or hasattr(builtins, name)
 
 
 def _waits(node: ast.AST) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -103,6 +104,12 @@ class Module:
                 for name in node.names:
                     found[name.asname or name.name] = f"{node.module or ''}.{name.name}"
         return found
+
+    @cached_property
+    def uses_packages(self) -> bool:
+        """Whether it imports what does not come with Python."""
+        roots = {name.lstrip(".").partition(".")[0] for name in self.imports.values()}
+        return not roots <= sys.stdlib_module_names
 
     @cached_property
     def definitions(self) -> frozenset[str]:

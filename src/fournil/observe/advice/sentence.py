@@ -59,6 +59,7 @@ class Said(NamedTuple):
     edits: tuple[Edit, ...]
     is_written: bool  # it says what to write, not only what is known
     sends: Sent | None  # what travels to a process and back; None: not known
+    imports: bool = True  # the process imports what not every Python has
 
 
 def say(context: Context) -> Said:
@@ -69,7 +70,8 @@ def say(context: Context) -> Said:
     written = code is not None
     sends = _sent(context, code) if code and found.rule.to == "process" else None
     file = context.place.frame.file
-    return Said(found.rule, text, file, code.edits if code else (), written, sends)
+    imports = code is None or code.imports
+    return Said(found.rule, text, file, code.edits if code else (), written, sends, imports)
 
 
 def too_large(said: Said) -> str:

@@ -47,6 +47,7 @@ class Move(NamedTuple):
     send_s: float = 0.0  # how long its loop is busy with sending it and taking its result
     extra_s: float = 0.0  # how much longer it takes there
     start_s: float = 0.0  # how long the pool's workers take to start
+    import_s: float = 0.0  # and then to import what they are to run
     turns: int = 0  # those of one number run one at a time; 0: beside each other
     all_cores: bool = False  # it uses all of them by itself
 
@@ -383,7 +384,7 @@ class _Run:
             pool = self.threads
         elif move.to == "process":
             if self.processes is None:
-                self.processes = [sent + move.start_s] * self.model.cores
+                self.processes = [sent + move.start_s + move.import_s] * self.model.cores
             pool = self.processes
         if pool is not None:
             begin = max(begin, pool[0])
