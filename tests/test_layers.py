@@ -63,6 +63,30 @@ ROOMS: dict[str, dict[str, frozenset[str]]] = {
         "advice": frozenset({"words", "recording", "replay"}),
         "report": frozenset({"words", "recording", "replay", "advice"}),
     },
+    # What both sides have, then what a worker does, then how it comes to be.
+    "_worker": {
+        "adaptive_spin": NOTHING,
+        "handlers": NOTHING,
+        "imports": NOTHING,
+        "own": NOTHING,
+        "wire": NOTHING,
+        "naming": frozenset({"handlers"}),
+        "running": frozenset({"naming"}),
+        "memory": frozenset({"own", "wire"}),
+        "control_block": frozenset({"memory", "own"}),
+        "pickling": frozenset({"handlers", "memory", "naming", "running"}),
+        "logs": frozenset({"handlers", "naming", "pickling", "wire"}),
+        "receiver": frozenset({"adaptive_spin"}),
+        "sender": frozenset({"control_block", "own", "wire"}),
+        "payloads": frozenset({"memory", "sender", "wire"}),
+        "worker": frozenset(
+            {
+                *("control_block", "handlers", "imports", "logs", "naming", "own", "payloads"),
+                *("pickling", "receiver", "running", "sender", "wire"),
+            }
+        ),
+        "starting": frozenset({"control_block", "own", "worker"}),
+    },
     # The contract, then the kinds of pools above it.
     "offload": {
         "arguments": NOTHING,

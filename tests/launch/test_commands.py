@@ -60,7 +60,7 @@ def test_what_runs_no_program(line: str) -> None:
     "code",
     [
         "from multiprocessing.resource_tracker import main;main(5)",
-        "import sys\nfrom fournil._worker import template\n",
+        "import sys\nfrom fournil._worker.starting import spawned\n",
     ],
 )
 def test_helpers_are_a_part_of_their_parent(code: str) -> None:

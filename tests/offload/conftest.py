@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil._worker import shares
+from fournil._worker.memory import shares
 from fournil.offload import shared
 from tests.offload.functions import Gate, Marks, Run
 from tests.offload.under_test import KINDS, LOOPS

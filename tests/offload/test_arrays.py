@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fournil._worker.packing import pack, unpack
+from fournil._worker.pickling.packing import pack, unpack
 
 SIZE = 6000
 """Items of an array whose buffer goes out of band, of eight bytes each."""

@@ -17,7 +17,7 @@ import cloudpickle
 import pytest
 
 import fournil
-from fournil._worker import modules
+from fournil._worker.pickling import modules
 from tests.offload.under_test import ISOLATED
 
 CODE = """

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil._worker.interpreter import Stream
+from fournil._worker.starting.interpreter import Stream
 from tests.offload.functions import Run, double
 from tests.offload.under_test import ISOLATED, engine_of
 

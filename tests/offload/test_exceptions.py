@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fournil
-from fournil._worker.failure import pack_error, unpack_error
+from fournil._worker.pickling.failure import pack_error, unpack_error
 from tests.offload.functions import double
 from tests.offload.travellers import TooManyArgumentsError
 

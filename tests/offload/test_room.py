@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil._worker import room
+from fournil._worker.memory import room
 
 MEMINFO = "MemTotal: 9000 kB\nMemAvailable:  5000 kB\nSwapFree:  1000 kB\n"
 

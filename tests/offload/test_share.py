@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil._worker import shares
+from fournil._worker.memory import shares
 from tests.offload.under_test import engine_of, use
 
 pytestmark = pytest.mark.usefixtures("nothing_shared_is_left")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import fournil
-from fournil._worker import shares
+from fournil._worker.memory import shares
 from fournil.offload import shared
 from tests.offload.travellers import keep, let_go, look
 from tests.offload.under_test import ISOLATED, engine_of, use

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 
-from fournil._worker.mapping import mapped
+from fournil._worker.memory.mapping import mapped
 from fournil._worker.own import OwnFile
 
 BEGAN, TAIL, INTERRUPT, CPU, COUNTS = range(5)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from fournil._worker.handlers import pass_on
 from fournil._worker.naming import described
-from fournil._worker.packing import PLAIN, pack
+from fournil._worker.pickling.packing import PLAIN, pack
 from fournil._worker.wire import LARGEST
 
 Sent = tuple[dict[str, object], dict[str, tuple[bytes, list[bytes]]], dict[str, str]]

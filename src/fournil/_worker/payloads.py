@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
-from fournil._worker.memory import Borrower, Lender, fill
-from fournil._worker.places import Layout, views_at
+from fournil._worker.memory.places import Layout, views_at
+from fournil._worker.memory.segments import Borrower, Lender, fill
 from fournil._worker.sender import Sender
 from fournil._worker.wire import ANSWER, RANGE, SIZE, Answer, Ask
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
-    from fournil._worker.memory import Segment
+    from fournil._worker.memory.segments import Segment
 
 
 class Payloads:

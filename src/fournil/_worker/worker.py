@@ -12,15 +12,15 @@ from types import CoroutineType, FrameType
 
 from fournil._worker import handlers, running
 from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, WINDOW, ControlBlock
-from fournil._worker.failure import add_note, pack_error, traceback_of, unpack_error
 from fournil._worker.handlers import pass_on
 from fournil._worker.imports import after_import
 from fournil._worker.naming import described
 from fournil._worker.own import OwnSocket
-from fournil._worker.packing import pack, unpack
+from fournil._worker.pickling.failure import add_note, pack_error, traceback_of, unpack_error
+from fournil._worker.pickling.packing import pack, unpack
+from fournil._worker.pickling.variables import set_values
 from fournil._worker.receiver import Receiver
 from fournil._worker.sender import Sender
-from fournil._worker.variables import set_values
 from fournil._worker.wire import ANSWER, ASK, KEYWORDS, LARGEST, LONGEST, Answer, Ask
 from fournil.errors import CannotTravelError
 
@@ -28,7 +28,7 @@ TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from fournil._worker.variables import Values
+    from fournil._worker.pickling.variables import Values
 
 INTERRUPTS = signal.SIGRTMIN + 5
 """The signal that asks a worker to look whether its call is to be interrupted."""
@@ -249,7 +249,7 @@ class Worker:
             return pack(value)
         except BaseException as why:
             pass_on(why)
-            from fournil._worker.refusing import AS_ITS_PARTS, refusal
+            from fournil._worker.pickling.refusing import AS_ITS_PARTS, refusal
 
             raise refusal("the result", value, why, instead=AS_ITS_PARTS) from why
 

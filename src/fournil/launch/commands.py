@@ -50,7 +50,10 @@ WITHOUT_PROGRAM = "Vh?"
 SKIPS_A_LINE = "x"
 """The option that has the first line of a script passed over, which would be one of ours."""
 
-HELPERS = ("from multiprocessing.resource_tracker import main", "from fournil._worker import")
+HELPERS = (
+    "from multiprocessing.resource_tracker import main",
+    "from fournil._worker.starting import",
+)
 """In code of processes that serve their parent alone: those are followed as a part of it."""
 
 

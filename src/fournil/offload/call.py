@@ -27,7 +27,7 @@ from fournil._worker.naming import name_of
 if TYPE_CHECKING:
     from contextvars import Context
 
-    from fournil._worker.variables import Values
+    from fournil._worker.pickling.variables import Values
 
 R = TypeVar("R")
 

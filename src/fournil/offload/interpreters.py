@@ -19,9 +19,9 @@ from errno import EAGAIN, EBADF
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fournil._worker.command import FIND
 from fournil._worker.control_block import BEGAN, INTERRUPT, WINDOW
 from fournil._worker.own import own_pair
+from fournil._worker.starting.command import FIND
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import PoolError
 from fournil.offload.isolated.forkserver import HOME
@@ -223,7 +223,7 @@ class Interpreters:
                     told = marshal.dumps(self._setup)
                     interpreter.exec(
                         f"import sys, marshal\ntold = marshal.loads({told!r})\n{FIND}"
-                        "from fournil._worker.interpreter import work"
+                        "from fournil._worker.starting.interpreter import work"
                     )
                     left = []  # they are its own from here on
                     interpreter.exec(f"work({number}, {descriptors}, told)")

@@ -25,11 +25,11 @@ from errno import EFBIG
 from itertools import count
 from typing import cast
 
-from fournil._worker import shares
-from fournil._worker.mapping import mapped
-from fournil._worker.memory import PAGE, address
+from fournil._worker.memory import shares
+from fournil._worker.memory.mapping import mapped
+from fournil._worker.memory.room import reserve
+from fournil._worker.memory.segments import PAGE, address
 from fournil._worker.own import OwnFile
-from fournil._worker.room import reserve
 
 
 class File(OwnFile):

@@ -6,13 +6,13 @@ import errno
 from array import array
 from typing import Any, TypeVar
 
-from fournil._worker import shares
 from fournil._worker.handlers import pass_on
-from fournil._worker.memory import aligned, aligned_size, fill
+from fournil._worker.memory import shares
+from fournil._worker.memory.segments import aligned, aligned_size, fill
 from fournil._worker.naming import described, short
-from fournil._worker.packing import pack, pack_all, unpack
-from fournil._worker.reducing import SMALL
-from fournil._worker.refusing import culprit, refusal
+from fournil._worker.pickling.packing import pack, pack_all, unpack
+from fournil._worker.pickling.reducing import SMALL
+from fournil._worker.pickling.refusing import culprit, refusal
 from fournil._worker.wire import LARGEST
 from fournil.errors import CannotTravelError, PoolError
 from fournil.offload.shared import find, new

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from fournil._worker.control_block import COUNTS, SETTLED_S
-from fournil._worker.variables import values_of
+from fournil._worker.pickling.variables import values_of
 from fournil.offload.account import Account
 from fournil.offload.call import Call
 from fournil.offload.calls import Calls

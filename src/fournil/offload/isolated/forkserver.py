@@ -16,9 +16,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from fournil._worker.command import command, told
-from fournil._worker.forkserver import NOT_STARTED, REFUSAL, REQUEST
 from fournil._worker.own import OwnSocket, own_pair
+from fournil._worker.starting.command import command, told
+from fournil._worker.starting.forkserver import NOT_STARTED, REFUSAL, REQUEST
 from fournil.offload.watching import Watched
 
 HOME = str(Path(__file__).parents[3])

@@ -10,8 +10,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from fournil._worker.handlers import pass_on
-from fournil._worker.packing import pack
-from fournil._worker.refusing import refusal
+from fournil._worker.pickling.packing import pack
+from fournil._worker.pickling.refusing import refusal
 
 MOST = 1000
 """So many functions are remembered; lambdas that are made for one call must not pile up."""

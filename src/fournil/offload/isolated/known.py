@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fournil._worker import modules
-from fournil._worker.packing import pack
+from fournil._worker.pickling import modules
+from fournil._worker.pickling.packing import pack
 from fournil._worker.wire import ASK, Ask
 from fournil.offload.isolated.functions import Sent
 from fournil.offload.isolated.payloads import Payloads

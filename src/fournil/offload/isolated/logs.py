@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fournil._worker.handlers import pass_on
 from fournil._worker.naming import described
-from fournil._worker.packing import unpack
+from fournil._worker.pickling.packing import unpack
 
 if TYPE_CHECKING:
     from fournil._worker.logs import Sent

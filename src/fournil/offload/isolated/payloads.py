@@ -9,9 +9,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fournil._worker.handlers import is_of_a_handler, pass_on
-from fournil._worker.memory import Borrower, Lender, Segment, fill
+from fournil._worker.memory.places import PLACE, READ_ONLY, Layout, views_at
+from fournil._worker.memory.segments import Borrower, Lender, Segment, fill
 from fournil._worker.naming import described
-from fournil._worker.places import PLACE, READ_ONLY, Layout, views_at
 from fournil._worker.wire import ASK, LARGEST, RANGE, SHARED, SIZE, Answer, Ask
 from fournil.errors import PoolError
 from fournil.offload import shared

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from fournil._worker.handlers import pass_on
-from fournil._worker.packing import pack
-from fournil._worker.refusing import refusal
+from fournil._worker.pickling.packing import pack
+from fournil._worker.pickling.refusing import refusal
 from fournil.offload.arguments import at_least_one, number_of_seconds
 from fournil.offload.call import Call
 from fournil.offload.isolated.engine import Engine

@@ -9,7 +9,7 @@ from errno import EBADF
 from time import perf_counter_ns
 
 from fournil._worker.own import own_pair
-from fournil._worker.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
+from fournil._worker.starting.reaper import DIED, ENDED, NOT_STARTED, REPORT, STARTED, TAKEN
 from fournil.offload.isolated.deaths import STOPPED, ZOMBIE, state_of
 from fournil.offload.isolated.worker import IsolatedWorker, Owner
 from fournil.offload.watching import Watched

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fournil._worker.failure import unpack_error
 from fournil._worker.naming import described, name_of
-from fournil._worker.refusing import cannot_travel, refusal
+from fournil._worker.pickling.failure import unpack_error
+from fournil._worker.pickling.refusing import cannot_travel, refusal
 from fournil.errors import CannotTravelError, PoolError
 from fournil.offload.call import Call
 

@@ -31,11 +31,11 @@ from pickle import loads
 from time import perf_counter_ns
 from typing import Any, Protocol
 
-from fournil._worker import modules
 from fournil._worker.control_block import BEGAN, COUNTS, CPU, INTERRUPT, SETTLED_S, WINDOW
 from fournil._worker.handlers import is_of_a_handler, pass_on
 from fournil._worker.naming import name_of
-from fournil._worker.packing import pack, pack_args, unpack
+from fournil._worker.pickling import modules
+from fournil._worker.pickling.packing import pack, pack_args, unpack
 from fournil._worker.wire import ASK, KEYWORDS, LARGEST, Answer, Ask
 from fournil._worker.worker import INTERRUPTS
 from fournil.errors import WorkerDied

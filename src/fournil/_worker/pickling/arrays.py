@@ -15,7 +15,7 @@ from pickle import PickleBuffer
 
 import numpy as np
 
-from fournil._worker import shares
+from fournil._worker.memory import shares
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ import cloudpickle
 from cloudpickle import cloudpickle as inside
 
 from fournil._worker import running
-from fournil._worker.modules import is_made_here
-from fournil._worker.reducing import TravelsByValue, reducer_of
-from fournil._worker.variables import reduced
+from fournil._worker.pickling.modules import is_made_here
+from fournil._worker.pickling.reducing import TravelsByValue, reducer_of
+from fournil._worker.pickling.variables import reduced
 
 _classes: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
 """Classes that were pickled in this worker, as they were; of its main thread."""

@@ -6,7 +6,7 @@ import os
 import signal
 from importlib import import_module
 
-from fournil._worker.command import start_of
+from fournil._worker.starting.command import start_of
 from fournil._worker.worker import ignore, work
 
 TYPE_CHECKING = False  # typing takes longer to import than all else

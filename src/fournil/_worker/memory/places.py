@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from fournil._worker.memory import Borrower, aligned, aligned_size
+from fournil._worker.memory.segments import Borrower, aligned, aligned_size
 from fournil._worker.wire import ELSEWHERE, LARGEST
 
 PLACE = Struct("=IIQQ")

@@ -13,8 +13,8 @@ from importlib import import_module
 from pickle import PickleBuffer
 from types import FunctionType, ModuleType
 
-from fournil._worker import shares
-from fournil._worker.modules import is_found, is_made_here
+from fournil._worker.memory import shares
+from fournil._worker.pickling.modules import is_found, is_made_here
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SMALL = 1 << 15
 """Buffers below so many bytes are pickled with the rest: shared memory would cost more."""
+
+ARRAYS = "fournil._worker.pickling.arrays"
+"""Imported where there is an array; its functions are found on each side."""
 
 MOST = 1000
 """So many types are remembered; classes that are made for one call must not pile up."""
@@ -68,7 +71,7 @@ def _class(value: type) -> Any:
 
 
 def _function(value: FunctionType) -> Any:
-    if value.__module__ == "fournil._worker.arrays":
+    if value.__module__ == ARRAYS:
         return NotImplemented
     if "<" in value.__qualname__ or is_made_here(value.__module__):
         raise TravelsByValue
@@ -121,7 +124,9 @@ def _view_of(buffer: Any, format: str, shape: tuple[int, ...]) -> Any:  # noqa: 
 
 
 def _array(value: Any) -> Any:
-    arrays = sys.modules.get("fournil._worker.arrays") or import_module("fournil._worker.arrays")
+    arrays = sys.modules.get("fournil._worker.pickling.arrays") or import_module(
+        "fournil._worker.pickling.arrays"
+    )
     return arrays.reduced(value, 1 if shares.making else SMALL)
 
 

@@ -21,7 +21,7 @@ from types import CodeType, FrameType, FunctionType, TracebackType
 
 from fournil._worker.handlers import pass_on
 from fournil._worker.naming import described, text_of, type_name
-from fournil._worker.packing import pack, unpack
+from fournil._worker.pickling.packing import pack, unpack
 from fournil.errors import RemoteError
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
@@ -44,7 +44,8 @@ REMEMBERED = 256
 """So many places are remembered, with their code: to look one up in a long function takes longer
 than all else that an exception takes, and what fails often fails at the same ones."""
 
-HERE = __file__.rpartition("/")[0]
+HERE = __file__.rsplit("/", 2)[0]
+"""Folder of what runs calls in a worker."""
 
 GROUPS = (ExceptionGroup, BaseExceptionGroup)
 

@@ -13,7 +13,7 @@ from contextvars import Context, ContextVar
 from importlib import import_module
 from itertools import count
 
-from fournil._worker.modules import is_found
+from fournil._worker.pickling.modules import is_found
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:

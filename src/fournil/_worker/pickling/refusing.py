@@ -7,7 +7,7 @@ from types import FunctionType
 
 from fournil._worker.handlers import pass_on
 from fournil._worker.naming import described, short
-from fournil._worker.packing import pack
+from fournil._worker.pickling.packing import pack
 from fournil.errors import CannotTravelError
 
 TYPE_CHECKING = False  # typing takes longer to import than all else

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import pickle
 
-from fournil._worker import shares
-from fournil._worker.reducing import SMALL, reducer_of, reducers
+from fournil._worker.memory import shares
+from fournil._worker.pickling.reducing import SMALL, reducer_of, reducers
 
 TYPE_CHECKING = False  # typing takes longer to import than all else
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def pack_all(value: object) -> tuple[bytes, list[memoryview]]:
 
 def pack_by_value(value: object, small: int) -> tuple[bytes, list[memoryview]]:
     """Return what `pack` does of an object that pickle alone refuses."""
-    from fournil._worker.by_value import dumps
+    from fournil._worker.pickling.by_value import dumps
 
     found = Buffers(small)
     return dumps(value, found.keep), found
@@ -99,7 +99,7 @@ class Buffers(list[memoryview]):
 
 
 def _is_shared(raw: memoryview) -> bool:
-    from fournil._worker.memory import address
+    from fournil._worker.memory.segments import address
 
     begin = address(raw)
     return shares.find(begin, begin + raw.nbytes) is not None

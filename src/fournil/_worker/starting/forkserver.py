@@ -17,9 +17,9 @@ from functools import partial
 from importlib import import_module
 from struct import Struct
 
-from fournil._worker import reaper
-from fournil._worker.command import command, start_of
 from fournil._worker.own import STANDARD
+from fournil._worker.starting import reaper
+from fournil._worker.starting.command import command, start_of
 from fournil._worker.worker import ignore, work
 
 TYPE_CHECKING = False  # typing takes longer to import than all else

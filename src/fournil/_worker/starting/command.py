@@ -34,7 +34,7 @@ if "fournil" not in sys.modules:
 CODE = f"""\
 import sys, posix, marshal
 told = marshal.loads(posix.pread({{file}}, posix.fstat({{file}}).st_size, 0))
-{FIND}from fournil._worker import {{module}}
+{FIND}from fournil._worker.starting import {{module}}
 {{module}}.main({{file}}, told, {{arguments}})
 """
 

@@ -28,9 +28,9 @@ from ctypes import (
 from errno import EBADF
 from itertools import count
 
-from fournil._worker.mapping import mapped
+from fournil._worker.memory.mapping import mapped
+from fournil._worker.memory.room import reserve
 from fournil._worker.own import Known, OwnFile
-from fournil._worker.room import reserve
 
 ALIGNED = 64
 """Alignment of each buffer, in bytes, as numpy's own are for vector instructions."""
