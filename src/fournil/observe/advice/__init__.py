@@ -1,16 +1,20 @@
 """What would help, and what it would gain.
 
 ```
-program   sources as trees: the function and the statement of a line, what names stand for
+tree      a source as a tree: the function and the statement of a line
+program   modules, and what names stand for in them
 work      which expression of a line took the time
 context   what a group of blocked steps looks like
 rules     the rules: when each applies, what it says, how it is tried
 choice    which rule speaks, and of which call
 needs     what a piece of code needs where it is to run
+changes   what code changes besides what it returns
+effects   why work cannot just be sent elsewhere
 moves     how to write it: a call, an expression or a loop that runs elsewhere
 edits     changes of a source, as they can be applied
 writing   what to write as a rule says, and where
 sentence  the sentence of a context
+callers   one sentence for all lines that call what blocks
 advisor   advice on blocked steps, with its gain
 pools     whether pools were worth it, and what would help
 ```

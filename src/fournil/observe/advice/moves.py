@@ -14,24 +14,26 @@ import textwrap
 from typing import NamedTuple
 
 from fournil.observe.advice import edits
+from fournil.observe.advice.changes import assigned_names, changed_names
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.needs import (
     UNSENDABLE,
-    assigned_names,
-    changed_names,
     is_made_in,
     loaded_after,
     needed,
     needs_its_frame,
     waits,
 )
-from fournil.observe.advice.program import Module, is_parameter
+from fournil.observe.advice.program import Module
+from fournil.observe.advice.tree import is_parameter
 
 THREAD = "await asyncio.to_thread({})"
 
 
 PROCESS = "await fournil.to_process({})"
 
+
+MAKES = re.compile(r"(\w+) = |with .* as (\w+):$")
 
 LONGEST_SHOWN = 90
 """Longer code is shown with `...` for its arguments; the edits have all of it."""
@@ -42,7 +44,7 @@ class Code(NamedTuple):
 
     shown: str
     edits: tuple[Edit, ...] = ()
-    moved: ast.expr | None = None  # what runs elsewhere; None: not an expression
+    moved: ast.expr | ast.stmt | None = None  # what runs elsewhere; None: nothing does
     imports: bool = True  # a process imports modules to run it that not every Python has
 
 
@@ -118,7 +120,12 @@ def loop_moved(module: Module, scope: ast.AST, loop: ast.For | ast.While, wrap: 
     after = loaded_after(module, scope, loop)
     results = [name for name in assigned if name in after]
     if wrap == PROCESS:
-        changed = [name for name in changed_names(module, nodes) if name not in assigned]
+        again = _made_there(made)
+        changed = [
+            name
+            for name in changed_names(module, nodes)
+            if name not in assigned and name not in again
+        ]
         for name in changed:
             if not is_made_in(module, scope, loop, name):
                 return None
@@ -140,6 +147,11 @@ def loop_moved(module: Module, scope: ast.AST, loop: ast.For | ast.While, wrap: 
     if results:
         loop_at += f", and returns `{', '.join(results)}`"
     return found._replace(shown=f"{text}`, where {loop_at}")
+
+
+def _made_there(made: list[str]) -> set[str]:
+    """Return the names of what lines make: see `needed`."""
+    return {found[1] or found[2] for line in made if (found := MAKES.match(line))}
 
 
 def filled(
@@ -191,7 +203,6 @@ def _with(
     more: list[Edit],
     needed: tuple[str, ...] = (),
 ) -> Code:
-    moved = node if isinstance(node, ast.expr) else None
     parent = module.parents.get(node)
     binds = isinstance(parent, (ast.Attribute, ast.Subscript, ast.Await)) or (
         isinstance(parent, ast.Call) and parent.func is node
@@ -199,12 +210,12 @@ def _with(
     binds |= isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow)
     placed = f"({text})" if binds and text.startswith("await ") else text
     if any(isinstance(outer, ast.JoinedStr) for outer in module.enclosing(node)):
-        return Code(shown, (), moved)  # 3.11 does not know where in the string it is
+        return Code(shown, (), node)  # 3.11 does not know where in the string it is
     written = "".join([text, *(edit.text for edit in more)])
     names = [name for name in ("asyncio", "contextlib", "fournil") if f"{name}." in written]
     # What is imported stands before what is defined at the same line.
     wanted = [*edits.imports(module, [*names, *needed]), *more]
-    return Code(shown, (*wanted, edits.replace(module, node, placed)), moved)
+    return Code(shown, (*wanted, edits.replace(module, node, placed)), node)
 
 
 def _arguments(module: Module, call: ast.Call) -> list[str]:

@@ -9,11 +9,14 @@ import ast
 import re
 from collections.abc import Iterator
 
-from fournil.observe.advice.program import Module, is_parameter, own_nodes
+from fournil.observe.advice.changes import assigned_names
+from fournil.observe.advice.program import Module
 from fournil.observe.advice.sizes import Load, Sent, load_of
+from fournil.observe.advice.tree import is_parameter, own_nodes
 
 UNSENDABLE = re.compile(
-    r"(generator|map\(\)|filter\(\)|zip\(\)|enumerate\(\)|iter\(\)|reversed\(\)|open\(\))|"
+    r"generator|coroutine|(map|filter|zip|enumerate|iter|reversed|open)\(\)|"
+    r"(typing|collections\.abc)\.(Async)?(Iterator|Generator)\(\)|"
     r"((sqlite3|socket|ssl|threading|_thread|asyncio|multiprocessing|queue|ctypes|mmap|"
     r"contextvars|weakref|psycopg2?|pymysql|lxml|csv|itertools|hashlib|tempfile|zipfile|gzip|"
     r"subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
@@ -23,16 +26,10 @@ UNSENDABLE = re.compile(
 """Objects that no pickle holds, by what made them."""
 
 
-CHANGES_ITS_OBJECT = re.compile(
-    r"append|extend|insert|remove|pop|clear|sort|reverse|add|discard|update|setdefault|popitem|"
-    r"appendleft|popleft|extendleft|write|writelines"
+USED_UP = re.compile(
+    r"(generator|map|filter|zip|enumerate|iter|reversed|open|csv\.\w+|itertools\.\w+|io\.\w+)(\(\))?"
 )
-
-
-CHANGES_ITS_ARGUMENT = re.compile(
-    r"heapq\.heap\w+|random\.shuffle|bisect\.insort\w*|.*\.random\.shuffle|.*\.shuffle"
-)
-
+"""Objects that are not the same again once they were asked for something."""
 
 BOUND_TO_ITS_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "__class__", "eval"})
 """What means something else in another function."""
@@ -56,7 +53,8 @@ def needed(
         origin = module.origin(place)
         if UNSENDABLE.fullmatch(origin):
             value = module.value_of(place, name)
-            needs = _made_again(module, scope, value) if value else None
+            is_used = USED_UP.fullmatch(origin) and _is_used_besides(module, scope, node, name)
+            needs = _made_again(module, scope, value) if value and not is_used else None
             if value is None or needs is None:
                 return None
             names += [one for one in needs[0] if one not in names]
@@ -137,6 +135,17 @@ def _bound_inside(node: ast.AST) -> Iterator[str]:
             yield from (argument.arg for argument in one.args.args)
 
 
+def _is_used_besides(module: Module, scope: ast.AST, node: ast.expr | ast.stmt, name: str) -> bool:
+    inside = set(ast.walk(node))
+    return any(
+        isinstance(one, ast.Name)
+        and one.id == name
+        and isinstance(one.ctx, ast.Load)
+        and one not in inside
+        for one in ast.walk(scope)
+    )
+
+
 def _made_again(
     module: Module, scope: ast.AST, value: ast.expr
 ) -> tuple[list[str], list[str]] | None:
@@ -155,16 +164,6 @@ def _making(name: str, origin: str, value: str) -> str:
     if origin in {"sqlite3.connect()", "socket.create_connection()"}:
         return f"with contextlib.closing({value}) as {name}:"
     return f"{name} = {value}"
-
-
-def assigned_names(nodes: list[ast.AST]) -> list[str]:
-    found: dict[str, None] = {}
-    inner = {name for node in nodes if isinstance(node, ast.comprehension)
-             for name in _bound_inside(node)}  # fmt: skip
-    for node in nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in inner:
-            found[node.id] = None
-    return list(found)
 
 
 def loaded_after(module: Module, scope: ast.AST, loop: ast.stmt) -> set[str]:
@@ -194,30 +193,6 @@ def _is_bound_before(module: Module, scope: ast.AST, node: ast.AST, name: str) -
         and one.lineno < getattr(node, "lineno", 0)
         for one in own_nodes(scope)
     )
-
-
-def changed_names(module: Module, nodes: list[ast.AST]) -> list[str]:
-    """Return the names of the objects that code changes, where it can be seen."""
-    found: dict[str, None] = {}
-    for node in nodes:
-        changed: ast.expr | None = None
-        match node:
-            case ast.Call(ast.Attribute(value, attr=method)) if CHANGES_ITS_OBJECT.fullmatch(
-                method
-            ):
-                changed = value
-                if CHANGES_ITS_ARGUMENT.fullmatch(module.origin(node.func)) and node.args:
-                    changed = node.args[0]
-            case ast.Call(function, [first, *_]):
-                if CHANGES_ITS_ARGUMENT.fullmatch(module.origin(function)):
-                    changed = first
-            case ast.Subscript(value, ctx=ast.Store()) | ast.Attribute(value, ctx=ast.Store()):
-                changed = value
-        while isinstance(changed, (ast.Attribute, ast.Subscript)):
-            changed = changed.value
-        if isinstance(changed, ast.Name):
-            found[changed.id] = None
-    return list(found)
 
 
 def is_made_in(module: Module, scope: ast.AST, loop: ast.stmt, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from fournil.observe.advice.moves import Code
 from fournil.observe.advice.rules.rule import Rule
 from fournil.observe.advice.sizes import Sent
 from fournil.observe.advice.work import last_name
-from fournil.observe.advice.writing import code_for, sent_by
+from fournil.observe.advice.writing import code_for, effect_for, sent_by
 from fournil.observe.words import size
 
 LARGE = 1 << 20
@@ -43,7 +44,12 @@ def say(context: Context) -> Said:
     """Return the sentence of the first rule that applies."""
     found = rule_for(context)
     code = code_for(found, context)
-    text = _text(found, context, code)
+    effect = effect_for(found, context, code)
+    if effect is not None and code is not None:
+        code = None
+        text = _text(found, context, None, effect.text)
+    else:
+        text = _text(found, context, code, "" if found.rule.instead or not effect else effect.text)
     written = code is not None
     sends = sent_by(context, code) if code and found.rule.to == "process" else None
     file = context.place.frame.file
@@ -63,7 +69,7 @@ def too_large(said: Said) -> str:
     )
 
 
-def _text(found: Found, context: Context, code: Code | None) -> str:
+def _text(found: Found, context: Context, code: Code | None, hindered: str) -> str:
     rule, cause = found.rule, context.cause
     call = _called(found, cause)
     fields = {
@@ -77,6 +83,8 @@ def _text(found: Found, context: Context, code: Code | None) -> str:
     parts = [rule.why.format(**fields)]
     if code is not None:
         parts += [rule.how.format(**fields), *_where(context)]
+    elif hindered:
+        parts += [hindered]
     elif not context.may_await and rule.to not in {"code", "process"}:
         parts += [_cannot_await(context)]
     else:
@@ -93,9 +101,23 @@ def _elsewhere(context: Context, rule: Rule) -> str:
     if rule.instead or rule.to == "code":
         return ""
     name = "fournil.to_process" if rule.to == "process" else "asyncio.to_thread"
+    if context.place.work.is_entered:
+        return _entered(context, name)
     if context.place.module is None and context.place.called.isidentifier():
         return f"`await {name}({context.place.called}, ...)`."
     return f"put it in a function of its own, for `await {name}(...)`."
+
+
+def _entered(context: Context, name: str) -> str:
+    """Return what to do where a `with` enters or leaves what takes the time."""
+    statement = context.place.work.statement
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+    if statement and any(isinstance(one, waits) for one in ast.walk(statement)):
+        return (
+            "make it an asynchronous context manager (`contextlib.asynccontextmanager`, "
+            f"`async with`), which can do that in a function for `await {name}(...)`."
+        )
+    return f"put the `with` and what is done inside in one function, for `await {name}(...)`."
 
 
 def _where(context: Context) -> list[str]:

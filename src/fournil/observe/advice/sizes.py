@@ -10,7 +10,8 @@ import ast
 import re
 from typing import NamedTuple
 
-from fournil.observe.advice.program import DEEPEST, Module, is_parameter
+from fournil.observe.advice.program import DEEPEST, Module
+from fournil.observe.advice.tree import is_parameter
 
 ARRAYS = re.compile(
     r"numpy\.(zeros|ones|empty|full|arange|linspace|random\.(rand|randn|random|normal|integers)|"

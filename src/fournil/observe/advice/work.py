@@ -12,12 +12,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fournil.evidence.stacks import Frame, plain_name
-from fournil.observe.advice.program import (
-    COMPREHENSIONS,
-    Module,
-    is_generator,
-    is_property,
-)
+from fournil.observe.advice.program import Module
+from fournil.observe.advice.tree import COMPREHENSIONS, is_generator, is_property
 
 LAZY = re.compile(
     r"(map|filter|zip|enumerate|reversed|iter|range|open)|(itertools\..*)|"
@@ -33,6 +29,8 @@ SMALL = re.compile(
 """Calls that most likely are not what takes the time, when others stand beside them."""
 
 CLASS_METHODS = frozenset({"__init__", "__new__", "__post_init__", "__call__"})
+
+ENTERS = frozenset({"__enter__", "__exit__"})
 
 BY_C_CODE = re.compile(r"__(lt|le|gt|ge|eq|ne|hash|reduce|reduce_ex|getstate|setstate)__")
 """Methods that C code calls again and again: what it does is the work."""
@@ -56,6 +54,7 @@ class Work(NamedTuple):
     is_lazy: bool  # it works by what the line asks for piece by piece, as a generator
     is_handed: bool  # the function was handed to what the line called, as a key to sort by
     is_awaited: bool  # it was in a coroutine of a library, which the line awaits
+    is_entered: bool = False  # it was in what a `with` enters or leaves
 
 
 NOTHING = Work(None, (), (), None, None, False, False, False, False)
@@ -82,6 +81,8 @@ def find_work(
     statement = statements[0]
     loop = _loop_around(module, scope, statement)
     expressions = [found for one in statements for found in _expressions(one)]
+    if isinstance(statement, ast.With) and called and plain_name(called.function) in ENTERS:
+        return NOTHING._replace(statement=statement, loop=loop, is_sure=True, is_entered=True)
     found = _called(module, expressions, line, called, callee) if called else None
     if found is not None:
         expression, how = found
@@ -187,7 +188,8 @@ def _called(
     if callee is not None and is_property(callee):
         for node in nodes:
             if isinstance(node, ast.Attribute) and node.attr == name:
-                return _out_of_comprehensions(module, node, expressions), "called"
+                found = _out_of_comprehensions(module, node, expressions)
+                return found, "called" if found is node else "lazy"
     # It may have been handed over, as a key to sort by.
     for call in calls:
         given = [*call.args, *(keyword.value for keyword in call.keywords)]

@@ -10,6 +10,7 @@ from fournil.observe.advice import edits, moves
 from fournil.observe.advice.choice import ALSO_PLAIN, Found
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.effects import Effect, Running, find_effect
 from fournil.observe.advice.moves import Code
 from fournil.observe.advice.needs import sent
 from fournil.observe.advice.program import Module
@@ -26,9 +27,25 @@ REDUCERS = re.compile(
 def sent_by(context: Context, code: Code) -> Sent | None:
     """Return what the moved expression needs and returns; None: not known."""
     place = context.place
-    if place.module is None or place.scope is None or code.moved is None:
+    if place.module is None or place.scope is None or not isinstance(code.moved, ast.expr):
         return None
     return sent(place.module, place.scope, code.moved)
+
+
+def effect_for(found: Found, context: Context, code: Code | None) -> Effect | None:
+    """Return what stands in the way of running it elsewhere; None: nothing is known to."""
+    rule, place = found.rule, context.place
+    if place.module is None or place.scope is None or rule.to == "code" or rule.gil:
+        return None
+    if context.is_direct and (rule.template or (code is None and rule.to == "await")):
+        return None
+    work = place.work
+    node = code.moved if code else work.expression or work.loop or work.statement
+    if node is None:
+        return None
+    to = "process" if rule.to == "process" else "thread"
+    ran = [Running(one.module, one.scope) for one in context.between if one.module and one.scope]
+    return find_effect(place.module, place.scope, node, ran, to, is_written=code is not None)
 
 
 def code_for(found: Found, context: Context) -> Code | None:
@@ -71,7 +88,7 @@ def _moved(
     if rule.changes and context.is_direct:
         return None
     wrap = moves.PROCESS if rule.to == "process" else moves.THREAD
-    loop = place.work.loop
+    loop = None if place.work.is_entered else place.work.loop
     computes = context.blocker is not Blocker.WAITING
     if loop is not None and (computes or expression is None):
         if code := moves.loop_moved(module, scope, loop, wrap):
