@@ -154,7 +154,12 @@ def _roots(
                     values.append(over)
     if name.id in seen:
         return
-    if not values or is_parameter(function, name.id):
+    is_new = any(
+        value.lineno < name.lineno
+        and module.parents.get(module.parents.get(value, value)) is function
+        for value in values
+    )
+    if not values or (is_parameter(function, name.id) and not is_new):
         yield name.id
     for value in values:
         if (root := root_of(value)) is not None:

@@ -25,6 +25,9 @@ LOOPS = re.compile(
 )
 """What only the loop's own thread may call."""
 
+REDUCERS = ("__reduce__", "__reduce_ex__", "__getnewargs__")
+"""Methods by which a class says how its objects are sent."""
+
 HOLDS_THREADS = re.compile(r"(threading\.Thread|asyncio\.\w*Protocol|\w*Protocol|Thread)")
 """Classes whose objects hold what cannot be sent: a thread, a transport."""
 
@@ -68,6 +71,8 @@ TEXTS = {
     "`await fournil.to_process({function}.__wrapped__, ...)` returns.",
     "property": "`{function}` is kept in its object, and a process would keep it in a copy: have a "
     "function return it, and assign that here.",
+    "raises": "`{function}` raises `{what}`, which cannot be made again of what it hands on to "
+    "`super().__init__`: hand on all that its own `__init__` asks for.",
     "context": "`{function}` reads the context variable `{what}`, which a process has only of a "
     "`fournil.ProcessPool(context_vars=[{what}])`.",
     "local": "`{function}` uses `{what}`, of which each thread has its own: hand over what it "
@@ -176,6 +181,8 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
             return Effect("cache", name, "")
         if "cached_property" in kinds:
             return Effect("property", name, "")
+        if raised := _raised(module, function):
+            return Effect("raises", name, raised)
         for node in ast.walk(function):
             match node:
                 case ast.Call(ast.Attribute(value, "get" | "set")):
@@ -185,6 +192,65 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
                     if _is_seeded(module):
                         return Effect("random", name, "")
     return None
+
+
+def _raised(module: Module, function: ast.AST) -> str:
+    """Return which exception a function raises that pickle cannot make again; empty: none.
+
+    An exception is made again of what it handed on to `super().__init__`.
+    """
+    for node in ast.walk(function):
+        match node:
+            case ast.Raise(ast.Call(ast.Name(name))):
+                owner = module.class_named(name)
+                if owner is None or any(module.method(owner, one) for one in REDUCERS):
+                    continue
+                maker = module.method(owner, "__init__")
+                if maker is not None and _handed_on(maker) not in {None, _asked_for(maker)}:
+                    return name
+    return ""
+
+
+def _asked_for(maker: Function) -> int:
+    """Return how many arguments an exception must be given."""
+    given = maker.args
+    asked = len(given.posonlyargs) + len(given.args) - len(given.defaults) - 1
+    return asked + sum(default is None for default in given.kw_defaults)
+
+
+def _handed_on(maker: Function) -> int | None:
+    for node in ast.walk(maker):
+        match node:
+            case ast.Call(ast.Attribute(ast.Call(ast.Name("super")), "__init__"), arguments):
+                is_known = not any(isinstance(one, ast.Starred) for one in arguments)
+                return len(arguments) if is_known else None
+    return None
+
+
+def grows(module: Module, node: ast.AST | None) -> str:
+    """Return the function that a call leads to if it returns what it fills in a loop."""
+    called = module.called(node) if isinstance(node, ast.Call) else None
+    if called is None:
+        return ""
+    function = called.function
+    filled = {
+        name
+        for one in ast.walk(function)
+        if isinstance(one, (ast.For, ast.While))
+        for name in changed_names(module, ast.walk(one))
+    }
+    if called.makes:
+        returned = {one.arg for one in function.args.args[:1]}
+    else:
+        returned = {
+            one.value.id
+            for one in ast.walk(function)
+            if isinstance(one, ast.Return) and isinstance(one.value, ast.Name)
+        }
+    if not filled & returned:
+        return ""
+    owner = module.class_around(function)
+    return owner.name if called.makes and owner else function.name
 
 
 def _is_seeded(module: Module) -> bool:
@@ -244,9 +310,9 @@ def _is_of_others(module: Module, scope: ast.AST, node: ast.expr, name: str) -> 
 
 def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) -> Effect | None:
     """Return what is needed or returned and cannot be sent."""
-    if isinstance(node, ast.expr):
+    if isinstance(node, ast.expr) and not isinstance(module.parents.get(node), ast.Expr):
         origin = module.origin(node)
-        if UNSENDABLE.fullmatch(origin):
+        if UNSENDABLE.fullmatch(origin) and not origin.startswith("ctypes."):
             return Effect("result", "", _named(origin))
         owner = module.class_of(node) if isinstance(node, ast.Call) else None
         if owner is not None and (held := held_by(module, owner)):
@@ -265,12 +331,12 @@ def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) 
 def _named(origin: str) -> str:
     if origin == "generator":
         return "a generator"
-    return f"of `{origin.removesuffix('()')}`"
+    return f"the result of `{origin.removesuffix('()')}`"
 
 
 def held_by(module: Module, owner: ast.ClassDef, depth: int = DEEPEST) -> str:
     """Return what the objects of a class hold that cannot be sent; empty: nothing is known to."""
-    if any(module.method(owner, name) for name in ("__getstate__", "__reduce__", "__reduce_ex__")):
+    if any(module.method(owner, name) for name in ("__getstate__", *REDUCERS)):
         return ""
     for base in owner.bases:
         if HOLDS_THREADS.fullmatch(module.origin(base)):

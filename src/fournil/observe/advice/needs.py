@@ -70,19 +70,17 @@ def needed(
 
 
 def sent(module: Module, scope: ast.AST, node: ast.expr) -> Sent | None:
-    """Return what an expression needs in a process, and what comes back; None: not known."""
+    """Return what an expression needs in a process and returns; None: it cannot run there."""
     needs = needed(module, scope, node)
-    back = load_of(module, node)
-    if needs is None or back is None:
+    if needs is None:
         return None
-    found = Load()
     places = dict(free_names(node))
-    for name in needs[0]:
-        load = load_of(module, places[name]) if name in places else None
-        if load is None:
-            return None
-        found = found.plus(load)
-    return Sent(found, back)
+    loads = [load_of(module, places[name]) for name in needs[0] if name in places]
+    back = load_of(module, node)
+    out = Load()
+    for load in loads:
+        out = out.plus(load or Load())
+    return Sent(out, back or Load(), back is not None and None not in loads)
 
 
 def waits(node: ast.AST) -> bool:

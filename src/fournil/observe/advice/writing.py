@@ -6,7 +6,7 @@ import ast
 import re
 
 from fournil.evidence.classify import Blocker
-from fournil.observe.advice import edits, moves
+from fournil.observe.advice import edits, effects, moves
 from fournil.observe.advice.choice import ALSO_PLAIN, Found
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
@@ -46,6 +46,12 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     to = "process" if rule.to == "process" else "thread"
     ran = [Running(one.module, one.scope) for one in context.between if one.module and one.scope]
     return find_effect(place.module, place.scope, node, ran, to, is_written=code is not None)
+
+
+def grows(context: Context, code: Code) -> str:
+    """Return the name of what is called if it fills what it returns."""
+    module = context.place.module
+    return effects.grows(module, code.moved) if module else ""
 
 
 def code_for(found: Found, context: Context) -> Code | None:
@@ -101,7 +107,10 @@ def _moved(
     is_known = place.work.is_sure or (context.is_direct and rule.calls != "")
     if wrap == moves.THREAD:
         expression = _chain(module, expression)
-    whole = place.work.is_lazy or not (is_known or _has_plain_arguments(expression))
+    is_plain = _has_plain_arguments(expression)
+    whole = place.work.is_lazy or not (is_known or is_plain)
+    if wrap == moves.PROCESS and not place.work.is_sure and not is_plain:
+        whole = True  # what is made for it alone need not be sent
     if rule.result and wrap == moves.PROCESS:
         wider = _wider(module, expression)
         if wider is None and rule.result != "wide" and not rule.returned:
@@ -160,7 +169,7 @@ def _may_move_caller(found: Found, context: Context) -> bool:
         return not rule.changes and not rule.apart
     if rule.apart:
         return _is_its_own(module, cause.scope, call.func)
-    if rule.result and isinstance(module.parents.get(call), ast.Return):
+    if rule.result in {"large", "stays"} and isinstance(module.parents.get(call), ast.Return):
         return False
     if rule.changes:
         changed = call.func.value if isinstance(call.func, ast.Attribute) else None
