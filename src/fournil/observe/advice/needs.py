@@ -27,7 +27,8 @@ UNSENDABLE = re.compile(
 
 
 USED_UP = re.compile(
-    r"(generator|map|filter|zip|enumerate|iter|reversed|open|csv\.\w+|itertools\.\w+|io\.\w+)(\(\))?"
+    r"(generator|map|filter|zip|enumerate|iter|reversed|open|csv\.\w+|itertools\.\w+|io\.\w+|"
+    r"ctypes\.(c_\w+|create_\w+))(\(\))?"
 )
 """Objects that are not the same again once they were asked for something."""
 

@@ -134,6 +134,8 @@ class Module(Tree):
                 return type(value).__name__
             case ast.BinOp(left, _, right):
                 found = [self.origin(one, depth - 1) for one in (left, right)]
+                if found[0].startswith("ctypes."):
+                    return found[0]  # a type of arrays
                 return next((name for name in found if name in _TYPES[:7]), "?")
             case ast.Await(value) | ast.NamedExpr(value=value) | ast.IfExp(body=value):
                 return self.origin(value, depth)

@@ -116,7 +116,7 @@ def _moved(
         if wider is None and rule.result != "wide" and not rule.returned:
             return None
         if wider is None:
-            return moves.moved(module, scope, expression, wrap, result=rule.returned)
+            return moves.moved(module, scope, expression, wrap, whole=whole, result=rule.returned)
         return moves.moved(module, scope, wider, wrap, whole=True)
     if rule.costly and isinstance(expression, ast.Call) and context.is_direct:
         if not any(isinstance(one, (ast.Call, ast.BinOp)) for one in expression.args):
