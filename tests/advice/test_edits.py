@@ -78,7 +78,7 @@ LINES = [
     (NATIVE_GIL, "x = json.dumps(a)", "x = json.dumps(a)"),
     (NATIVE_GIL, "heapq.heapify(a)", "heapq.heapify(a)"),
     (NATIVE_GIL, "x = bool(P.match(a))", "x = await fournil.to_process(work, P, a)"),
-    (NATIVE_GIL, "x = sum(a.__b)", "x = await fournil.to_process(sum, a.__b)"),
+    (NATIVE_GIL, "x = total(a.__b)", "x = await fournil.to_process(total, a.__b)"),
     (NATIVE_GIL, "x = a.__b ** b", "x = a.__b ** b"),
     (PYTHON, "x = {i: f for i in xs}", "x = {i: f for i in xs}"),
     (PYTHON, "x = [(y := i) for i in xs]", "x = [(y := i) for i in xs]"),

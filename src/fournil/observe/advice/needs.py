@@ -19,12 +19,15 @@ UNSENDABLE = re.compile(
     r"(typing|collections\.abc)\.(Async)?(Iterator|Generator)\(\)|"
     r"((sqlite3|socket|ssl|threading|_thread|asyncio|multiprocessing|queue|ctypes|mmap|"
     r"contextvars|weakref|psycopg2?|pymysql|lxml|csv|itertools|hashlib|tempfile|zipfile|gzip|"
-    r"subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
+    r"xml|bs4|subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
     r"(os|glob|pathlib)\.\w*(scandir|walk|iterdir|glob|iglob)\(\)|"
     r"(zlib|bz2|lzma)\.\w*(obj|[cC]ompressor)\(\)|io\.(open|TextIOWrapper)\(\)"
 )
 """Objects that no pickle holds, by what made them."""
 
+
+COSTLY_TO_MAKE = re.compile(r"(xml|lxml|bs4)\..*")
+"""Objects that nobody makes twice: it takes as long as what is done with them."""
 
 USED_UP = re.compile(
     r"(generator|map|filter|zip|enumerate|iter|reversed|open|csv\.\w+|itertools\.\w+|io\.\w+|"
@@ -150,6 +153,8 @@ def _made_again(
 ) -> tuple[list[str], list[str]] | None:
     """Return what is needed to make an object once more, elsewhere; None: it cannot be."""
     if not isinstance(value, (ast.Call, ast.GeneratorExp)) or waits(value):
+        return None
+    if COSTLY_TO_MAKE.fullmatch(module.origin(value)):
         return None
     if any(isinstance(one, ast.Constant) and one.value == ":memory:" for one in ast.walk(value)):
         return None

@@ -15,8 +15,11 @@ from fournil.observe.advice.moves import Code
 from fournil.observe.advice.needs import sent
 from fournil.observe.advice.program import Module
 from fournil.observe.advice.rules.rule import Rule
-from fournil.observe.advice.sizes import Sent
+from fournil.observe.advice.sizes import Sent, load_of
 from fournil.observe.advice.work import last_name
+
+FEW, SHORT = 1_000, 1 << 20
+"""To send fewer items or bytes costs next to nothing."""
 
 REDUCERS = re.compile(
     r"len|sum|min|max|any|all|hash|bool|count|index|find|mean|std|var|median|total|isinstance"
@@ -119,10 +122,16 @@ def _moved(
             return moves.moved(module, scope, expression, wrap, whole=whole, result=rule.returned)
         return moves.moved(module, scope, wider, wrap, whole=True)
     if rule.costly and isinstance(expression, ast.Call) and context.is_direct:
-        if not any(isinstance(one, (ast.Call, ast.BinOp)) for one in expression.args):
+        made = any(isinstance(one, (ast.Call, ast.BinOp)) for one in expression.args)
+        if not made and not all(_is_small(module, one) for one in expression.args):
             return None
         whole = True
     return moves.moved(module, scope, expression, wrap, whole=whole, apart=rule.apart)
+
+
+def _is_small(module: Module, node: ast.expr) -> bool:
+    load = load_of(module, node)
+    return load is not None and load.items < FEW and load.size < SHORT
 
 
 def _chain(module: Module, node: ast.expr) -> ast.expr:
