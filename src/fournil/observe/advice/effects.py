@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from fournil.observe.advice.changes import changed_names, changes_of, given_to, root_of
@@ -99,6 +99,7 @@ def find_effect(
     to: str,
     *,
     is_written: bool,
+    is_plain: bool,
 ) -> Effect | None:
     """Return what stands in the way of running an expression or a loop elsewhere.
 
@@ -107,8 +108,9 @@ def find_effect(
         ran: the functions that were seen to run inside it.
         to: "thread" or "process".
         is_written: code was found for it: what it needs can be sent, or made there.
+        is_plain: what its arguments call is left where it is.
     """
-    called = [(one, found) for one in ast.walk(node) if (found := module.called(one)) is not None]
+    called = list(_calls(module, [node] if is_plain else ast.walk(node)))
     reached = dict(_reached(module, [found.function for _, found in called]))
     reached |= {one.function: one.module for one in ran}
     for function, home in reached.items():
@@ -150,11 +152,15 @@ def _reached(module: Module, pending: list[Function]) -> Iterator[tuple[ast.AST,
             continue
         seen.add(function)
         yield function, module
-        pending += [
-            found.function
-            for one in ast.walk(function)
-            if (found := module.called(one)) is not None
-        ]
+        pending += [found.function for _, found in _calls(module, ast.walk(function))]
+
+
+def _calls(module: Module, nodes: Iterable[ast.AST]) -> Iterator[tuple[ast.AST, Called]]:
+    """Yield the calls of the module's own functions, besides those that are to be awaited."""
+    for one in nodes:
+        found = module.called(one)
+        if found is not None and not isinstance(found.function, ast.AsyncFunctionDef):
+            yield one, found
 
 
 def _anywhere(module: Module, function: ast.AST) -> Effect | None:
@@ -168,7 +174,7 @@ def _anywhere(module: Module, function: ast.AST) -> Effect | None:
                     return Effect("loop", name, " ".join(module.source(called).split()))
             case ast.Attribute(value) if module.origin(value) == "threading.local()":
                 return Effect("local", name, module.source(value))
-            case ast.Name(one) if one and module.origin(node) == "threading.local()":
+            case ast.Name(one) if module.origin(node) == "threading.local()":
                 return Effect("local", name, one)
     return None
 

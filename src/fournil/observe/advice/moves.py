@@ -46,6 +46,7 @@ class Code(NamedTuple):
     edits: tuple[Edit, ...] = ()
     moved: ast.expr | ast.stmt | None = None  # what runs elsewhere; None: nothing does
     imports: bool = True  # a process imports modules to run it that not every Python has
+    is_plain: bool = False  # a call whose arguments are evaluated where they were
 
 
 def moved(
@@ -76,7 +77,7 @@ def moved(
         text = wrap.format(", ".join([function, *arguments]))
         shown = text if len(text) <= LONGEST_SHOWN else wrap.format(f"{function}, ...")
         code = _with(module, node, shown, text, [])
-        return code._replace(imports=not _comes_with_python(module, node.func))
+        return code._replace(imports=not _comes_with_python(module, node.func), is_plain=True)
     if waits(node) or needs_its_frame(node):
         return None
     source = module.source(node)

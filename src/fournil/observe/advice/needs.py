@@ -20,6 +20,7 @@ UNSENDABLE = re.compile(
     r"((sqlite3|socket|ssl|threading|_thread|asyncio|multiprocessing|queue|ctypes|mmap|"
     r"contextvars|weakref|psycopg2?|pymysql|lxml|csv|itertools|hashlib|tempfile|zipfile|gzip|"
     r"xml|bs4|subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
+    r"msgspec\.\w+\.(De|En)coder\(\)|PIL\..*\.load\(\)|"
     r"(os|glob|pathlib)\.\w*(scandir|walk|iterdir|glob|iglob)\(\)|"
     r"(zlib|bz2|lzma)\.\w*(obj|[cC]ompressor)\(\)|io\.(open|TextIOWrapper)\(\)"
 )

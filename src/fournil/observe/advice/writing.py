@@ -48,7 +48,10 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
         return None
     to = "process" if rule.to == "process" else "thread"
     ran = [Running(one.module, one.scope) for one in context.between if one.module and one.scope]
-    return find_effect(place.module, place.scope, node, ran, to, is_written=code is not None)
+    is_plain = code is not None and code.is_plain
+    return find_effect(
+        place.module, place.scope, node, ran, to, is_written=code is not None, is_plain=is_plain
+    )
 
 
 def grows(context: Context, code: Code) -> str:
