@@ -69,6 +69,11 @@ def _names(context: Context) -> Iterator[Named]:
     for call in work.calls:
         written = re.sub(r"\s", "", module.source(call.func))
         yield (module.origin(call.func), written), call
+    match work.expression:
+        case ast.ListComp(ast.Call(called)) | ast.SetComp(ast.Call(called)):
+            # It is the whole of it that goes elsewhere, not each call.
+            written = re.sub(r"\s", "", module.source(called))
+            yield (module.origin(called), written), None
     for node in ast.walk(work.expression) if work.expression else ():
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             left = module.origin(node.left), module.source(node.left)

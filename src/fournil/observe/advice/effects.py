@@ -52,17 +52,17 @@ class Effect(NamedTuple):
 
 TEXTS = {
     "object": "`{function}` changes its object `{what}`, and a process would change a copy: have "
-    "it return what it finds out, and assign that here.",
+    "`{function}` return the new values, and assign them here.",
     "argument": "`{function}` changes `{what}`, which it is given, and a process would change a "
-    "copy: have it return what is new, and put that in place here.",
+    "copy: have `{function}` return what is new, and put that in place here.",
     "line": "this changes `{what}`, and a process would change a copy: put it in a function of its "
     "own, for `await fournil.to_process(...)`, that returns what is new.",
-    "around": "`{function}` changes `{what}`, and a process has its own: have it return what it "
-    "finds out, and change `{what}` here.",
+    "around": "`{function}` changes `{what}`, and a process has its own: have `{function}` return "
+    "the new value, and change `{what}` here.",
     "random": "`{function}` draws from `random`, which is seeded here, and a process has its own: "
     "give it a `random.Random(seed)`.",
-    "result": "what comes of it, {what}, cannot be sent: have one function make it, use it, and "
-    "return what comes of that.",
+    "result": "the result, {what}, cannot be sent: have one function make it and use it, and "
+    "return what that gives.",
     "holds": "`{what}` with its {function} cannot be sent: give the function what it needs of it, "
     "or leave that out by `__getstate__`.",
     "sent": "`{what}` cannot be sent: have one function make it and use it, for "
@@ -77,10 +77,10 @@ TEXTS = {
     "`fournil.ProcessPool(context_vars=[{what}])`.",
     "local": "`{function}` uses `{what}`, of which each thread has its own: hand over what it "
     "needs of it.",
-    "loop": "`{function}` calls `{what}`, which only the loop's own thread may: leave that here, "
-    "and put the rest in a function of its own.",
-    "connection": "what comes of it, a connection of `sqlite3`, may only be used in the thread "
-    "that made it: have one function open it, use it and close it.",
+    "loop": "`{function}` calls `{what}`, which only the loop's own thread may: leave that call "
+    "here, and put the rest in a function of its own.",
+    "connection": "the result, a connection of `sqlite3`, may only be used in the thread that made "
+    "it: have one function open it, use it and close it.",
 }
 
 
