@@ -14,7 +14,7 @@ from fournil.observe.advice.tree import Function, is_parameter, parameters
 
 CHANGES_ITS_OBJECT = re.compile(
     r"append|extend|insert|remove|clear|sort|reverse|add|discard|update|appendleft|extendleft|"
-    r"write|writelines"
+    r"write|writelines|fill|resize|partition|put"
 )
 """Methods that change their object where nobody asks what they return."""
 
@@ -25,7 +25,7 @@ USES = (ast.Assign, ast.AnnAssign, ast.Return, ast.Call, ast.Attribute, ast.Subs
 """What asks for a value; where these methods change their object, they return none."""
 
 CHANGES_ITS_ARGUMENT = re.compile(
-    r"next|heapq\.heap\w+|random\.shuffle|bisect\.insort\w*|.*\.random\.shuffle|.*\.shuffle"
+    r"next|setattr|delattr|heapq\.heap\w+|random\.shuffle|bisect\.insort\w*|.*\.random\.shuffle|.*\.shuffle"
 )
 
 STATEFUL = re.compile(r"random\.Random\(\)|numpy\.random\.(default_rng|Generator|RandomState)\(\)")
@@ -81,7 +81,7 @@ def _changes_of(module: Module, function: Function) -> Changes:
             if is_parameter(function, root):
                 if not (own and root == first):
                     given.add(root)
-            elif module.is_assigned(root):
+            elif module.is_assigned(root) or module.class_named(root) is not None:
                 around[root] = None
     for node in ast.walk(function):
         if isinstance(node, (ast.Global, ast.Nonlocal)):
@@ -124,6 +124,13 @@ def _changed_at(module: Module, node: ast.AST) -> Iterator[ast.expr]:
         case ast.Call(function, [first, *_]):
             if CHANGES_ITS_ARGUMENT.fullmatch(module.origin(function)):
                 yield first
+    if isinstance(node, ast.Call):
+        for keyword in node.keywords:
+            match keyword:
+                case ast.keyword("out", value):
+                    yield value
+                case ast.keyword("inplace", ast.Constant(True)):
+                    yield node.func
     if (called := module.called(node)) is not None:
         changes = changes_of(module, called.function)
         for name, value in given_to(called, node):

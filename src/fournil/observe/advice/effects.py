@@ -61,7 +61,7 @@ TEXTS = {
     "the new value, and change `{what}` here.",
     "random": "`{function}` draws from `random`, which is seeded here, and a process has its own: "
     "give it a `random.Random(seed)`.",
-    "result": "the result, {what}, cannot be sent: have one function make it and use it, and "
+    "result": "{what} cannot be sent: have one function make it and use it, and "
     "return what that gives.",
     "holds": "`{what}` with its {function} cannot be sent: give the function what it needs of it, "
     "or leave that out by `__getstate__`.",
@@ -100,6 +100,7 @@ def find_effect(
     *,
     is_written: bool,
     is_plain: bool,
+    is_result: bool,
 ) -> Effect | None:
     """Return what stands in the way of running an expression or a loop elsewhere.
 
@@ -109,6 +110,7 @@ def find_effect(
         to: "thread" or "process".
         is_written: code was found for it: what it needs can be sent, or made there.
         is_plain: what its arguments call is left where it is.
+        is_result: the value of the expression is what is returned.
     """
     called = list(_calls(module, [node] if is_plain else ast.walk(node)))
     reached = dict(_reached(module, [found.function for _, found in called]))
@@ -124,6 +126,7 @@ def find_effect(
         _changed(module, scope, node, called)
         or _changed_in(ran, {found.function for _, found in called})
         or _of_process(reached)
+        or (_unsendable_result(module, node) if is_result else None)
         or _unsendable(module, node, is_written=is_written)
     )
 
@@ -314,8 +317,7 @@ def _is_of_others(module: Module, scope: ast.AST, node: ast.expr, name: str) -> 
     return name in loaded_after(module, scope, statement)
 
 
-def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) -> Effect | None:
-    """Return what is needed or returned and cannot be sent."""
+def _unsendable_result(module: Module, node: ast.expr | ast.stmt) -> Effect | None:
     if isinstance(node, ast.expr) and not isinstance(module.parents.get(node), ast.Expr):
         origin = module.origin(node)
         if UNSENDABLE.fullmatch(origin) and not origin.startswith("ctypes."):
@@ -323,6 +325,11 @@ def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) 
         owner = module.class_of(node) if isinstance(node, ast.Call) else None
         if owner is not None and (held := held_by(module, owner)):
             return Effect("result", "", f"a `{owner.name}` with its {held}")
+    return None
+
+
+def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) -> Effect | None:
+    """Return what is needed and cannot be sent."""
     for name, place in free_names(node):
         if name in module.definitions:
             continue
@@ -337,7 +344,7 @@ def _unsendable(module: Module, node: ast.expr | ast.stmt, *, is_written: bool) 
 def _named(origin: str) -> str:
     if origin == "generator":
         return "a generator"
-    return f"the result of `{origin.removesuffix('()')}`"
+    return f"what `{origin.removesuffix('()')}` returns"
 
 
 def held_by(module: Module, owner: ast.ClassDef, depth: int = DEEPEST) -> str:

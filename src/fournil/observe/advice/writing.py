@@ -48,9 +48,15 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
         return None
     to = "process" if rule.to == "process" else "thread"
     ran = [Running(one.module, one.scope) for one in context.between if one.module and one.scope]
-    is_plain = code is not None and code.is_plain
     return find_effect(
-        place.module, place.scope, node, ran, to, is_written=code is not None, is_plain=is_plain
+        place.module,
+        place.scope,
+        node,
+        ran,
+        to,
+        is_written=code is not None,
+        is_plain=code is not None and code.is_plain,
+        is_result=not rule.returned,
     )
 
 
