@@ -10,10 +10,11 @@ import pytest
 from fournil.evidence.classify import Blocker
 from fournil.observe.advice.changes import changes_of
 from fournil.observe.advice.program import Module
+from fournil.record.kinds import Kind
 from tests.advice.test_edits import PYTHON, WAITING, said
 
 HEAD = """\
-import asyncio, contextvars, functools, queue, random, sqlite3, threading
+import asyncio, contextvars, functools, os, queue, random, sqlite3, threading
 user = contextvars.ContextVar("user")
 local = threading.local()
 cache, total = {}, 0
@@ -30,6 +31,15 @@ class Stock:
 class Shop:
     def __init__(self, n):
         self.n, self.rows = n, []
+rate, kinds = 1, {}
+def raise_rate():
+    global rate
+    rate = 3
+def kind(function):
+    kinds[3] = function
+    return function
+@kind
+def bread(): ...
 """
 
 
@@ -58,6 +68,10 @@ def told(blocker: Blocker, function: str, line: str, *, head: str = "") -> tuple
         ("def f(x):\n    x.drop('n', inplace=True)", "f(a)", "`f` changes `a`"),
         ("def f(x):\n    Shop.rows = x", "f(a)", "`f` changes `Shop`"),
         ("def f(d: dict):\n    return d.items()", "x = f(a)", "`dict.items` returns cannot be"),
+        ("def f(x):\n    os.environ['a'] = x", "f(a)", "`f` changes `os.environ`"),
+        ("def f(x):\n    os.remove(x)", "f(a)", ""),
+        ("def f(x):\n    return rate * x", "x = f(a)", "`f` reads `rate`, which changes while"),
+        ("def f(x):\n    return kinds[x]", "x = f(a)", ""),
         ("def g(x):\n    x.clear()\ndef f(xs):\n    g(xs)", "f(rows)", "`f` changes `rows`"),
         ("@functools.cache\ndef f(n):\n    return n", "x = f(a)", "f.__wrapped__, ...)` returns"),
         ("def f(n):\n    return user.get()", "x = f(a)", "context_vars=[user]"),
@@ -112,6 +126,53 @@ def test_a_method_that_changes_its_object_stays() -> None:
     found, after = said(PYTHON, text, "Shop.f", "Shop.handle")
     assert "`f` changes its object `self`" in found.text
     assert after == dedent(text)
+
+
+def test_a_method_that_is_overridden_is_that_which_ran() -> None:
+    text = """\
+    class Base:
+        def run(self, n):
+            self.work(n)
+    class Child(Base):
+        def work(self, n):
+            self.total = sum(range(n))  # 1
+    async def handle(n):
+        child = Child()
+        child.run(n)  # 3
+        return child.total
+    """
+    text = text.replace("self.work(n)", "self.work(n)  # 2")
+    found, after = said(PYTHON, text, "Child.work", "Base.run", "handle")
+    assert "changes its object" in found.text
+    assert after == dedent(text)
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [("contains", "n in Table()"), ("eq", "Table() == n"), ("getitem", "Table()[n]")],
+)
+def test_an_operator_of_a_class_goes_as_a_whole(method: str, line: str) -> None:
+    text = f"""\
+    class Table:
+        def __{method}__(self, n):
+            return sum(range(n))  # 1
+    async def handle(n):
+        return {line}  # 2
+    """
+    _, after = said(PYTHON, text, f"Table.__{method}__", "handle")
+    assert f"def work(n):\n    return {line}" in after
+    assert "return await fournil.to_process(work, n)" in after
+
+
+def test_a_lambda_that_is_a_callback_is_told_apart_from_what_it_calls() -> None:
+    text = """\
+    def price(n):
+        return sum(range(n))  # 1
+    def main(task):
+        task.add_done_callback(lambda task: print(price(3)))  # 2
+    """
+    found, _ = said(PYTHON, text, "price", "main.<locals>.<lambda>", kind=Kind.CALLBACK)
+    assert "`price` is called by a callback, which cannot await" in found.text
 
 
 @pytest.mark.parametrize("decorator", ["functools.cached_property", "property"])

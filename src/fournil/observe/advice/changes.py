@@ -81,6 +81,9 @@ def _changes_of(module: Module, function: Function) -> Changes:
             if is_parameter(function, root):
                 if not (own and root == first):
                     given.add(root)
+            elif root in module.imports:
+                part = module.parents.get(name)
+                around[module.source(part) if isinstance(part, ast.Attribute) else root] = None
             elif module.is_assigned(root) or module.class_named(root) is not None:
                 around[root] = None
     for node in ast.walk(function):
@@ -105,6 +108,8 @@ def _changed(module: Module, nodes: Iterable[ast.AST]) -> Iterator[ast.Name]:
 
 def _changed_at(module: Module, node: ast.AST) -> Iterator[ast.expr]:
     match node:
+        case ast.Call(ast.Attribute(ast.Name(name))) if name in module.modules:
+            pass  # a function of a module
         case ast.Call(ast.Attribute(value, method)):
             is_alone = not isinstance(module.parents.get(node), USES)
             if (
@@ -171,6 +176,30 @@ def _roots(
     for value in values:
         if (root := root_of(value)) is not None:
             yield from _roots(module, function, root, seen | {name.id})
+
+
+def changed_later(module: Module) -> frozenset[str]:
+    """Return the names of a module that its functions change after it was imported."""
+    if module.changed_later is None:
+        module.changed_later = frozenset()
+        module.changed_later = frozenset(_changed_later(module))
+    return module.changed_later
+
+
+def _changed_later(module: Module) -> Iterator[str]:
+    """Yield these; what decorators and the module itself call, is called by its import."""
+    of_import = {
+        name.id
+        for node in module.tree.body
+        for part in ([node] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", []))
+        for name in ast.walk(part)
+        if isinstance(name, ast.Name)
+    }
+    for node in ast.walk(module.tree):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if node.name not in of_import:
+            yield from changes_of(module, node).around
 
 
 def assigned_names(nodes: list[ast.AST]) -> list[str]:

@@ -48,6 +48,7 @@ class Context(NamedTuple):
     between: tuple[Place, ...]  # the user's lines from the first of these to the second
     may_await: bool  # False: no line is known that may
     in_callback: bool
+    in_lambda: bool  # and the callback is one
     cpu_s: float | None  # how long each step ran, or waited by itself; None: not known
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
@@ -93,6 +94,7 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Cont
         between=tuple(between),
         may_await=may_await,
         in_callback=in_callback,
+        in_lambda=in_callback and isinstance(places[-1].scope, ast.Lambda),
         cpu_s=_cpu_s(group),
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",

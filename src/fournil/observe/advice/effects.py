@@ -10,7 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
-from fournil.observe.advice.changes import changed_names, changes_of, given_to, root_of
+from fournil.observe.advice.changes import (
+    changed_later,
+    changed_names,
+    changes_of,
+    given_to,
+    root_of,
+)
 from fournil.observe.advice.needs import UNSENDABLE, free_names, is_made_in, loaded_after
 from fournil.observe.advice.program import DEEPEST, Called, Module
 from fournil.observe.advice.tree import Function, is_parameter
@@ -59,6 +65,8 @@ TEXTS = {
     "own, for `await fournil.to_process(...)`, that returns what is new.",
     "around": "`{function}` changes `{what}`, and a process has its own: have `{function}` return "
     "the new value, and change `{what}` here.",
+    "reads": "`{function}` reads `{what}`, which changes while the program runs, and a process has "
+    "its own: hand it over as an argument.",
     "random": "`{function}` draws from `random`, which is seeded here, and a process has its own: "
     "give it a `random.Random(seed)`.",
     "result": "{what} cannot be sent: have one function make it and use it, and "
@@ -114,6 +122,7 @@ def find_effect(
     """
     called = list(_calls(module, [node] if is_plain else ast.walk(node)))
     reached = dict(_reached(module, [found.function for _, found in called]))
+    reached_by_name = frozenset(reached)
     reached |= {one.function: one.module for one in ran}
     for function, home in reached.items():
         if (effect := _anywhere(home, function)) is not None:
@@ -125,6 +134,7 @@ def find_effect(
     return (
         _changed(module, scope, node, called)
         or _changed_in(ran, {found.function for _, found in called})
+        or _changed_by_heirs(ran, reached_by_name)
         or _of_process(reached)
         or (_unsendable_result(module, node) if is_result else None)
         or _unsendable(module, node, is_written=is_written)
@@ -143,6 +153,19 @@ def _changed_in(ran: Sequence[Running], known: Set[ast.AST]) -> Effect | None:
         return Effect("around", function.name, changes.around[0])
     for parameter in sorted(changes.given):
         return Effect("object" if parameter == "self" else "argument", function.name, parameter)
+    return None
+
+
+def _changed_by_heirs(ran: Sequence[Running], reached: Set[ast.AST]) -> Effect | None:
+    """Return what a method changes that ran in the place of one that it overrides."""
+    for module, function in ran:
+        owner = module.class_around(function)
+        if function in reached or owner is None or not isinstance(function, ast.FunctionDef):
+            continue
+        above = {module.class_named(getattr(base, "id", "")) for base in owner.bases}
+        is_heir = any(module.class_around(one) in above for one in reached)
+        if is_heir and "self" in changes_of(module, function).given:
+            return Effect("object", function.name, "self")
     return None
 
 
@@ -194,6 +217,9 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
             return Effect("raises", name, raised)
         for node in ast.walk(function):
             match node:
+                case ast.Name(read, ast.Load()) if read in changed_later(module):
+                    if not module.assignments(function, read) and not is_parameter(function, read):
+                        return Effect("reads", name, read)
                 case ast.Call(ast.Attribute(value, "get" | "set")):
                     if module.origin(value) == "contextvars.ContextVar()":
                         return Effect("context", name, module.source(value))

@@ -100,7 +100,9 @@ class Module(Tree):
         self._assigned: dict[ast.AST, dict[str, list[tuple[ast.expr, int]]]] = {}
         self._origins: dict[ast.expr, str] = {}
         self._results: dict[ast.AST, str] = {}  # of functions that are asked, too: empty
-        self.changes: dict[ast.AST, Changes] = {}  # of functions: see `changes.changes_of`
+        # What `changes` has found out.
+        self.changes: dict[ast.AST, Changes] = {}
+        self.changed_later: frozenset[str] | None = None
 
     def origin(self, node: ast.expr, depth: int = DEEPEST) -> str:
         """Return what an expression stands for, as far as assignments and imports tell.

@@ -138,8 +138,14 @@ def _where(context: Context) -> list[str]:
         )
     if context.in_callback:
         name = plain_name(context.place.frame.function)
+        is_called = context.in_lambda and name != "<lambda>"
+        who = (
+            f"`{name}` is called by a callback, which"
+            if is_called
+            else f"`{name}` is a callback and"
+        )
         told.append(
-            f"`{name}` is a callback and cannot await: let it start a task that does what it did, "
+            f"{who} cannot await: let it start a task that does what it did, "
             "`asyncio.create_task(...)`."
         )
     return told

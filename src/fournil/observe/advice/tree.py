@@ -62,6 +62,13 @@ class Tree:
         return found
 
     @cached_property
+    def modules(self) -> frozenset[str]:
+        """The names of whole modules that it imports: `np`, `os`."""
+        imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.Import))
+        names = (name for node in imports for name in node.names)
+        return frozenset(name.asname or name.name.partition(".")[0] for name in names)
+
+    @cached_property
     def uses_packages(self) -> bool:
         """Whether it imports what does not come with Python."""
         roots = {name.lstrip(".").partition(".")[0] for name in self.imports.values()}
