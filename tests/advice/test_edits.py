@@ -160,6 +160,20 @@ def test_a_loop_stays_that_changes_what_others_have_or_ends_early(line: str) -> 
     assert "function of its own" in found.text
 
 
+def test_a_loop_stays_that_changes_what_it_goes_through() -> None:
+    text = """\
+    async def handle(rows):
+        total = 0
+        for row in rows:  # 1
+            total += row.n
+            row.n = 0
+        return total
+    """
+    found, after = said(PYTHON, text, "handle")
+    assert after == dedent(text)
+    assert "this changes `rows`" in found.text
+
+
 CALLBACK = """\
 import asyncio
 

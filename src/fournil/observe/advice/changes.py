@@ -98,6 +98,23 @@ def changed_names(module: Module, nodes: Iterable[ast.AST]) -> list[str]:
     return list(dict.fromkeys(name.id for name in _changed(module, nodes)))
 
 
+def changed_outside(module: Module, loop: ast.stmt) -> list[str]:
+    """Return the names of what a loop changes and has not made itself.
+
+    >>> text = "for row in rows:\\n    new = Row()\\n    new.n = row.n = 3"
+    >>> module = Module(text, ast.parse(text))
+    >>> changed_outside(module, module.tree.body[0])
+    ['rows']
+    """
+    nodes = list(ast.walk(loop))
+    assigned = assigned_names(nodes)
+    found: dict[str, None] = {}
+    for name in _changed(module, nodes):
+        roots = _roots(module, loop, name) if name.id in assigned else [name.id]
+        found |= dict.fromkeys(root for root in roots if root not in assigned)
+    return list(found)
+
+
 def _changed(module: Module, nodes: Iterable[ast.AST]) -> Iterator[ast.Name]:
     """Yield the names of what code changes, in parts or as a whole."""
     for node in nodes:

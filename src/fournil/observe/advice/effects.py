@@ -13,6 +13,7 @@ from typing import NamedTuple
 from fournil.observe.advice.changes import (
     changed_later,
     changed_names,
+    changed_outside,
     changes_of,
     given_to,
     root_of,
@@ -318,6 +319,10 @@ def _changed(
         for name in changed_names(module, ast.walk(node)):
             if _is_of_others(module, scope, node, name):
                 return Effect("line", "", name)
+        return None
+    for name in changed_outside(module, node):
+        if not is_made_in(module, scope, node, name):
+            return Effect("line", "", name)
     return None
 
 

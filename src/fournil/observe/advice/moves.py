@@ -14,7 +14,7 @@ import textwrap
 from typing import NamedTuple
 
 from fournil.observe.advice import edits
-from fournil.observe.advice.changes import assigned_names, changed_names
+from fournil.observe.advice.changes import assigned_names, changed_outside
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.needs import (
     UNSENDABLE,
@@ -122,11 +122,7 @@ def loop_moved(module: Module, scope: ast.AST, loop: ast.For | ast.While, wrap: 
     results = [name for name in assigned if name in after]
     if wrap == PROCESS:
         again = _made_there(made)
-        changed = [
-            name
-            for name in changed_names(module, nodes)
-            if name not in assigned and name not in again
-        ]
+        changed = [name for name in changed_outside(module, loop) if name not in again]
         for name in changed:
             if not is_made_in(module, scope, loop, name):
                 return None

@@ -43,7 +43,8 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     if context.is_direct and (rule.template or (code is None and rule.to == "await")):
         return None
     work = place.work
-    node = code.moved if code else work.expression or work.loop or work.statement
+    loop = None if work.is_sure else work.loop
+    node = code.moved if code else loop or work.expression or work.loop or work.statement
     if node is None:
         return None
     to = "process" if rule.to == "process" else "thread"
