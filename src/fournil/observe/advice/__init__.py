@@ -8,6 +8,7 @@ context   what a group of blocked steps looks like
 rules     the rules: when each applies, what it says, how it is tried
 choice    which rule speaks, and of which call
 needs     what a piece of code needs where it is to run
+sendable  what cannot be sent to a process
 changes   what code changes besides what it returns
 effects   why work cannot just be sent elsewhere
 moves     how to write it: a call, an expression or a loop that runs elsewhere

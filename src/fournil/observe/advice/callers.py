@@ -22,9 +22,8 @@ def say_all(group: BlockedGroup, recording: Recording, sources: Sources) -> Said
     context = look_at(group, recording, sources)
     if context is None:
         return None
-    said, places = say(context), {context.place.frame}
+    said = say(context)
     for other in _others(group, context, recording, sources):
-        places.add(other.place.frame)
         module = sources.module(said.file)
         said = _with(said, say(other), other.place.frame, module)
     return said
@@ -36,11 +35,10 @@ def _others(
     """Yield what the steps look like that were called from other lines than the longest."""
     if context.is_direct:
         return
-    seen, places = {group.frames}, {context.place.frame}
+    places = {context.place.frame}
     for step in group.steps:
-        if step.frames in seen or len(places) > MOST:
+        if len(places) > MOST or not places.isdisjoint(step.frames):
             continue
-        seen.add(step.frames)
         one = BlockedGroup(group.blocker, step.culprit, (step,))
         other = look_at(one, recording, sources)
         if other and not other.is_direct and other.place.frame not in places:

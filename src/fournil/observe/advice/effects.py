@@ -18,8 +18,9 @@ from fournil.observe.advice.changes import (
     given_to,
     root_of,
 )
-from fournil.observe.advice.needs import UNSENDABLE, free_names, is_made_in, loaded_after
-from fournil.observe.advice.program import DEEPEST, Called, Module
+from fournil.observe.advice.needs import free_names, is_made_in, loaded_after
+from fournil.observe.advice.program import Called, Module
+from fournil.observe.advice.sendable import UNSENDABLE, held_by, raised_by
 from fournil.observe.advice.tree import Function, is_parameter
 
 CACHES = frozenset({"lru_cache", "cache", "cached", "memoize", "cachedmethod", "ttl_cache"})
@@ -31,12 +32,6 @@ LOOPS = re.compile(
     r".*\.(set_result|set_exception|call_soon|call_later|call_at|create_future|create_task)"
 )
 """What only the loop's own thread may call."""
-
-REDUCERS = ("__reduce__", "__reduce_ex__", "__getnewargs__")
-"""Methods by which a class says how its objects are sent."""
-
-HOLDS_THREADS = re.compile(r"(threading\.Thread|asyncio\.\w*Protocol|\w*Protocol|Thread)")
-"""Classes whose objects hold what cannot be sent: a thread, a transport."""
 
 SEEDS = re.compile(r"(random|numpy\.random)\.seed")
 GLOBAL_RANDOM = re.compile(r"(random|numpy\.random)\.\w+")
@@ -214,7 +209,7 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
             return Effect("cache", name, "")
         if "cached_property" in kinds:
             return Effect("property", name, "")
-        if raised := _raised(module, function):
+        if raised := raised_by(module, function):
             return Effect("raises", name, raised)
         for node in ast.walk(function):
             match node:
@@ -228,65 +223,6 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
                     if _is_seeded(module):
                         return Effect("random", name, "")
     return None
-
-
-def _raised(module: Module, function: ast.AST) -> str:
-    """Return which exception a function raises that pickle cannot make again; empty: none.
-
-    An exception is made again of what it handed on to `super().__init__`.
-    """
-    for node in ast.walk(function):
-        match node:
-            case ast.Raise(ast.Call(ast.Name(name))):
-                owner = module.class_named(name)
-                if owner is None or any(module.method(owner, one) for one in REDUCERS):
-                    continue
-                maker = module.method(owner, "__init__")
-                if maker is not None and _handed_on(maker) not in {None, _asked_for(maker)}:
-                    return name
-    return ""
-
-
-def _asked_for(maker: Function) -> int:
-    """Return how many arguments an exception must be given."""
-    given = maker.args
-    asked = len(given.posonlyargs) + len(given.args) - len(given.defaults) - 1
-    return asked + sum(default is None for default in given.kw_defaults)
-
-
-def _handed_on(maker: Function) -> int | None:
-    for node in ast.walk(maker):
-        match node:
-            case ast.Call(ast.Attribute(ast.Call(ast.Name("super")), "__init__"), arguments):
-                is_known = not any(isinstance(one, ast.Starred) for one in arguments)
-                return len(arguments) if is_known else None
-    return None
-
-
-def grows(module: Module, node: ast.AST | None) -> str:
-    """Return the function that a call leads to if it returns what it fills in a loop."""
-    called = module.called(node) if isinstance(node, ast.Call) else None
-    if called is None:
-        return ""
-    function = called.function
-    filled = {
-        name
-        for one in ast.walk(function)
-        if isinstance(one, (ast.For, ast.While))
-        for name in changed_names(module, ast.walk(one))
-    }
-    if called.makes:
-        returned = {one.arg for one in function.args.args[:1]}
-    else:
-        returned = {
-            one.value.id
-            for one in ast.walk(function)
-            if isinstance(one, ast.Return) and isinstance(one.value, ast.Name)
-        }
-    if not filled & returned:
-        return ""
-    owner = module.class_around(function)
-    return owner.name if called.makes and owner else function.name
 
 
 def _is_seeded(module: Module) -> bool:
@@ -376,33 +312,3 @@ def _named(origin: str) -> str:
     if origin == "generator":
         return "a generator"
     return f"what `{origin.removesuffix('()')}` returns"
-
-
-def held_by(module: Module, owner: ast.ClassDef, depth: int = DEEPEST) -> str:
-    """Return what the objects of a class hold that cannot be sent; empty: nothing is known to."""
-    if any(module.method(owner, name) for name in ("__getstate__", *REDUCERS)):
-        return ""
-    for base in owner.bases:
-        if HOLDS_THREADS.fullmatch(module.origin(base)):
-            return "transport" if "Protocol" in module.origin(base) else "thread"
-        above = module.class_named(getattr(base, "id", ""))
-        if above is not None and depth and (held := held_by(module, above, depth - 1)):
-            return held
-    for name, value in (*module.attributes(owner), *_fields(module, owner)):
-        if UNSENDABLE.fullmatch(module.origin(value)):
-            return f"`{name}`"
-        inner = module.class_of(value) if isinstance(value, ast.Call) else None
-        if inner and inner is not owner and depth and held_by(module, inner, depth - 1):
-            return f"`{name}`"
-    return ""
-
-
-def _fields(module: Module, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the fields of a dataclass with calls that make their values."""
-    for node in owner.body:
-        match node:
-            case ast.AnnAssign(ast.Name(name), _, ast.Call(keywords=keywords)):
-                for keyword in keywords:
-                    if keyword.arg == "default_factory":
-                        made = ast.Call(keyword.value, [], [])
-                        yield name, made

@@ -17,7 +17,6 @@ from fournil.observe.advice import edits
 from fournil.observe.advice.changes import assigned_names, changed_outside
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.needs import (
-    UNSENDABLE,
     is_made_in,
     loaded_after,
     needed,
@@ -25,15 +24,14 @@ from fournil.observe.advice.needs import (
     waits,
 )
 from fournil.observe.advice.program import Module
+from fournil.observe.advice.sendable import UNSENDABLE
 from fournil.observe.advice.tree import is_parameter
 
 THREAD = "await asyncio.to_thread({})"
-
-
 PROCESS = "await fournil.to_process({})"
 
-
 MAKES = re.compile(r"(\w+) = |with .* as (\w+):$")
+"""The lines of `needs.needed` that make something again, with its name."""
 
 LONGEST_SHOWN = 90
 """Longer code is shown with `...` for its arguments; the edits have all of it."""

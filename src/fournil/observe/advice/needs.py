@@ -11,24 +11,9 @@ from collections.abc import Iterator
 
 from fournil.observe.advice.changes import assigned_names
 from fournil.observe.advice.program import Module
+from fournil.observe.advice.sendable import UNSENDABLE
 from fournil.observe.advice.sizes import Load, Sent, load_of
 from fournil.observe.advice.tree import is_parameter, own_nodes
-
-UNSENDABLE = re.compile(
-    r"generator|coroutine|(map|filter|zip|enumerate|iter|reversed|open)\(\)|"
-    r"(typing|collections\.abc)\.(Async)?(Iterator|Generator)\(\)|"
-    r"((sqlite3|socket|ssl|threading|_thread|asyncio|multiprocessing|queue|ctypes|mmap|"
-    r"contextvars|weakref|psycopg2?|pymysql|lxml|csv|itertools|hashlib|tempfile|zipfile|gzip|"
-    r"xml|bs4|subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
-    r"dict\.(keys|values|items)\(\)|(re|regex)\.(compile\(\)\.)?(match|search|fullmatch)\(\)|"
-    r"(bz2|lzma)\.open\(\)|pathlib\.Path\(\)\.open\(\)|memoryview\(\)|logging\.\w*Handler\(\)|"
-    r"(httpx|aiohttp|boto3|paramiko|asyncpg|cryptography\.hazmat|urllib\.request\.urlopen)\b.*\(\)|"
-    r"msgspec\.\w+\.(De|En)coder\(\)|PIL\..*\.load\(\)|"
-    r"(os|glob|pathlib)\.\w*(scandir|walk|iterdir|glob|iglob)\(\)|"
-    r"(zlib|bz2|lzma)\.\w*(obj|[cC]ompressor)\(\)|io\.(open|TextIOWrapper)\(\)"
-)
-"""Objects that no pickle holds, by what made them."""
-
 
 COSTLY_TO_MAKE = re.compile(r"(xml|lxml|bs4)\..*")
 """Objects that nobody makes twice: it takes as long as what is done with them."""

@@ -21,18 +21,14 @@ from fournil.observe.advice.tree import (
 Text = Callable[[str], str]
 """Returns the text of a file, or nothing where it cannot be read."""
 
-
 UNKNOWN = frozenset({"?", "self", "NoneType"})
 """What stands for an object of which no more is known."""
-
 
 LONGEST_TEXT = 4 << 20
 """Longer files are not parsed: they are generated, and their trees take gigabytes."""
 
-
 DEEPEST = 8
 """So many assignments are followed from a name to what it stands for."""
-
 
 _LITERALS: dict[type[ast.expr], str] = {
     ast.List: "list",
@@ -47,9 +43,7 @@ _LITERALS: dict[type[ast.expr], str] = {
     ast.Lambda: "lambda",
 }
 
-
 _TYPES = ("list", "dict", "set", "tuple", "str", "bytes", "bytearray", "int", "float", "bool")
-
 
 _MADE = {f"{name}()": name for name in _TYPES} | {"sorted()": "list"}
 

@@ -20,9 +20,7 @@ from fournil.observe.words import size
 LARGE = 1 << 20
 """So many bytes are worth telling."""
 
-
 SO_LARGE = "which takes about as long as the work itself"
-
 
 UNNAMED = "this expression"
 """Stands for a call where the source does not show it."""

@@ -13,13 +13,9 @@ from functools import cached_property
 from fournil.evidence.stacks import Frame, plain_name
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module
 
-
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
 
 COMPREHENSIONS: dict[str, type[ast.expr]] = {
     "<listcomp>": ast.ListComp,

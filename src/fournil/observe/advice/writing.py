@@ -6,7 +6,7 @@ import ast
 import re
 
 from fournil.evidence.classify import Blocker
-from fournil.observe.advice import edits, effects, moves
+from fournil.observe.advice import edits, moves, sendable
 from fournil.observe.advice.choice import ALSO_PLAIN, Found
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
@@ -64,7 +64,7 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
 def grows(context: Context, code: Code) -> str:
     """Return the name of what is called if it fills what it returns."""
     module = context.place.module
-    return effects.grows(module, code.moved) if module else ""
+    return sendable.grows(module, code.moved) if module else ""
 
 
 def code_for(found: Found, context: Context) -> Code | None:
