@@ -1,4 +1,4 @@
-"""The programs that are tried: those of the rules, and of `places` and `libraries`."""
+"""The programs that are tried: those of the rules, and those of the modules beside this one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fournil.observe.advice.rules import RULES
-from tests.advice import libraries, places
+from tests.advice import changing, libraries, places, spellings, unsendable
 from tests.advice.trial import Program
 
 
@@ -19,4 +19,11 @@ def _of_rules() -> Iterator[Program]:
 
 
 OF_RULES = tuple(_of_rules())
-PROGRAMS: tuple[Program, ...] = (*OF_RULES, *places.PROGRAMS, *libraries.PROGRAMS)
+PROGRAMS: tuple[Program, ...] = (
+    *OF_RULES,
+    *places.PROGRAMS,
+    *spellings.PROGRAMS,
+    *changing.PROGRAMS,
+    *unsendable.PROGRAMS,
+    *libraries.PROGRAMS,
+)

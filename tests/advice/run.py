@@ -7,6 +7,7 @@ it raised, how long it took, how much of the CPU its loop's thread used, and oth
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import io
 import json
@@ -19,12 +20,16 @@ from tests.advice.others import Others
 
 THRESHOLD_S = 0.03
 
+TIMEOUT_S = 60
+"""A program that is not over after this is stuck: its process ends, and tells where it was."""
+
 
 def main(folder: str, *names: str) -> None:
     sys.path.insert(0, folder)
     for name in names:
         told: dict[str, object] = {"name": name}
         others = Others()
+        faulthandler.dump_traceback_later(TIMEOUT_S, exit=True)
         # What programs print is theirs.
         with contextlib.redirect_stdout(io.StringIO()):
             with fournil.Recorder(Path(folder) / f"{name}.fournil", threshold=THRESHOLD_S):
@@ -40,6 +45,7 @@ def main(folder: str, *names: str) -> None:
                     told["raised"] = f"{type(error).__name__}: {error}"
                 told["seconds"] = time.perf_counter() - begin
                 told["cpu_s"] = time.thread_time() - used
+        faulthandler.cancel_dump_traceback_later()
         print(json.dumps(told), flush=True)
 
 

@@ -75,10 +75,14 @@ LINES = [
     (NATIVE_GIL, "x = json.loads(a)", "x = json.loads(a)"),
     (NATIVE_GIL, "x = len(json.loads(a))", "x = await fournil.to_process(work, a)"),
     (NATIVE_GIL, "x = json.loads(a)['n']", "x = await fournil.to_process(work, a)"),
+    (NATIVE_GIL, "x = [json.loads(one) for one in xs]", "x = [json.loads(one) for one in xs]"),
     (NATIVE_GIL, "x = json.dumps(a)", "x = json.dumps(a)"),
+    (NATIVE_GIL, "x = sum(a)", "x = sum(a)"),
+    (NATIVE_GIL, "x = sum(range(b))", "x = await fournil.to_process(work, b)"),
+    (NATIVE_GIL, "x = sorted(f(a))", "x = await fournil.to_process(work, f, a)"),
     (NATIVE_GIL, "heapq.heapify(a)", "heapq.heapify(a)"),
     (NATIVE_GIL, "x = bool(P.match(a))", "x = await fournil.to_process(work, P, a)"),
-    (NATIVE_GIL, "x = sum(a.__b)", "x = await fournil.to_process(sum, a.__b)"),
+    (NATIVE_GIL, "x = total(a.__b)", "x = await fournil.to_process(total, a.__b)"),
     (NATIVE_GIL, "x = a.__b ** b", "x = a.__b ** b"),
     (PYTHON, "x = {i: f for i in xs}", "x = {i: f for i in xs}"),
     (PYTHON, "x = [(y := i) for i in xs]", "x = [(y := i) for i in xs]"),
@@ -154,6 +158,20 @@ def test_a_loop_stays_that_changes_what_others_have_or_ends_early(line: str) -> 
     found, after = said(PYTHON, text, "handle")
     assert after == dedent(text)
     assert "function of its own" in found.text
+
+
+def test_a_loop_stays_that_changes_what_it_goes_through() -> None:
+    text = """\
+    async def handle(rows):
+        total = 0
+        for row in rows:  # 1
+            total += row.n
+            row.n = 0
+        return total
+    """
+    found, after = said(PYTHON, text, "handle")
+    assert after == dedent(text)
+    assert "this changes `rows`" in found.text
 
 
 CALLBACK = """\

@@ -21,8 +21,6 @@ from tests.advice.others import BUSY, Others
 
 ROOT = Path(__file__).parents[2]
 MARK = "# blocks"
-TIMEOUT = 300
-
 FREE = 0.5
 """The loop is free if it is blocked for less than this share of the time that it was before.
 
@@ -90,7 +88,7 @@ def try_all(programs: Sequence[Program], folder: Path) -> list[Result]:
             (place / f"{name}.py").write_text(SLOW_MODULE)
     for program in programs:
         (before / f"{program.name}.py").write_text(dedent(program.text))
-    ran = _run(before, [program.name for program in programs])
+    ran = _run_all(before, programs)
     results: dict[str, Result] = {}
     advices: dict[str, Advice] = {}
     for program in programs:
@@ -108,13 +106,25 @@ def try_all(programs: Sequence[Program], folder: Path) -> list[Result]:
         ran[program.name]["others"] = max(ran[program.name]["others"], others.share)
         text = dedent(program.mended) or apply(dedent(program.text), advice.edits)
         (after / f"{program.name}.py").write_text(text)
-    mended = _run(after, list(advices))
+    mended = _run_all(after, [program for program in programs if program.name in advices])
     for program in programs:
         if program.name in advices:
             results[program.name] = _compare(
                 program, advices[program.name], before, after, ran, mended
             )
     return [results[program.name] for program in programs]
+
+
+def _run_all(folder: Path, programs: Sequence[Program]) -> dict[str, dict[str, Any]]:
+    """Run programs of a folder in few processes; those that need packages each in its own.
+
+    What a package takes to be imported is a part of its program's start-up.
+    """
+    found = _run(folder, [program.name for program in programs if not program.needs])
+    for program in programs:
+        if program.needs:
+            found |= _run(folder, [program.name])
+    return found
 
 
 def _run(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -125,11 +135,7 @@ def _run(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         command = [sys.executable, "-m", "tests.advice.run", str(folder), *left]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
-            command,
-            env={**os.environ, "PYTHONPATH": path},
-            timeout=TIMEOUT,
-            capture_output=True,
-            text=True,
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
         )
         for told in map(json.loads, done.stdout.splitlines()):
             found[told["name"]] = told

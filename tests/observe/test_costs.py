@@ -42,7 +42,7 @@ def load(text: str) -> Load | None:
         ("[random() for _ in range(1_000)]", 0, 1_000),
         ("xs = [0.0] * 500\nsorted(xs)", 0, 500),
         ("import numpy as np\nnp.zeros((100, 10))", 8_000, 1),
-        ("[{'a': i, 'b': [i]} for i in range(10)]", 0, 60),
+        ("[{'a': i, 'b': [i]} for i in range(10)]", 0, 240),
         ("len(read())", 0, 1),
         ("x = read()\nx.count(b'a')", 0, 1),
         ("def f(n):\n    return sum(range(n))\nf(3)", 0, 1),

@@ -1,13 +1,21 @@
 """What would help, and what it would gain.
 
 ```
-program   sources as trees: the function and the statement of a line, what names stand for
+tree      a source as a tree: the function and the statement of a line
+program   modules, and what names stand for in them
 work      which expression of a line took the time
 context   what a group of blocked steps looks like
 rules     the rules: when each applies, what it says, how it is tried
-moves     how to write it: what runs elsewhere, and what it needs there
+choice    which rule speaks, and of which call
+needs     what a piece of code needs where it is to run
+sendable  what cannot be sent to a process
+changes   what code changes besides what it returns
+effects   why work cannot just be sent elsewhere
+moves     how to write it: a call, an expression or a loop that runs elsewhere
 edits     changes of a source, as they can be applied
-sentence  the rule of a context, its sentence and its code
+writing   what to write as a rule says, and where
+sentence  the sentence of a context
+callers   one sentence for all lines that call what blocks
 advisor   advice on blocked steps, with its gain
 pools     whether pools were worth it, and what would help
 ```

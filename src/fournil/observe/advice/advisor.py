@@ -18,7 +18,7 @@ from typing import NamedTuple
 from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
-from fournil.observe.advice.context import look_at
+from fournil.observe.advice.callers import say_all
 from fournil.observe.advice.costs import (
     Company,
     Costs,
@@ -30,7 +30,7 @@ from fournil.observe.advice.costs import (
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.machine import TYPICAL, Machine
 from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
-from fournil.observe.advice.sentence import Said, say, too_large
+from fournil.observe.advice.sentence import Said, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
 from fournil.observe.recording.lag import Lag
@@ -117,7 +117,10 @@ class Advisor:
         if not _is_estimated(said):
             return _advice(said, UNKNOWN)
         gain = self._gain(group, said)
-        if gain.gain_s is not None and gain.gain_s < SMALL_SHARE * self._recording.run_s:
+        small_s = SMALL_SHARE * self._recording.run_s
+        is_small = gain.gain_s is not None and gain.gain_s < small_s
+        # Where the run may become longer, its range says so.
+        if is_small and gain.longer_s < max(small_s, NOISE_S):
             said = said._replace(text=f"{said.text} {ONLY_LAG}")
         return _advice(said, gain)
 
@@ -137,8 +140,7 @@ class Advisor:
     def _said(self, group: BlockedGroup) -> Said | None:
         name = _name(group)
         if name not in self._sayings:
-            context = look_at(group, self._recording, self._sources)
-            self._sayings[name] = None if context is None else say(context)
+            self._sayings[name] = say_all(group, self._recording, self._sources)
         return self._sayings[name]
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
@@ -168,7 +170,10 @@ class Advisor:
             gain_s = min(max(0.0, self._model.run_s - outcome.run_s), group.total_s)
             run_s = self._model.run_s - gain_s
             lag_s = outcome.lag._asdict()
-            return Gain(gain_s, run_s, outcome.busy_s, lag_s, outcome.range_s, outcome.assumes)
+            longest_s = outcome.range_s[1] if outcome.range_s else run_s
+            longer_s = (longest_s - NOISE_S) / (1 + NOISE) - run_s
+            found = gain_s, run_s, outcome.busy_s, lag_s, outcome.range_s, outcome.assumes
+            return Gain(*found, longer_s=longer_s)
         model, gain_s = self._model, group.total_s * self._gained_share
         busy_s = max(0.0, model.busy_s - group.total_s)
         return Gain(gain_s, model.run_s - gain_s, busy_s, None, None, ())
@@ -273,6 +278,7 @@ class Gain(NamedTuple):
     lag_s: Mapping[str, float] | None = None
     range_s: tuple[float, float] | None = None
     assumes: tuple[str, ...] = ()
+    longer_s: float = 0.0  # than is expected, at worst
 
 
 UNKNOWN = Gain()

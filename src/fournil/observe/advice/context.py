@@ -45,8 +45,10 @@ class Context(NamedTuple):
     called: str  # the innermost function of all
     cause: Place  # the innermost line of the user's
     place: Place  # the innermost that may await; of a callback, its own
+    between: tuple[Place, ...]  # the user's lines from the first of these to the second
     may_await: bool  # False: no line is known that may
     in_callback: bool
+    in_lambda: bool  # and the callback is one
     cpu_s: float | None  # how long each step ran, or waited by itself; None: not known
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
@@ -70,6 +72,7 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Cont
     situation, cause = _situation(group.blocker, places, frames, own, cause)
     first = places.index(cause)
     await_at, may_await = _where_to_await(places[first:], in_callback=in_callback)
+    between = places[first : places.index(await_at)]
     inner = own[first]
 
     def named(part: Sequence[Frame]) -> tuple[tuple[str, str], ...]:
@@ -88,8 +91,10 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Cont
         called=plain_name(frames[0].function),
         cause=cause,
         place=await_at,
+        between=tuple(between),
         may_await=may_await,
         in_callback=in_callback,
+        in_lambda=in_callback and isinstance(places[-1].scope, ast.Lambda),
         cpu_s=_cpu_s(group),
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",

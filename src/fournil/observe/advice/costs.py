@@ -78,7 +78,7 @@ def _sent(
     best = move._replace(start_s=machine.start_s * FAST)
     assumes = [f"processes start in {seconds(machine.start_s * SLOW)}"]
     slow = machine.start_s * SLOW
-    if said.sends is None:
+    if said.sends is None or not said.sends.is_all:
         worst = move._replace(
             start_s=slow, send_s=UNKNOWN_SEND * work_s, extra_s=UNKNOWN_EXTRA * work_s
         )

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fournil.observe.advice.program import Module, lines_of
+from fournil.observe.advice.program import Module
+from fournil.observe.advice.tree import lines_of
 
 
 class Edit(NamedTuple):

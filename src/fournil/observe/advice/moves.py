@@ -1,7 +1,7 @@
 """How to write it: a call, an expression or a loop that runs elsewhere.
 
-A thread shares all objects: there, anything can be a lambda. A process gets what the work needs
-as arguments, and what cannot travel is made there.
+A thread shares all objects: there, anything can be a lambda. For a process, a function is written
+out that is given what it needs.
 """
 
 from __future__ import annotations
@@ -11,40 +11,30 @@ import builtins
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from fournil.observe.advice import edits
+from fournil.observe.advice.changes import assigned_names, changed_outside
 from fournil.observe.advice.edits import Edit
-from fournil.observe.advice.program import Module, is_parameter, own_nodes
-from fournil.observe.advice.sizes import Load, Sent, load_of
+from fournil.observe.advice.needs import (
+    is_made_in,
+    loaded_after,
+    needed,
+    needs_its_frame,
+    waits,
+)
+from fournil.observe.advice.program import Module
+from fournil.observe.advice.sendable import UNSENDABLE
+from fournil.observe.advice.tree import is_parameter
 
 THREAD = "await asyncio.to_thread({})"
 PROCESS = "await fournil.to_process({})"
 
+MAKES = re.compile(r"(\w+) = |with .* as (\w+):$")
+"""The lines of `needs.needed` that make something again, with its name."""
+
 LONGEST_SHOWN = 90
 """Longer code is shown with `...` for its arguments; the edits have all of it."""
-
-UNSENDABLE = re.compile(
-    r"(generator|map\(\)|filter\(\)|zip\(\)|enumerate\(\)|iter\(\)|reversed\(\)|open\(\))|"
-    r"((sqlite3|socket|ssl|threading|_thread|asyncio|multiprocessing|queue|ctypes|mmap|"
-    r"contextvars|weakref|psycopg2?|pymysql|lxml|csv|itertools|hashlib|tempfile|zipfile|gzip|"
-    r"subprocess|concurrent|tarfile|selectors|select|redis|pymongo|sqlalchemy|_csv)\..*\(\).*)|"
-    r"(os|glob|pathlib)\.\w*(scandir|walk|iterdir|glob|iglob)\(\)|"
-    r"(zlib|bz2|lzma)\.\w*(obj|[cC]ompressor)\(\)|io\.(open|TextIOWrapper)\(\)"
-)
-"""Objects that no pickle holds, by what made them."""
-
-CHANGES_ITS_OBJECT = re.compile(
-    r"append|extend|insert|remove|pop|clear|sort|reverse|add|discard|update|setdefault|popitem|"
-    r"appendleft|popleft|extendleft|write|writelines"
-)
-CHANGES_ITS_ARGUMENT = re.compile(
-    r"heapq\.heap\w+|random\.shuffle|bisect\.insort\w*|.*\.random\.shuffle|.*\.shuffle"
-)
-
-BOUND_TO_ITS_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "__class__", "eval"})
-"""What means something else in another function."""
 
 
 class Code(NamedTuple):
@@ -52,8 +42,9 @@ class Code(NamedTuple):
 
     shown: str
     edits: tuple[Edit, ...] = ()
-    moved: ast.expr | None = None  # what runs elsewhere; None: not an expression
+    moved: ast.expr | ast.stmt | None = None  # what runs elsewhere; None: nothing does
     imports: bool = True  # a process imports modules to run it that not every Python has
+    is_plain: bool = False  # a call whose arguments are evaluated where they were
 
 
 def moved(
@@ -84,15 +75,15 @@ def moved(
         text = wrap.format(", ".join([function, *arguments]))
         shown = text if len(text) <= LONGEST_SHOWN else wrap.format(f"{function}, ...")
         code = _with(module, node, shown, text, [])
-        return code._replace(imports=not _comes_with_python(module, node.func))
-    if _waits(node) or _needs_its_frame(node):
+        return code._replace(imports=not _comes_with_python(module, node.func), is_plain=True)
+    if waits(node) or needs_its_frame(node):
         return None
     source = module.source(node)
     if not is_process and not apart:
         text = wrap.format(f"lambda: {source}")
         shown = text if len(text) <= LONGEST_SHOWN else wrap.format("lambda: ...")
         return _with(module, node, shown, text, [])
-    needs = _needed(module, scope, node)
+    needs = needed(module, scope, node)
     if needs is None:
         return None
     names, made = needs
@@ -118,19 +109,20 @@ def loop_moved(module: Module, scope: ast.AST, loop: ast.For | ast.While, wrap: 
         isinstance(node, leaves) for node in nodes
     ):
         return None
-    if _waits(loop) or _needs_its_frame(loop):
+    if waits(loop) or needs_its_frame(loop):
         return None
-    needs = _needed(module, scope, loop)
+    needs = needed(module, scope, loop)
     if needs is None:
         return None
     names, made = needs
-    stored = _stored(nodes)
-    after = _loaded_after(module, scope, loop)
-    results = [name for name in stored if name in after]
+    assigned = assigned_names(nodes)
+    after = loaded_after(module, scope, loop)
+    results = [name for name in assigned if name in after]
     if wrap == PROCESS:
-        changed = [name for name in _changed(module, nodes) if name not in stored]
+        again = _made_there(made)
+        changed = [name for name in changed_outside(module, loop) if name not in again]
         for name in changed:
-            if not _is_made_in(module, scope, loop, name):
+            if not is_made_in(module, scope, loop, name):
                 return None
         results += [name for name in changed if name not in results]
         if not results:
@@ -150,6 +142,11 @@ def loop_moved(module: Module, scope: ast.AST, loop: ast.For | ast.While, wrap: 
     if results:
         loop_at += f", and returns `{', '.join(results)}`"
     return found._replace(shown=f"{text}`, where {loop_at}")
+
+
+def _made_there(made: list[str]) -> set[str]:
+    """Return the names of what lines make: see `needed`."""
+    return {found[1] or found[2] for line in made if (found := MAKES.match(line))}
 
 
 def filled(
@@ -201,7 +198,6 @@ def _with(
     more: list[Edit],
     needed: tuple[str, ...] = (),
 ) -> Code:
-    moved = node if isinstance(node, ast.expr) else None
     parent = module.parents.get(node)
     binds = isinstance(parent, (ast.Attribute, ast.Subscript, ast.Await)) or (
         isinstance(parent, ast.Call) and parent.func is node
@@ -209,28 +205,12 @@ def _with(
     binds |= isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow)
     placed = f"({text})" if binds and text.startswith("await ") else text
     if any(isinstance(outer, ast.JoinedStr) for outer in module.enclosing(node)):
-        return Code(shown, (), moved)  # 3.11 does not know where in the string it is
+        return Code(shown, (), node)  # 3.11 does not know where in the string it is
     written = "".join([text, *(edit.text for edit in more)])
     names = [name for name in ("asyncio", "contextlib", "fournil") if f"{name}." in written]
     # What is imported stands before what is defined at the same line.
     wanted = [*edits.imports(module, [*names, *needed]), *more]
-    return Code(shown, (*wanted, edits.replace(module, node, placed)), moved)
-
-
-def sent(module: Module, scope: ast.AST, node: ast.expr) -> Sent | None:
-    """Return what an expression needs in a process, and what comes back; None: not known."""
-    needs = _needed(module, scope, node)
-    back = load_of(module, node)
-    if needs is None or back is None:
-        return None
-    found = Load()
-    places = dict(_free_names(node))
-    for name in needs[0]:
-        load = load_of(module, places[name]) if name in places else None
-        if load is None:
-            return None
-        found = found.plus(load)
-    return Sent(found, back)
+    return Code(shown, (*wanted, edits.replace(module, node, placed)), node)
 
 
 def _arguments(module: Module, call: ast.Call) -> list[str]:
@@ -264,109 +244,6 @@ def _comes_with_python(module: Module, function: ast.expr) -> bool:
     return name in sys.stdlib_module_names or hasattr(builtins, name)
 
 
-def _waits(node: ast.AST) -> bool:
-    waits = (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.AsyncFor, ast.AsyncWith)
-    return any(
-        isinstance(one, waits) or (isinstance(one, ast.comprehension) and one.is_async)
-        for one in ast.walk(node)
-    )
-
-
-def _needs_its_frame(node: ast.AST) -> bool:
-    """Whether code means something else outside its function or its class."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and one.id in BOUND_TO_ITS_FRAME:
-            return True
-        if isinstance(one, ast.Attribute) and re.fullmatch(r"__\w*[^_]_?", one.attr):
-            return True  # a private name
-    return False
-
-
-def _needed(
-    module: Module, scope: ast.AST, node: ast.expr | ast.stmt
-) -> tuple[list[str], list[str]] | None:
-    """Return the arguments that a piece of code needs in a function of its own.
-
-    And the lines that make there what cannot travel; None: it cannot be made there.
-    """
-    names: list[str] = []
-    made: list[str] = []
-    bound = set(_bound_inside(node))
-    for name, place in sorted(_free_names(node), key=_position):
-        if name in names or name in bound:
-            continue
-        if _is_known_there(module, place, name):
-            continue
-        origin = module.origin(place)
-        if UNSENDABLE.fullmatch(origin):
-            value = module.value_of(place, name)
-            needs = _made_again(module, scope, value) if value else None
-            if value is None or needs is None:
-                return None
-            names += [one for one in needs[0] if one not in names]
-            made += [one for one in needs[1] if one not in made]
-            line = _making(name, origin, module.source(value))
-            if line not in made:
-                made.append(line)
-            continue
-        is_stored = isinstance(node, ast.stmt) and name in _stored(list(ast.walk(node)))
-        if not is_stored or _is_bound_before(module, scope, node, name):
-            names.append(name)
-    return names, made
-
-
-def _is_known_there(module: Module, place: ast.Name, name: str) -> bool:
-    """Whether a name is of a module or a function, and not of an object that was given."""
-    return (
-        module.is_module_wide(name)
-        and module.value_of(place, name) is None
-        and not is_parameter(module.scope_around(place), name)
-    )
-
-
-def _free_names(node: ast.AST) -> Iterator[tuple[str, ast.Name]]:
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
-            yield one.id, one
-        if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
-            yield one.target.id, one.target
-
-
-def _position(item: tuple[str, ast.Name]) -> tuple[int, int]:
-    return item[1].lineno, item[1].col_offset
-
-
-def _bound_inside(node: ast.AST) -> Iterator[str]:
-    """Yield the names that comprehensions and lambdas inside bind for themselves."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.comprehension):
-            for inner in ast.walk(one.target):
-                if isinstance(inner, ast.Name):
-                    yield inner.id
-        elif isinstance(one, ast.Lambda):
-            yield from (argument.arg for argument in one.args.args)
-
-
-def _made_again(
-    module: Module, scope: ast.AST, value: ast.expr
-) -> tuple[list[str], list[str]] | None:
-    """Return what is needed to make an object once more, elsewhere; None: it cannot be."""
-    if not isinstance(value, (ast.Call, ast.GeneratorExp)) or _waits(value):
-        return None
-    if any(isinstance(one, ast.Constant) and one.value == ":memory:" for one in ast.walk(value)):
-        return None
-    return _needed(module, scope, value)
-
-
-def _making(name: str, origin: str, value: str) -> str:
-    """Return the line that makes an object again, and closes it where it is to be closed."""
-    if origin == "open()":
-        return f"with {value} as {name}:"
-    if origin in {"sqlite3.connect()", "socket.create_connection()"}:
-        return f"with contextlib.closing({value}) as {name}:"
-    return f"{name} = {value}"
-
-
 def _nested(made: list[str], lines: list[str]) -> str:
     """Return a function's body: what it makes first, and the lines inside."""
     indent = "    "
@@ -376,79 +253,6 @@ def _nested(made: list[str], lines: list[str]) -> str:
         if line.endswith(":"):
             indent += "    "
     return "\n".join([*body, *(indent + line if line else "" for line in lines)])
-
-
-def _stored(nodes: list[ast.AST]) -> list[str]:
-    found: dict[str, None] = {}
-    inner = {name for node in nodes if isinstance(node, ast.comprehension)
-             for name in _bound_inside(node)}  # fmt: skip
-    for node in nodes:
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in inner:
-            found[node.id] = None
-    return list(found)
-
-
-def _loaded_after(module: Module, scope: ast.AST, loop: ast.stmt) -> set[str]:
-    """Return the names that are asked for after a statement, or around it in the next turn."""
-    begin = loop.end_lineno or loop.lineno
-    around = [one for one in module.enclosing(loop) if isinstance(one, (ast.For, ast.While))]
-    if around and scope in module.enclosing(around[-1]):
-        begin = around[-1].lineno
-    inside = set(ast.walk(loop))
-    return {
-        node.id
-        for node in ast.walk(scope)
-        if isinstance(node, ast.Name)
-        and isinstance(node.ctx, ast.Load)
-        and node not in inside
-        and node.lineno >= begin
-    }
-
-
-def _is_bound_before(module: Module, scope: ast.AST, node: ast.AST, name: str) -> bool:
-    if is_parameter(scope, name):
-        return True
-    return any(
-        isinstance(one, ast.Name)
-        and one.id == name
-        and isinstance(one.ctx, ast.Store)
-        and one.lineno < getattr(node, "lineno", 0)
-        for one in own_nodes(scope)
-    )
-
-
-def _changed(module: Module, nodes: list[ast.AST]) -> list[str]:
-    """Return the names of the objects that code changes, where it can be seen."""
-    found: dict[str, None] = {}
-    for node in nodes:
-        changed: ast.expr | None = None
-        match node:
-            case ast.Call(ast.Attribute(value, attr=method)) if CHANGES_ITS_OBJECT.fullmatch(
-                method
-            ):
-                changed = value
-                if CHANGES_ITS_ARGUMENT.fullmatch(module.origin(node.func)) and node.args:
-                    changed = node.args[0]
-            case ast.Call(function, [first, *_]):
-                if CHANGES_ITS_ARGUMENT.fullmatch(module.origin(function)):
-                    changed = first
-            case ast.Subscript(value, ctx=ast.Store()) | ast.Attribute(value, ctx=ast.Store()):
-                changed = value
-        while isinstance(changed, (ast.Attribute, ast.Subscript)):
-            changed = changed.value
-        if isinstance(changed, ast.Name):
-            found[changed.id] = None
-    return list(found)
-
-
-def _is_made_in(module: Module, scope: ast.AST, loop: ast.stmt, name: str) -> bool:
-    """Whether an object was made in this function: nobody else has it, most likely."""
-    inside = set(ast.walk(loop))
-    shared = (ast.Name, ast.Attribute, ast.Subscript)
-    return any(
-        scope in module.enclosing(value) and value not in inside and not isinstance(value, shared)
-        for value, _ in module.assignments(scope, name)
-    )
 
 
 def _one_line(definition: str) -> str:

@@ -1,39 +1,34 @@
-"""A program's source as trees: the function and the statement of a line, what names stand for."""
+"""A program's modules, and what names and expressions stand for in them."""
 
 from __future__ import annotations
 
 import ast
-import builtins
 import re
-import sys
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from typing import NamedTuple
 
-from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.advice.tree import (
+    Function,
+    Scope,
+    Tree,
+    is_generator,
+    is_parameter,
+    is_property,
+    own_nodes,
+    parameters,
+)
 
 Text = Callable[[str], str]
 """Returns the text of a file, or nothing where it cannot be read."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module
+UNKNOWN = frozenset({"?", "self", "NoneType"})
+"""What stands for an object of which no more is known."""
 
 LONGEST_TEXT = 4 << 20
 """Longer files are not parsed: they are generated, and their trees take gigabytes."""
 
 DEEPEST = 8
 """So many assignments are followed from a name to what it stands for."""
-
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-COMPREHENSIONS: dict[str, type[ast.expr]] = {
-    "<listcomp>": ast.ListComp,
-    "<setcomp>": ast.SetComp,
-    "<dictcomp>": ast.DictComp,
-    "<genexpr>": ast.GeneratorExp,
-    "<lambda>": ast.Lambda,
-}
-"""What has a frame of its own, by the frame's name."""
 
 _LITERALS: dict[type[ast.expr], str] = {
     ast.List: "list",
@@ -47,13 +42,25 @@ _LITERALS: dict[type[ast.expr], str] = {
     ast.GeneratorExp: "generator",
     ast.Lambda: "lambda",
 }
+
 _TYPES = ("list", "dict", "set", "tuple", "str", "bytes", "bytearray", "int", "float", "bool")
+
 _MADE = {f"{name}()": name for name in _TYPES} | {"sorted()": "list"}
 
 
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, as Python counts them; a form feed ends none."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
+class Changes(NamedTuple):
+    """What a function changes besides what it returns."""
+
+    given: frozenset[str]  # of its parameters
+    around: tuple[str, ...]  # names of its module, or of the function around it
+
+
+class Called(NamedTuple):
+    """A function of the module itself, and how it is called."""
+
+    function: Function
+    receiver: ast.expr | None  # what its first parameter is; None: all are arguments, or it is new
+    makes: bool = False  # it is that of a class that is called
 
 
 class Sources:
@@ -79,122 +86,17 @@ def _parse(text: str) -> Module | None:
         return None
 
 
-class Module:
-    """The tree of one file."""
+class Module(Tree):
+    """The tree of one file, with what its names stand for."""
 
     def __init__(self, text: str, tree: ast.Module) -> None:
-        self.text = text
-        self.lines = lines_of(text)
-        self.tree = tree
+        super().__init__(text, tree)
         self._assigned: dict[ast.AST, dict[str, list[tuple[ast.expr, int]]]] = {}
-        self.parents = {
-            child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
-        }
-
-    @cached_property
-    def imports(self) -> dict[str, str]:
-        """What the names are that are imported anywhere: `np` is numpy, `load` is json.load."""
-        found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for name in node.names:
-                    short = name.name.partition(".")[0]
-                    found[name.asname or short] = name.name if name.asname else short
-            elif isinstance(node, ast.ImportFrom):
-                for name in node.names:
-                    found[name.asname or name.name] = f"{node.module or ''}.{name.name}"
-        return found
-
-    @cached_property
-    def uses_packages(self) -> bool:
-        """Whether it imports what does not come with Python."""
-        roots = {name.lstrip(".").partition(".")[0] for name in self.imports.values()}
-        return not roots <= sys.stdlib_module_names
-
-    @cached_property
-    def definitions(self) -> frozenset[str]:
-        """The names of the functions and classes of the module itself."""
-        return frozenset(node.name for node in self.tree.body if isinstance(node, DEFINITIONS))
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """All names that occur anywhere."""
-        names = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
-        return frozenset(names | set(self.imports) | self.definitions)
-
-    def scope_of(self, frame: Frame) -> Scope | ast.expr | None:
-        """Return the function, the lambda or the comprehension that a frame ran."""
-        name = plain_name(frame.function)
-        if name == "<module>":
-            return self.tree
-        found = None
-        for node in self._scopes.get(name, ()):
-            decorators = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(one.lineno for one in decorators)])
-            if first <= frame.line <= (node.end_lineno or 0):
-                found = node if found is None or node.lineno >= found.lineno else found
-        return found
-
-    @cached_property
-    def _scopes(self) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef | ast.expr]]:
-        """What has a frame of its own, by the frame's name."""
-        names = {kind: name for name, kind in COMPREHENSIONS.items()}
-        found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef | ast.expr]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                found.setdefault(node.name, []).append(node)
-            elif isinstance(node, ast.expr) and (name := names.get(type(node))):
-                found.setdefault(name, []).append(node)
-        return found
-
-    def statements_at(self, scope: ast.AST, line: int) -> list[ast.stmt]:
-        """Return the innermost statements of a function, not of those inside it, at a line."""
-        pending: list[ast.AST] = list(getattr(scope, "body", []))
-        here = [node for node in pending if isinstance(node, ast.stmt) and _spans(node, line)]
-        found = []
-        for node in here:
-            inner: list[ast.stmt] = []
-            if not isinstance(node, DEFINITIONS):
-                for part in ast.iter_child_nodes(node):
-                    if isinstance(part, (ast.ExceptHandler, ast.match_case)):
-                        inner += self.statements_at(part, line)
-                    elif isinstance(part, ast.stmt) and _spans(part, line):
-                        inner += self.statements_at(ast.Module([part], []), line)
-            if not inner or (node.lineno == line and not isinstance(node, DEFINITIONS)):
-                found.append(node)  # a head, and maybe what stands on its line
-            found += inner
-        return found
-
-    def source(self, node: ast.AST) -> str:
-        """Return a node's text."""
-        first = getattr(node, "lineno", None)
-        last = getattr(node, "end_lineno", None)
-        if first is None or last is None:
-            return ""
-        begin, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
-        lines = [line.encode() for line in self.lines[first - 1 : last]]
-        lines[-1] = lines[-1][:end]
-        lines[0] = lines[0][begin:]
-        return b"".join(lines).decode(errors="replace")
-
-    def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Yield what a node lies in, the nearest first."""
-        while (parent := self.parents.get(node)) is not None:
-            yield parent
-            node = parent
-
-    def scope_around(self, node: ast.AST) -> Scope:
-        for outer in self.enclosing(node):
-            if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                return outer
-        return self.tree
-
-    def definition(self, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-        """Return the function of a name, wherever in the module it is defined."""
-        for node in self._scopes.get(name, ()):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                return node
-        return None
+        self._origins: dict[ast.expr, str] = {}
+        self._results: dict[ast.AST, str] = {}  # of functions that are asked, too: empty
+        # What `changes` has found out.
+        self.changes: dict[ast.AST, Changes] = {}
+        self.changed_later: frozenset[str] | None = None
 
     def origin(self, node: ast.expr, depth: int = DEEPEST) -> str:
         """Return what an expression stands for, as far as assignments and imports tell.
@@ -206,6 +108,13 @@ class Module:
         """
         if depth == 0:
             return "?"
+        if depth < DEEPEST:
+            return self._origin(node, depth)
+        if node not in self._origins:
+            self._origins[node] = self._origin(node, depth)
+        return self._origins[node]
+
+    def _origin(self, node: ast.expr, depth: int) -> str:
         match node:
             case ast.Name(name):
                 return self._origin_of_name(node, name, depth)
@@ -215,12 +124,14 @@ class Module:
             case ast.Attribute(value, attribute):
                 return f"{self.origin(value, depth)}.{attribute}"
             case ast.Call(function):
-                made = f"{self.origin(function, depth)}()"
+                made = self._returned(node, depth) or f"{self.origin(function, depth)}()"
                 return _MADE.get(made, made)
             case ast.Constant(value):
                 return type(value).__name__
             case ast.BinOp(left, _, right):
                 found = [self.origin(one, depth - 1) for one in (left, right)]
+                if found[0].startswith("ctypes."):
+                    return found[0]  # a type of arrays
                 return next((name for name in found if name in _TYPES[:7]), "?")
             case ast.Await(value) | ast.NamedExpr(value=value) | ast.IfExp(body=value):
                 return self.origin(value, depth)
@@ -230,7 +141,55 @@ class Module:
         value = self.value_of(node, name)
         if value is not None:
             return self.origin(value, depth - 1)
+        for scope in self._scopes_around(node):
+            for one in parameters(scope):
+                if one.arg == name:
+                    return self._annotated(one.annotation, depth) or name
         return self.imports.get(name, name)
+
+    def _annotated(self, annotation: ast.expr | None, depth: int) -> str:
+        """Return what something stands for that is annotated as a class; empty: not known."""
+        match annotation:
+            case ast.Constant(str() as text):
+                try:
+                    inner = ast.parse(text, mode="eval").body
+                except SyntaxError:
+                    return ""
+                if isinstance(inner, ast.Name):
+                    return f"{self.imports.get(inner.id, inner.id)}()"
+            case ast.BinOp(left, ast.BitOr()):
+                return self._annotated(left, depth)
+            case ast.Subscript(ast.Name("Optional"), inner):
+                return self._annotated(inner, depth)
+            case ast.Subscript(value):
+                return self._annotated(value, depth)
+            case ast.Name() | ast.Attribute():
+                made = f"{self.origin(annotation, depth - 1)}()"
+                return _MADE.get(made, made)
+        return ""
+
+    def _returned(self, call: ast.Call, depth: int) -> str:
+        """Return what a function of the module returns; empty: not known."""
+        called = self.called(call, depth - 1) if depth > 1 else None
+        if called is None or called.makes:
+            return ""
+        if called.function not in self._results:
+            self._results[called.function] = ""
+            self._results[called.function] = self._result_of(called.function)
+        return self._results[called.function]
+
+    def _result_of(self, function: Function) -> str:
+        kinds = self.decorators(function)
+        if is_generator(function):
+            return "generator"
+        if kinds - {"staticmethod", "classmethod"} or isinstance(function, ast.AsyncFunctionDef):
+            return ""
+        found = {
+            self.origin(one.value)
+            for one in own_nodes(function)
+            if isinstance(one, ast.Return) and one.value is not None
+        }
+        return found.pop() if len(found) == 1 and not found & UNKNOWN else ""
 
     def value_of(self, node: ast.AST, name: str) -> ast.expr | None:
         """Return what was assigned to a name last before a node, in its scope or around it."""
@@ -260,18 +219,67 @@ class Module:
         return self._assigned[scope].get(name, ())
 
     def _value_of_attribute(self, node: ast.AST, attribute: str) -> ast.expr | None:
-        around = next((one for one in self.enclosing(node) if isinstance(one, ast.ClassDef)), None)
-        for inner in ast.walk(around) if around else ():
-            if isinstance(inner, ast.Assign):
-                for target in inner.targets:
-                    match target:
-                        case ast.Attribute(ast.Name("self"), name) if name == attribute:
-                            return inner.value
+        around = self.class_around(node)
+        return dict(self.attributes(around)).get(attribute) if around else None
+
+    def attributes(self, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+        """Yield what the methods of a class assign to its objects, the last first."""
+        found = []
+        for inner in ast.walk(owner):
+            if not isinstance(inner, (ast.Assign, ast.AnnAssign)) or inner.value is None:
+                continue
+            for target in inner.targets if isinstance(inner, ast.Assign) else [inner.target]:
+                match target:
+                    case ast.Attribute(ast.Name("self"), name):
+                        found.append((name, inner.value))
+        yield from reversed(found)
+
+    def class_of(self, node: ast.expr, depth: int = DEEPEST) -> ast.ClassDef | None:
+        """Return the module's own class that an expression's object is of, or that it names."""
+        match node:
+            case ast.Name("self" | "cls") if depth:
+                return self.class_around(node)
+            case ast.Call(ast.Name("super")):
+                return None
+        name = self.origin(node, depth).removesuffix("()") if depth > 0 else ""
+        return self.class_named(name)
+
+    def decorators(self, function: ast.AST) -> frozenset[str]:
+        """Return the last names of a function's decorators: `cache` of `@functools.cache`."""
+        found = set()
+        for one in getattr(function, "decorator_list", []):
+            node = one.func if isinstance(one, ast.Call) else one
+            found.add(self.origin(node).rpartition(".")[2])
+        return frozenset(found)
+
+    def called(self, node: ast.AST, depth: int = DEEPEST) -> Called | None:
+        """Return the module's own function that a call or an attribute leads to, if it is known.
+
+        That of an attribute is a property.
+        """
+        match node:
+            case ast.Call(ast.Name(name) as function):
+                if is_parameter(self.scope_around(function), name):
+                    return None
+                if (made := self.class_named(name)) is not None:
+                    maker = self.method(made, "__init__") or self.method(made, "__post_init__")
+                    return Called(maker, None, makes=True) if maker else None
+                found = self.function_named(name)
+                return Called(found, None) if found else None
+            case ast.Call(ast.Attribute(receiver, name)) | ast.Attribute(receiver, name):
+                owner = self.class_of(receiver, depth)
+                method = self.method(owner, name) if owner else None
+                if method is None:
+                    return None
+                if isinstance(node, ast.Attribute) and not is_property(method):
+                    return None
+                is_static = "staticmethod" in self.decorators(method)
+                return Called(method, None if is_static else receiver)
         return None
 
-    def is_module_wide(self, name: str) -> bool:
-        """Whether a name is a function, a class or a module: what needs not be handed over."""
-        return name in self.definitions or name in self.imports or hasattr(builtins, name)
+    def is_assigned(self, name: str) -> bool:
+        """Whether the module itself assigns to a name."""
+        return bool(self.assignments(self.tree, name))
 
 
 def _assignments(scope: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -293,32 +301,6 @@ def _assignments(scope: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield target.id, value
 
 
-def _spans(node: ast.stmt, line: int) -> bool:
-    return node.lineno <= line <= (node.end_lineno or node.lineno)
-
-
-def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function, not those of the functions and classes inside it."""
-    pending = deque(ast.iter_child_nodes(scope))
-    while pending:
-        node = pending.popleft()
-        yield node
-        if not isinstance(node, (*DEFINITIONS, ast.Lambda)):
-            pending += ast.iter_child_nodes(node)
-
-
-def parameters(scope: ast.AST) -> list[ast.arg]:
-    if not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-        return []
-    given = scope.args
-    optional = [one for one in (given.vararg, given.kwarg) if one]
-    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *optional]
-
-
-def is_parameter(scope: ast.AST, name: str) -> bool:
-    return any(one.arg == name for one in parameters(scope))
-
-
 CLOCKS = re.compile(r"time\.(time|monotonic|perf_counter)(_ns)?|.*loop\w*(\(\))?\.time")
 
 
@@ -333,23 +315,3 @@ def ends_at_a_moment(module: Module, scope: ast.AST) -> bool:
         and any(isinstance(one, ast.Await) for one in ast.walk(node))
         for node in own_nodes(scope)
     )
-
-
-def is_generator(scope: ast.AST) -> bool:
-    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in own_nodes(scope))
-
-
-def is_property(scope: ast.AST) -> bool:
-    """Whether a function is reached without a call.
-
-    >>> tree = ast.parse("class A:\\n @property\\n def x(self): ...")
-    >>> is_property(tree.body[0].body[0])
-    True
-    """
-    if not isinstance(scope, ast.FunctionDef):
-        return False
-    names = {
-        one.id if isinstance(one, ast.Name) else getattr(one, "attr", "")
-        for one in scope.decorator_list
-    }
-    return not names.isdisjoint({"property", "cached_property", "getter", "setter"})

@@ -10,7 +10,8 @@ import ast
 import re
 from typing import NamedTuple
 
-from fournil.observe.advice.program import DEEPEST, Module, is_parameter
+from fournil.observe.advice.program import DEEPEST, Module
+from fournil.observe.advice.tree import is_parameter
 
 ARRAYS = re.compile(
     r"numpy\.(zeros|ones|empty|full|arange|linspace|random\.(rand|randn|random|normal|integers)|"
@@ -34,7 +35,7 @@ class Load(NamedTuple):
     """What is to be sent."""
 
     size: float = 0.0  # of its bytes and buffers, in bytes
-    items: float = 0.0  # objects that are pickled each
+    items: float = 0.0  # objects, as many numbers as take as long to be pickled
 
     def plus(self, other: Load) -> Load:
         return Load(self.size + other.size, self.items + other.items)
@@ -48,9 +49,13 @@ class Sent(NamedTuple):
 
     out: Load
     back: Load
+    is_all: bool = True  # False: there is more of it, of which the source does not tell
 
 
 ONE = Load(items=1.0)
+
+TEXT, CONTAINER = 8, 10
+"""A text of its own, or a list or the like, takes as long as so many numbers to be pickled."""
 
 
 def load_of(module: Module, node: ast.expr, depth: int = DEEPEST) -> Load | None:
@@ -65,8 +70,10 @@ def load_of(module: Module, node: ast.expr, depth: int = DEEPEST) -> Load | None
     match node:
         case ast.Constant(bytes() | str() as value):
             return Load(float(len(value)), 1.0)
-        case ast.Constant() | ast.Compare() | ast.JoinedStr():
+        case ast.Constant() | ast.Compare():
             return ONE
+        case ast.JoinedStr():
+            return Load(items=TEXT)
         case ast.List(elements) | ast.Tuple(elements) | ast.Set(elements):
             return _sum(module, elements, depth)
         case ast.Dict(keys, values):
@@ -139,12 +146,14 @@ def _repeated(module: Module, elements: list[ast.expr], over: ast.expr, depth: i
 
 
 def _objects(node: ast.expr) -> int:
-    """Return of how many objects a display is made, each of which counts as one."""
+    """Return how many numbers take as long as a display to be pickled."""
     match node:
         case ast.List(elements) | ast.Tuple(elements) | ast.Set(elements):
-            return 1 + sum(map(_objects, elements))
+            return CONTAINER + sum(map(_objects, elements))
         case ast.Dict(keys, values):
-            return 1 + sum(map(_objects, [*filter(None, keys), *values]))
+            return CONTAINER + sum(map(_objects, [*filter(None, keys), *values]))
+        case ast.JoinedStr() | ast.Call(ast.Name("str" | "repr" | "format")):
+            return TEXT
     return 1
 
 

@@ -12,12 +12,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fournil.evidence.stacks import Frame, plain_name
-from fournil.observe.advice.program import (
-    COMPREHENSIONS,
-    Module,
-    is_generator,
-    is_property,
-)
+from fournil.observe.advice.program import Module
+from fournil.observe.advice.tree import COMPREHENSIONS, is_generator, is_property
 
 LAZY = re.compile(
     r"(map|filter|zip|enumerate|reversed|iter|range|open)|(itertools\..*)|"
@@ -34,8 +30,18 @@ SMALL = re.compile(
 
 CLASS_METHODS = frozenset({"__init__", "__new__", "__post_init__", "__call__"})
 
+ENTERS = frozenset({"__enter__", "__exit__"})
+
 BY_C_CODE = re.compile(r"__(lt|le|gt|ge|eq|ne|hash|reduce|reduce_ex|getstate|setstate)__")
 """Methods that C code calls again and again: what it does is the work."""
+
+OPERATORS = re.compile(
+    r"__(contains|eq|ne|lt|le|gt|ge|getitem|neg|pos|invert|r?(add|sub|mul|matmul|truediv|floordiv|"
+    r"mod|divmod|pow|lshift|rshift|and|or|xor))__"
+)
+"""Methods that operators call."""
+
+OPERATIONS = (ast.Compare, ast.BinOp, ast.UnaryOp, ast.Subscript)
 
 How = Literal["called", "lazy", "handed", "awaited"]
 
@@ -56,6 +62,7 @@ class Work(NamedTuple):
     is_lazy: bool  # it works by what the line asks for piece by piece, as a generator
     is_handed: bool  # the function was handed to what the line called, as a key to sort by
     is_awaited: bool  # it was in a coroutine of a library, which the line awaits
+    is_entered: bool = False  # it was in what a `with` enters or leaves
 
 
 NOTHING = Work(None, (), (), None, None, False, False, False, False)
@@ -82,6 +89,8 @@ def find_work(
     statement = statements[0]
     loop = _loop_around(module, scope, statement)
     expressions = [found for one in statements for found in _expressions(one)]
+    if isinstance(statement, ast.With) and called and plain_name(called.function) in ENTERS:
+        return NOTHING._replace(statement=statement, loop=loop, is_sure=True, is_entered=True)
     found = _called(module, expressions, line, called, callee) if called else None
     if found is not None:
         expression, how = found
@@ -187,7 +196,14 @@ def _called(
     if callee is not None and is_property(callee):
         for node in nodes:
             if isinstance(node, ast.Attribute) and node.attr == name:
-                return _out_of_comprehensions(module, node, expressions), "called"
+                found = _out_of_comprehensions(module, node, expressions)
+                return found, "called" if found is node else "lazy"
+    if OPERATORS.fullmatch(name):
+        operations = [node for node in nodes if isinstance(node, OPERATIONS)]
+        if len(operations) == 1:
+            return _out_of_comprehensions(module, operations[0], expressions), "lazy"
+        if operations and len(expressions) == 1:
+            return expressions[0], "lazy"
     # It may have been handed over, as a key to sort by.
     for call in calls:
         given = [*call.args, *(keyword.value for keyword in call.keywords)]

@@ -131,11 +131,16 @@ RULES = (
         ),
     ),
     Rule(
-        name="native-gil",
+        name="one pass",
         to="process",
         blockers=(NATIVE_GIL,),
-        why="{call} keeps the GIL until it ends, so a thread would not help:",
-        how="{code}.",
+        calls=r"sum|min|max|any|all|list|tuple|set|frozenset|dict|(collections\.)?(Counter|deque)|"
+        r"math\.(fsum|prod)|str\.join|bytes\.join",
+        costly=True,
+        why="{call} goes through {first} once, and to send that to a process takes about as long.",
+        how="{code}: what it goes through is made there too.",
+        instead="have the process that makes it do this as well, or do it here in pieces, with "
+        "`await asyncio.sleep(0)` between them.",
         tried=(
             Trial(
                 """\
@@ -145,6 +150,37 @@ RULES = (
                     return sum(map(len, map(str, range(1_500_000))))  # blocks
                 """
             ),
+            Trial(
+                """\
+                import asyncio, collections
+
+                words = ["bread", "cake", "tart", "bun"] * 1_500_000
+
+                async def main():
+                    return collections.Counter(words).most_common(1)  # blocks
+                """,
+                """\
+                import asyncio, collections
+
+                words = ["bread", "cake", "tart", "bun"] * 1_500_000
+
+                async def main():
+                    counts = collections.Counter()
+                    for begin in range(0, len(words), 50_000):
+                        counts.update(words[begin : begin + 50_000])
+                        await asyncio.sleep(0)
+                    return counts.most_common(1)
+                """,
+            ),
+        ),
+    ),
+    Rule(
+        name="native-gil",
+        to="process",
+        blockers=(NATIVE_GIL,),
+        why="{call} keeps the GIL until it ends, so a thread would not help:",
+        how="{code}.",
+        tried=(
             Trial(
                 """\
                 import asyncio
@@ -168,7 +204,7 @@ RULES = (
             ),
             Trial(
                 """\
-                import asyncio
+                import asyncio, math
 
                 class Reader(asyncio.Protocol):
                     def __init__(self, done):
@@ -178,7 +214,7 @@ RULES = (
                         self.transport = transport
 
                     def data_received(self, data):
-                        total = sum(range(12_000_000))  # blocks
+                        total = math.factorial(60_000) % 1_000_003  # blocks
                         self.transport.write(b"%d" % total)
                         self.transport.close()
 

@@ -86,7 +86,7 @@ RULES = (
         calls=r"(c?[pP]ickle|_pickle|marshal|json|orjson|ujson|rapidjson|simplejson|msgpack|msgspec"
         r"|cbor2?|tomllib|plistlib|bson|dill|joblib|cloudpickle)\b.*\.?(load|loads|decode|unpackb|"
         r"unpack|read)|(xml|lxml|defusedxml)\..*(fromstring|parse|XML|HTML|iterparse|"
-        r"parseString|fromstringlist)|ast\.parse|.*\bET\.\w+|.*\.model_validate(_json)?",
+        r"parseString|fromstringlist)|ast\.parse|.*\bET\.\w+|.*\.(model_)?validate_(json|python|strings)|.*\.model_validate",
         result="large",
         why="{call} makes many objects, and to send them back from a process takes about as long.",
         how="{code}: what is made stays there, and only the small result travels.",
@@ -409,7 +409,7 @@ RULES = (
         name="objects in arrays",
         to="process",
         blockers=(NATIVE_GIL,),
-        calls=r"(numpy|pandas|polars)\..*",
+        calls=r"(numpy|pandas|polars)\..*(?<!\.tolist)(?<!\.item)",
         inside=r"(numpy|pandas)\b.*:.*",
         result="large",
         costly=True,
