@@ -137,7 +137,7 @@ class Recorder:
                 self._remove()
                 raise
             atexit.register(self._stop)
-            others = self._other_loops = OtherLoops() if self._warns else None
+            others = self._other_loops = OtherLoops(self._note_other_loop) if self._warns else None
         if others is not None:
             others.begin()
 
@@ -225,6 +225,10 @@ class Recorder:
         """Record that a coroutine was collected without ever having run."""
         if self._ring is not None:
             self._ring.note_never_awaited(coroutine)
+
+    def _note_other_loop(self) -> None:
+        if self._ring is not None:
+            self._ring.note_other_loop()
 
     def __enter__(self) -> Self:
         self.start()

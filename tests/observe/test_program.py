@@ -92,6 +92,7 @@ def test_lines_are_summed_over_processes(tmp_path: Path) -> None:
     assert {name: round(value) for name, value in seven["when"].items()} == {
         "first_s": 1,
         "last_s": 3,
+        "at_startup": False,
     }
     assert (nine["line"], nine["count"]) == (9, 1)
     assert [of["pid"] for of in nine["processes"]] == [4]

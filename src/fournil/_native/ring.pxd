@@ -86,6 +86,9 @@ cdef uint32_t next_number(uint32_t last) noexcept nogil
 # The ring that loops record into; NULL: none. Written with the GIL held.
 cdef PyObject *current_ring
 
+cdef void note_listening() noexcept
+cdef void note_accepted() noexcept
+
 cdef inline uint32_t pack_ticks(uint64_t ticks) noexcept nogil:
     """Return the 32-bit form of a duration (fournil.record.units)."""
     if ticks < COARSE_BIT:

@@ -138,6 +138,10 @@ cdef class Ring(MappedRecording):
         """Count a coroutine that was collected without having run."""
         self.sites[self.site_of(coroutine)].never_awaited += 1
 
+    def note_other_loop(self):
+        """Note that a loop ran of which nothing is recorded."""
+        self.header.other_loops = 1
+
     # Samples.
 
     cdef Sample *next_sample(self) noexcept nogil:
@@ -253,6 +257,18 @@ cdef class Ring(MappedRecording):
 cdef uint32_t next_number(uint32_t last) noexcept nogil:
     """Return the number after one; 0 is none, and the top bit is no part of it."""
     return (last + 1) & 0x7FFFFFFF or 1
+
+
+cdef void note_listening() noexcept:
+    """Note that a server listens, if it is the first."""
+    if current_ring != NULL and (<Ring> current_ring).header.listening_ticks == 0:
+        (<Ring> current_ring).header.listening_ticks = ticks_now()
+
+
+cdef void note_accepted() noexcept:
+    """Note that a server has accepted a connection, if it is the first."""
+    if current_ring != NULL and (<Ring> current_ring).header.accepted_ticks == 0:
+        (<Ring> current_ring).header.accepted_ticks = ticks_now()
 
 
 def note_problem(context):

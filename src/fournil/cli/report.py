@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from fournil.cli.options import package
 from fournil.cli.refusal import Refusal
 from fournil.errors import RecordingError
 
@@ -20,7 +21,13 @@ STANDARD_OUTPUT = "-"
     metavar="FILE",
     help="Write the report as JSON as well; - is stdout, and the text then goes to stderr.",
 )
-def report(file: str, json_to: str | None) -> None:
+@click.option(
+    "--mine",
+    metavar="PACKAGE",
+    multiple=True,
+    help="An installed package that counts as your own code; may be given several times.",
+)
+def report(file: str, json_to: str | None, mine: tuple[str, ...]) -> None:
     """Print the report of the recording FILE.
 
     The program may have ended, been killed, or still be running.
@@ -28,7 +35,11 @@ def report(file: str, json_to: str | None) -> None:
     from fournil.observe.report import publish
 
     try:
-        found = publish.load(file)
+        packages = [package(name) for name in mine]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--mine") from None
+    try:
+        found = publish.load(file, mine=packages)
     except RecordingError as error:
         from fournil.cli import hints
 

@@ -30,7 +30,7 @@ def run(options: Options) -> NoReturn:
     Raises:
         Refusal: nothing was run; the text says why.
     """
-    kind, target, arguments, threshold, size, record, json_to, no_report, no_follow = options
+    kind, target, arguments, threshold, size, record, json_to, no_report, no_follow, mine = options
     if json_to is not None:
         check_json(json_to)
         if record is not None and os.path.realpath(record) == os.path.realpath(json_to):
@@ -38,7 +38,7 @@ def run(options: Options) -> NoReturn:
     status = None
     try:
         with RecordingFile(record, size) as recording:
-            order = Order(kind, target, recording.path, recording.final, threshold, size)
+            order = Order(kind, target, recording.path, recording.final, threshold, size, mine=mine)
             room = None
             if not no_follow:
                 order = order._replace(

@@ -88,6 +88,7 @@ class Children:
                 about={
                     "parent": os.getppid(),
                     "module": self._module,
+                    "mine": order.mine,
                     "process": _name(),
                     "forked": self._is_forked,
                 },

@@ -55,6 +55,7 @@ def _recorder(order: Order) -> Recorder:
         main=main_file(order),
         warn=False,
         program=int(order.program or "0", 16),
+        about={"module": order.target if order.kind == "module" else "", "mine": order.mine},
     )
     try:
         recorder.start()

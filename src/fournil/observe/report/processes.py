@@ -9,11 +9,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fournil.evidence.ownership import Ownership
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.program import as_one
 from fournil.observe.replay.sufferers import Suffering
 from fournil.observe.replay.whatif import Outcome
+from fournil.observe.report.callers import callers, requests
 from fournil.observe.report.findings import MOST, Finding, HotSite, Report, Share
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import kinds
@@ -31,6 +33,8 @@ def report_of(
     """
     if len(recordings) == 1:
         return replace(reports[0], unseen=tuple(unseen))
+    # As the reports have them, which know more of their blocked steps.
+    recordings = [report.recording for report in reports]
     whole = as_one(recordings)
     ran_s = sum(loop.ran_s for loop in whole.loops)
     return Report(
@@ -73,10 +77,13 @@ def _findings(
         sufferers: Counter[str] = Counter()
         for _, finding in those:
             sufferers.update(dict(finding.sufferers))
+        group = BlockedGroup(heaviest.group.blocker, heaviest.group.culprit, steps)
         merged.append(
             replace(
                 heaviest,
-                group=BlockedGroup(heaviest.group.blocker, heaviest.group.culprit, steps),
+                group=group,
+                callers=callers(group, Ownership(whole.meta)),
+                requests=requests(group),
                 others=sum(finding.others + 1 for _, finding in those) - 1,
                 suffering=_suffering([finding.suffering for _, finding in those]),
                 sufferers=tuple(sufferers.most_common()),
@@ -86,7 +93,7 @@ def _findings(
                 ),
             )
         )
-    return sorted(merged, key=lambda finding: (finding.hurt_nobody, -finding.group.total_s))
+    return sorted(merged, key=Finding.rank)
 
 
 def _suffering(parts: Sequence[Suffering]) -> Suffering:
