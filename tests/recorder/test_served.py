@@ -16,8 +16,11 @@ import pytest
 import fournil
 from fournil.observe.report.document import as_dict
 from fournil.observe.report.publish import load
+from fournil.record.kinds import SampleKind
+from fournil.record.layout import HEADER, SAMPLE
 
-SECONDS = 0.3
+TIMEOUT = 20
+A_WHILE = 0.2
 
 
 def list_bread() -> None: ...
@@ -68,21 +71,36 @@ def serving(work: Callable[[], None], **variables: object) -> None:
     namespace["app"](work, **variables)
 
 
-def sleep() -> None:
-    time.sleep(SECONDS)
+class Work:
+    """Blocks until the recording says what is served, or for a while where that is nothing."""
 
+    def __init__(self, path: Path, *, computes: bool = False, seconds: float = TIMEOUT) -> None:
+        self.path = path
+        self.computes = computes
+        self.seconds = seconds
 
-def compute() -> None:
-    until = time.thread_time() + SECONDS
-    while time.thread_time() < until:
-        pass
+    def __call__(self) -> None:
+        before = self.told()
+        until = time.monotonic() + self.seconds
+        while self.told() == before and time.monotonic() < until:
+            if self.computes:
+                sum(range(1_000_000))
+            else:
+                time.sleep(0.05)
+
+    def told(self) -> int:
+        """Return how many steps the recording tells this of."""
+        data = self.path.read_bytes()
+        header = HEADER.unpack(data)
+        offset, size = header["samples_offset"], header["samples_count"] * SAMPLE.size
+        return SAMPLE.column(data[offset : offset + size], "kind").tolist().count(SampleKind.SERVED)
 
 
 def serves(path: Path, work: Callable[[], None], **variables: object) -> list[dict[str, Any]]:
     async def main() -> None:
         serving(work, **variables)
 
-    with fournil.Recorder(path):
+    with fournil.Recorder(path, size="2M"):
         fournil.run(main())
     blocked = as_dict(load(str(path)))["blocked"]
     return [one for of in blocked for one in of["serves"]]
@@ -127,19 +145,19 @@ FOUND: dict[str, tuple[dict[str, object], str | None, str | None]] = {
 @pytest.mark.parametrize("name", FOUND)
 def test_it_is_found_in(name: str, tmp_path: Path) -> None:
     variables, route, function = FOUND[name]
-    (found,) = serves(tmp_path / "r", sleep, **variables)
+    (found,) = serves(tmp_path / "r", Work(tmp_path / "r"), **variables)
     assert (found["route"], found["function"]) == (route, function)
     assert found["file"] == __file__
 
 
 def test_it_is_found_while_python_code_runs(tmp_path: Path) -> None:
-    (found,) = serves(tmp_path / "r", compute, scope=SCOPE)
+    (found,) = serves(tmp_path / "r", Work(tmp_path / "r", computes=True), scope=SCOPE)
     assert (found["route"], found["function"]) == ("GET /bread/{kind}", "list_bread")
 
 
 def test_of_several_the_innermost_is_told(tmp_path: Path) -> None:
     def inner() -> None:
-        serving(sleep, handler=list_bread)
+        serving(Work(tmp_path / "r"), handler=list_bread)
 
     (found,) = serves(tmp_path / "r", inner, handler=other)
     assert found["function"] == "list_bread"
@@ -166,30 +184,31 @@ def test_what_is_no_handler_is_none(name: str, tmp_path: Path) -> None:
     value = NONE[name]
     Odd.asked.clear()
     names = ("scope", "request", "handler", "route", "dependant")
-    assert serves(tmp_path / "r", sleep, **dict.fromkeys(names, value)) == []
+    work = Work(tmp_path / "r", seconds=A_WHILE)
+    assert serves(tmp_path / "r", work, **dict.fromkeys(names, value)) == []
     assert Odd.asked == []
 
 
 def test_names_that_would_end_a_line_are_changed(tmp_path: Path) -> None:
     scope = SCOPE | {"route": SimpleNamespace(path="/a\n\x1f\x00b\u2028")}
-    (found,) = serves(tmp_path / "r", sleep, scope=scope)
+    (found,) = serves(tmp_path / "r", Work(tmp_path / "r"), scope=scope)
     assert found["route"] == "GET /a???b\u2028"
 
 
 def test_nothing_is_kept_of_what_was_found(tmp_path: Path) -> None:
     value = SimpleNamespace(endpoint=list_bread)
     before = sys.getrefcount(value), sys.getrefcount(list_bread)
-    assert serves(tmp_path / "r", sleep, route=value)
+    assert serves(tmp_path / "r", Work(tmp_path / "r"), route=value)
     assert (sys.getrefcount(value), sys.getrefcount(list_bread)) == before
 
 
 def test_each_step_is_told_once(tmp_path: Path) -> None:
     async def main() -> None:
         for _ in range(3):
-            serving(sleep, handler=list_bread)
+            serving(Work(tmp_path / "r"), handler=list_bread)
             await asyncio.sleep(0)
 
-    with fournil.Recorder(tmp_path / "r"):
+    with fournil.Recorder(tmp_path / "r", size="2M"):
         fournil.run(main())
     (entry,) = as_dict(load(str(tmp_path / "r")))["blocked"]
     assert entry["count"] == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 import click
@@ -44,12 +46,31 @@ def report(file: str, json_to: str | None, mine: tuple[str, ...]) -> None:
         from fournil.cli import hints
 
         raise Refusal("; ".join(filter(None, [str(error), hints.for_report(file)]))) from None
-    publish.print_report(found, sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout)
-    if json_to is None:
-        return
+    to_terminal = sys.stderr if json_to == STANDARD_OUTPUT else sys.stdout
     try:
-        publish.write_json(found, json_to)
+        if to_terminal is not None:  # it is closed
+            publish.print_report(found, to_terminal)
+            to_terminal.flush()
+        if json_to is not None:
+            publish.write_json(found, json_to)
+            if json_to == STANDARD_OUTPUT:
+                sys.stdout.flush()
     except BrokenPipeError:
-        raise  # whoever read it has enough; click ends quietly
+        _write_no_more()
+        sys.exit(1)  # whoever read it has enough
     except (OSError, ValueError) as error:
-        raise Refusal(f"{json_to}: cannot write the report there: {error}") from None
+        _write_no_more()
+        where = (
+            f"{json_to}: cannot write the report there" if json_to else "cannot write the report"
+        )
+        raise Refusal(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _write_no_more() -> None:
+    """Let go of what could not be written: the interpreter would try once more as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

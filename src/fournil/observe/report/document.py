@@ -16,9 +16,10 @@ serving_s           when a server of the first process accepted its first connec
                     began to listen; null: there was none
 other_loops         whether a loop of another kind ran, of which nothing is recorded
 looks               how often the watch looked; look_every_s: how long it let pass between two
-processes           the first one first: [{pid, parent, title, name, argv, began_s, run_s, ended,
-                      alive, end, loops, blocked, blocked_s}]; all else is of all of them;
-                      `began_s` is a Unix time; `name`: that which multiprocessing gave it
+processes           of a program with several, the first one first: [{pid, parent, title, name,
+                      argv, began_s, run_s, ended, alive, end, loops, blocked, blocked_s}]; all
+                      else is of all of them; `began_s` is a Unix time; `name`: that which
+                      multiprocessing gave it
 not_seen            command lines of processes that started a Python which was not recorded
 loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, gil_wait_s, steps, polls,
                       blocked, longest_s, lag_s: {p50, p99, max}}]; what it ran is busy_s, idle_s
@@ -94,7 +95,7 @@ from fournil.observe.recording.model import BlockedGroup, End, Script, Site, Thr
 from fournil.observe.report.callers import Request
 from fournil.observe.report.endings import Unfinished
 from fournil.observe.report.findings import TASK, Finding, HotSite, Report
-from fournil.observe.report.titles import Process, kinds
+from fournil.observe.report.titles import Process
 from fournil.observe.words import signal_name
 
 Document = dict[str, Any]
@@ -128,7 +129,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         },
         "processes": [
             _process(process, alike.title)
-            for alike in report.processes or kinds([recording])
+            for alike in report.processes
             for process in alike.processes
         ],
         "not_seen": [list(words) for words in report.unseen],

@@ -60,7 +60,7 @@ class Finding:
     advice: Advice | None
     callers: tuple[Caller, ...] = ()
     requests: tuple[Request, ...] = ()
-    shares: tuple[Share, ...] = ()  # of each process that it ran in
+    shares: tuple[Share, ...] = ()  # of each process that it ran in, where there are several
 
     def rank(self) -> tuple[bool, bool, float]:
         """Return where it stands among others: the least first."""
@@ -154,7 +154,6 @@ def _finding(
         advice=None if group.at_startup else adviser.advise(group),
         callers=callers(group, Ownership(recording.meta)),
         requests=requests(group),
-        shares=(Share(recording.pid, group.count, group.total_s),),
     )
 
 
