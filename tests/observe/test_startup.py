@@ -37,7 +37,6 @@ def test_what_came_before_the_first_connection_is_listed_last_and_has_no_advice(
     assert report.findings[1].advice is None
     text = text_of(server(accepted=4.0))
     assert "1 step blocked the loop for 200 ms" in text
-    assert "1 more at start-up" in text
     blocked, startup = text.split("At start-up, before the first connection")
     assert "app.py:9" in blocked
     assert "app.py:7" not in blocked

@@ -16,7 +16,7 @@ from fournil.observe.words import clean, count, seconds, share
 FRAMES = 4
 """So many callers of a line are shown."""
 
-IN_FULL = 8
+IN_FULL = 5
 """So many groups of blocked steps are shown with all that is known of them."""
 
 GROUPS = 20

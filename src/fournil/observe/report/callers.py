@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import dropwhile
 from typing import NamedTuple
 
 from fournil.evidence.ownership import Ownership
@@ -80,7 +81,9 @@ def _stacks(group: BlockedGroup) -> Iterator[tuple[tuple[Frame, ...], float]]:
 def _chain(stack: Sequence[Frame], ownership: Ownership) -> tuple[Frame, ...]:
     own = [frame for frame in stack if ownership.is_own(frame.file)]
     if own:
-        return tuple(_once(own))[1:]
+        # What stands in the line itself, as a generator that it runs through, calls nothing.
+        callers = dropwhile(lambda frame: frame[:2] == own[0][:2], own)
+        return tuple(_once(callers))
     blamed = ownership.innermost_own(stack)
     inside = stack.index(blamed) if blamed else 0
     return tuple(_once(stack[inside:], by_function=True))[1:]

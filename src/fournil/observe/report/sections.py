@@ -13,7 +13,16 @@ from fournil.observe.report.blocked_lines import BlockedLines
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import HotSite, Report
 from fournil.observe.report.loop_rows import loop_rows
-from fournil.observe.report.page import LEAST_WIDTH, WIDTH, Line, Role, Span, paragraph, row
+from fournil.observe.report.page import (
+    LEAST_WIDTH,
+    WIDTH,
+    Line,
+    Role,
+    Span,
+    labelled,
+    paragraph,
+    row,
+)
 from fournil.observe.report.process_lines import process_lines, unseen_lines
 from fournil.observe.report.sheet import INDENT, Sheet, View
 from fournil.observe.report.titles import title_of
@@ -72,7 +81,7 @@ class _Sections:
         """Yield the verdict and the worst lines again."""
         worst = list(self._blocked.in_short())
         if worst:
-            yield verdict(self._report)
+            yield from self._verdict()
             yield from worst
 
     # Each section yields its lines, or none when it has nothing to say.
@@ -89,8 +98,11 @@ class _Sections:
             number = sum(len(alike.processes) for alike in self._report.processes)
             told += f", {count(number - 1, 'child process', 'child processes')}"
         yield Span("fournil  ", Role.DIM), name, Span(f"  {told}", Role.DIM)
-        yield verdict(self._report)
+        yield from self._verdict()
         yield from unseen_lines(self._report, self._view.width)
+
+    def _verdict(self) -> Iterator[Line]:
+        return labelled(Span(""), verdict(self._report), self._view.width, 0)
 
     def _estimate(self) -> Iterator[Line]:
         estimate = self._report.estimate

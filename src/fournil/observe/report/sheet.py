@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import NamedTuple
@@ -17,6 +18,9 @@ INDENT = 2
 CLASS_WIDTH = 12
 DETAILS = INDENT + CLASS_WIDTH
 LABEL_WIDTH = 11
+
+INSIDE_A_LINE = re.compile(r"(?:\.<locals>\.<(?:genexpr|(?:list|set|dict)comp)>)+$")
+"""What stands in a line is called as the function that the line is of."""
 
 SourceLine = Callable[[Frame], str]
 """Returns a frame's line of source code, or nothing where it cannot be read."""
@@ -67,8 +71,8 @@ class Sheet:
         return Span(f"{blocker or 'unknown':<{CLASS_WIDTH}}", role)
 
     def place(self, frame: Frame, role: Role = Role.PLAIN) -> tuple[Span, ...]:
-        path = self.path(frame.file)
-        return Span(f"{path}:{frame.line}", role), Span(f"  {clean(frame.function)}", Role.DIM)
+        path, function = self.path(frame.file), INSIDE_A_LINE.sub("", frame.function)
+        return Span(f"{path}:{frame.line}", role), Span(f"  {clean(function)}", Role.DIM)
 
     def at(self, site: Site) -> tuple[Span, ...]:
         return (Span(f"{self.path(site.file)}:{site.line}", Role.DIM),) if site.file else ()

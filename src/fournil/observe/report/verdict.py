@@ -12,14 +12,14 @@ from fournil.observe.words import count, seconds, share
 
 
 def verdict(report: Report) -> Line:
-    """Return whether anything blocked the program's loops, in one line."""
+    """Return whether anything blocked the program's loops."""
     recording = report.recording
     if not recording.loops and not recording.blocked:
         return (Span(_without_loops(report), Role.DIM),)
     serving = [step for step in recording.blocked if not step.at_startup]
     startup = [step for step in recording.blocked if step.at_startup]
     if serving:
-        return _blocked(report, serving, startup)
+        return _blocked(report, serving)
     if recording.unseen.blocked:
         return (Span(f"{count(recording.unseen.blocked, 'step')} blocked the loop", Role.BAD),)
     if startup:
@@ -29,9 +29,7 @@ def verdict(report: Report) -> Line:
     return ok, Span(f": no step ran for {seconds(recording.threshold_s)} or longer")
 
 
-def _blocked(
-    report: Report, serving: Sequence[BlockedStep], startup: Sequence[BlockedStep]
-) -> Line:
+def _blocked(report: Report, serving: Sequence[BlockedStep]) -> Line:
     loops = report.recording.loops
     ran_s = sum(loop.ran_s for loop in loops)
     total_s = sum(step.duration_s for step in serving)
@@ -41,8 +39,6 @@ def _blocked(
     harmless = all(finding.hurt_nobody for finding in report.findings)
     if harmless:
         more += "; nothing else waited"
-    if startup:
-        more += f"; {len(startup):,} more at start-up"
     return Span(told, Role.PLAIN if harmless else Role.BAD), Span(more)
 
 
