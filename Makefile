@@ -30,10 +30,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test bench check conformance packages sanitize trials valgrind clean
+.PHONY: demo picture test bench check conformance packages sanitize trials valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
+
+# The picture in the README.
+picture: $(made)/native
+	$(python) tools/report_svg.py docs/report.svg
 
 # The tests start a thousand Pythons, each of which would compile what it imports.
 test: $(made)/test $(made)/native

@@ -7,6 +7,7 @@ import asyncio.events
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from fournil._native.core import LoopCore
@@ -25,9 +26,13 @@ class OtherLoops:
     """Warns of the first loop that is not Fournil's, running now or begun later.
 
     Each loop tells asyncio that it runs, by a function that is found anew each time.
+
+    Args:
+        note: called when one was found, before the warning.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[], None]) -> None:
+        self._note = note
         self._original = asyncio.events._set_running_loop
         self._hook: Any = self._make_hook()
         self._found = ""
@@ -61,6 +66,7 @@ class OtherLoops:
         if loop is None or isinstance(loop, LoopCore) or self._found:
             return
         self._found = type(loop).__name__
+        self._note()
         # Where warnings are errors, it is the recorder's end that raises, and no loop's begin.
         try:
             self._warn()

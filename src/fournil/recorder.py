@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import platform
 import site
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from fournil._native import ring, watch as native_watch
@@ -137,7 +138,7 @@ class Recorder:
                 self._remove()
                 raise
             atexit.register(self._stop)
-            others = self._other_loops = OtherLoops() if self._warns else None
+            others = self._other_loops = OtherLoops(self._note_other_loop) if self._warns else None
         if others is not None:
             others.begin()
 
@@ -222,9 +223,21 @@ class Recorder:
             self.path = None
 
     def note_never_awaited(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Record that a coroutine was collected without ever having run."""
+        """Record that a coroutine was collected without ever having run.
+
+        One of a library's own, as `asyncio.sleep(1)`, counts where the program let it go.
+        """
+        if self._ring is None:
+            return
+        place: tuple[str, int] | tuple[()] = ()
+        code = getattr(coroutine, "cr_code", None)
+        if code is not None and code.co_filename.startswith(_foreign()):
+            place = _line_of_the_program() or ()
+        self._ring.note_never_awaited(coroutine, *place)
+
+    def _note_other_loop(self) -> None:
         if self._ring is not None:
-            self._ring.note_never_awaited(coroutine)
+            self._ring.note_other_loop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -252,9 +265,6 @@ def describe_process(main: str | None) -> dict[str, Any]:
     """Return what a reader needs to know of this process, for the recording's meta text."""
     from fournil import __version__
 
-    packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    packages.update(site.getsitepackages())
-    packages.add(site.getusersitepackages())
     return {
         "argv": _shortened(sys.orig_argv if main is None else sys.argv),
         "main": main,
@@ -262,12 +272,37 @@ def describe_process(main: str | None) -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "fournil": __version__,
         "cores": len(os.sched_getaffinity(0)),
-        "code_roots": {
-            "stdlib": sorted({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}),
-            "packages": sorted(packages),
-            "fournil": [str(Path(__file__).parent)],
-        },
+        "code_roots": _code_roots(),
     }
+
+
+def _code_roots() -> dict[str, list[str]]:
+    """Return the folders of code that is not the program's own."""
+    packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    packages.update(site.getsitepackages())
+    packages.add(site.getusersitepackages())
+    return {
+        "stdlib": sorted({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}),
+        "packages": sorted(packages),
+        "fournil": [str(Path(__file__).parent)],
+    }
+
+
+@functools.cache
+def _foreign() -> tuple[str, ...]:
+    """Return how the names of files begin that are not the program's own."""
+    folders = (folder for those in _code_roots().values() for folder in those)
+    return "<frozen ", "<importlib", *(f"{folder}/" for folder in folders)
+
+
+def _line_of_the_program() -> tuple[str, int] | None:
+    """Return the file and the line of the innermost frame that is the program's own."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_foreign()):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return None
 
 
 def _shortened(words: list[str]) -> list[str]:

@@ -77,6 +77,14 @@ def test_a_recording_is_reported(tmp_path: Path) -> None:
     assert hints.for_words([str(path)]) == f"did you mean `fournil report {path}`?"
 
 
+def test_a_recording_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "shop.fournil"
+    with fournil.Recorder(path):
+        pass
+    done = run([*FOURNIL, "run", "shop.fournil"], cwd=tmp_path)
+    assert done.stderr.endswith("fournil: did you mean `fournil report shop.fournil`?\n")
+
+
 def test_to_record_is_to_run() -> None:
     assert hints.for_words(["record", "x.py"]) == "did you mean `fournil run x.py`?"
 

@@ -273,6 +273,8 @@ def test_record_into_a_folder(record: str, app: Path) -> None:
     assert done.status == 0
     assert sorted(os.listdir(app / "folder")) == [".keep", f"{done.stdout.strip()}.fournil"]
     assert (app / "report.json").exists()
+    # Nobody could know its name before.
+    assert f"fournil: recorded into folder/{done.stdout.strip()}.fournil\n" in done.stderr
 
 
 def test_json_into_a_pipe_without_a_reader(app: Path) -> None:

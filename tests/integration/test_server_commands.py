@@ -51,12 +51,13 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def ask(port: int) -> bytes:
+def ask(port: int, path: str = "/") -> bytes:
     """Return what the server answers, once it does."""
     until = time.monotonic() + TIMEOUT
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=TIMEOUT) as answer:
+            url = f"http://127.0.0.1:{port}{path}"
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
                 return bytes(answer.read())
         except OSError:
             assert time.monotonic() < until
@@ -65,6 +66,18 @@ def ask(port: int) -> bytes:
 
 def served(command: list[str], port: int, folder: Path, number: signal.Signals) -> int:
     """Start a server, ask it, send it a signal as a terminal would, and return its status."""
+    return served_at(command, port, folder, number, ["/"] * 3, b"baked")
+
+
+def served_at(
+    command: list[str],
+    port: int,
+    folder: Path,
+    number: signal.Signals,
+    paths: list[str],
+    answer: bytes | None = None,
+) -> int:
+    """Do the same at some paths, each of which is to answer the same, if that is told."""
     with (
         open(folder / "said", "wb") as said,
         subprocess.Popen(
@@ -72,7 +85,8 @@ def served(command: list[str], port: int, folder: Path, number: signal.Signals) 
         ) as process,
     ):
         try:
-            assert [ask(port) for _ in range(3)] == [b"baked"] * 3
+            answers = [ask(port, path) for path in paths]
+            assert answer is None or answers == [answer] * len(paths)
             os.killpg(process.pid, number)
             return process.wait(TIMEOUT)
         finally:

@@ -288,6 +288,13 @@ CASES = {
 }  # fmt: skip
 
 
+def test_the_stack_has_one_frame_more(tmp_path: Path) -> None:
+    write(tmp_path, {"app.py": "import traceback\nprint(len(traceback.extract_stack()))"})
+    for words in (["app.py"], ["-m", "app"]):
+        plain, ours = both(words, cwd=tmp_path)
+        assert int(ours.stdout) == int(plain.stdout) + 1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_same(name: str, tmp_path: Path) -> None:
     case = CASES[name]

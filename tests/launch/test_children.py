@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from fournil.launch import children
 from tests.launch.running import FOURNIL, Result, both, run, write
+from tests.observe.builder import Builder
 
 BLOCK = """
 import asyncio, time
@@ -144,6 +147,42 @@ def test_kept_recordings(tmp_path: Path) -> None:
     # Another program's do not count.
     reported(tmp_path, "--record", "other.fournil")
     assert "1 child process" in run([*FOURNIL[:3], "report", "kept.fournil"], cwd=tmp_path).stdout
+
+
+def test_recordings_of_an_earlier_run_go_with_the_one_that_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path, {"app.py": f"{BLOCK}{STARTS['subprocess']}\n", "child.py": CHILD})
+    reported(tmp_path, "--record", "kept.fournil")
+    (tmp_path / "kept.mine.fournil").write_text("mine")
+    shutil.copy(tmp_path / "kept.fournil", tmp_path / "kept.other.fournil")
+    reported(tmp_path, "--record", "other.fournil")
+    (other,) = set(tmp_path.glob("other.*.fournil"))
+    other.rename(tmp_path / "kept.1.fournil")
+    told = reported(tmp_path, "--record", "kept.fournil")
+    number = told["processes"][1]["pid"]
+    # What is another program's, or no recording, stays.
+    assert sorted(path.name for path in tmp_path.glob("kept.*")) == sorted(
+        ["kept.fournil", f"kept.{number}.fournil", "kept.mine.fournil", "kept.1.fournil"]
+    )
+
+
+def test_a_run_that_comes_to_nothing_removes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {"app.py": f"{BLOCK}{STARTS['subprocess']}\n", "child.py": CHILD})
+    reported(tmp_path, "--record", "kept.fournil")
+    before = sorted(path.name for path in tmp_path.glob("kept*"))
+    run([*FOURNIL, "--record", "kept.fournil", "nothing.py"], cwd=tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("kept*")) == before
+
+
+def test_others_take_no_room_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "kept.1.fournil").write_bytes(Builder(program=1).build())
+    with (tmp_path / "kept.1.fournil").open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, 8 << 20)
+    pattern = str(tmp_path / "kept.%p.fournil")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(children, "MOST", 12 << 20)
+        children._check_room(pattern, 8 << 20, program=2)
+        with pytest.raises(OSError, match="all the room"):
+            children._check_room(pattern, 8 << 20, program=1)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.launch.running import FOURNIL, PYTHON, run
+from tests.launch.running import FOURNIL, PYTHON, run, write
 
 # As a service manager or a shell script starts a program: with its number, which it knows
 # since it is that process until then.
@@ -46,6 +47,20 @@ def test_what_does_not_name_it_stays(name: str, value: str, tmp_path: Path) -> N
     tell = f"import os; print(os.environ[{name!r}] == os.environ['GIVEN'])"
     done = run(["sh", "-c", script, "sh", *FOURNIL, "-c", tell], cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+COMMANDS = ([*PYTHON, "-m", "fournil"], [str(Path(sys.executable).with_name("fournil"))])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_modules_named_as_those_of_the_standard_library(command: list[str], tmp_path: Path) -> None:
+    names = ("argparse", "asyncio", "json", "queue", "random", "selectors", "tempfile", "typing")
+    write(tmp_path, {f"path/{name}.py": "raise RuntimeError('mine')" for name in names})
+    write(tmp_path, {"app.py": "print('ran')"})
+    variables = {"PYTHONPATH": str(tmp_path / "path")}
+    done = run([*command, "run", "app.py"], cwd=tmp_path, environment=variables)
+    assert (done.stdout, done.status) == ("ran\n", 0)
+    assert "No event loop ran" in done.stderr
 
 
 def test_sockets_are_passed_on(tmp_path: Path) -> None:

@@ -197,6 +197,26 @@ def test_never_awaited_is_counted_and_warned_of(tmp_path: Path) -> None:
     assert "never awaited" in report.lower()
 
 
+def test_a_librarys_coroutine_that_was_never_awaited_counts_where_the_program_let_it_go(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "import asyncio\n"
+        "async def main():\n"
+        "    for _ in range(3):\n"
+        "        asyncio.sleep(1)\n"
+        "    asyncio.sleep(1)\n"
+        "asyncio.run(main())\n"
+    )
+    run([*FOURNIL, "--json", "report.json", "app.py"], cwd=tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text())["never_awaited"]
+    app = str(tmp_path / "app.py")
+    assert told == [
+        {"function": "sleep", "file": app, "line": 4, "count": 3},
+        {"function": "sleep", "file": app, "line": 5, "count": 1},
+    ]
+
+
 def test_no_room(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("print('ran')")
     command = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *FOURNIL, "--record", "x", "app.py"]

@@ -28,7 +28,7 @@ def test_what_an_ended_recording_did_not_need_is_given_back(tmp_path: Path) -> N
     path = tmp_path / "12.fournil"
     data = recording(path, closed=True)
     assert taken(path) >= LARGE
-    room = Room(str(tmp_path / "%p.fournil"))
+    room = Room(str(tmp_path / "%p.fournil"), 0)
     assert room.look_after() == OFTEN_S
     assert taken(path) < LARGE // 2
     assert path.read_bytes() == data
@@ -39,7 +39,7 @@ def test_the_recording_of_a_process_that_writes_it_is_whole(tmp_path: Path) -> N
     path = tmp_path / "12.fournil"
     data = Builder(pid=os.getpid()).end(1.0, closed=False).build()
     path.write_bytes(data + bytes(LARGE - len(data)))
-    room = Room(str(tmp_path / "%p.fournil"))
+    room = Room(str(tmp_path / "%p.fournil"), 0)
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0):
         room.look_after()
         assert taken(path) >= LARGE
@@ -47,12 +47,19 @@ def test_the_recording_of_a_process_that_writes_it_is_whole(tmp_path: Path) -> N
     assert taken(path) < LARGE
 
 
+def test_the_recording_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "12.fournil"
+    recording(path, closed=True)
+    Room(str(tmp_path / "%p.fournil"), 5).look_after()
+    assert taken(path) >= LARGE
+
+
 @pytest.mark.parametrize("content", [b"", b"mine", bytes(LARGE)])
 def test_what_is_no_recording_is_left_alone(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "12.fournil"
     path.write_bytes(content)
     before = taken(path)
-    Room(str(tmp_path / "%p.fournil")).look_after()
+    Room(str(tmp_path / "%p.fournil"), 0).look_after()
     assert (path.read_bytes(), taken(path)) == (content, before)
 
 

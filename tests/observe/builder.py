@@ -219,6 +219,12 @@ class Builder:
         entry = {"kind": SampleKind.ASK, "ask": ask, "cpu_ns": round(cpu * 1e9)}
         self._samples.append(_pack(layout.SAMPLE, entry | fields))
 
+    def served(self, begin: float, handlers: Frames) -> None:
+        """Add what the step serves that began at `begin`; a route has no file."""
+        text = "".join(f"{file}\x1f{line}\x1f{function}\n" for file, line, function in handlers)
+        entry = {"kind": SampleKind.SERVED, "begin": tick(begin), "stack": self.text(text)}
+        self._samples.append(_pack(layout.SAMPLE, entry))
+
     def blocked(self, begin: float, end: float, subject: int, **fields: int) -> None:
         """Add the record of a blocked step that ended."""
         entry = {

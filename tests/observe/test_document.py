@@ -32,6 +32,7 @@ def test_the_names_of_the_json() -> None:
         "file": APP,
         "line": 42,
         "function": "fetch",
+        "lines": [{"file": APP, "line": 42, "function": "fetch", "total_s": pytest.approx(3.98)}],
         "count": 4,
         "total_s": pytest.approx(3.98),
         "steps_s": pytest.approx(3.98),
@@ -43,7 +44,13 @@ def test_the_names_of_the_json() -> None:
         "callback": None,
         "started_by": "Task-1 (main)",
         "others": 3,
-        "when": {"first_s": pytest.approx(1.0), "last_s": pytest.approx(4.3)},
+        "serves": [],
+        "callers": [{"file": APP, "line": 45, "function": "handle", "own": True, "share": 1.0}],
+        "when": {
+            "first_s": pytest.approx(1.0),
+            "last_s": pytest.approx(4.3),
+            "at_startup": False,
+        },
         "processes": [],
         "delayed": {
             "steps": 0,
@@ -51,8 +58,8 @@ def test_the_names_of_the_json() -> None:
             "longest_s": 0.0,
             "arrived": 0,
             "unknown": 4,
-            "by": [],
         },
+        "sufferers": [],
         "stack": [
             {"file": ANY, "line": 706, "function": "readinto", "own": False},
             {"file": ANY, "line": 73, "function": "get", "own": False},
@@ -117,7 +124,7 @@ def test_every_report_has_the_same_names(builder: Callable[[], Builder]) -> None
 def test_every_name_of_the_json_is_documented() -> None:
     documented = documents.__doc__ or ""
     for name, value in as_dict(report_of(samples.bakery())).items():
-        assert re.search(rf"^{name}[ ,]|, {name} ", documented, re.MULTILINE), name
+        assert re.search(rf"^{name}[ ,]|, {name} |; {name}:", documented, re.MULTILINE), name
         entries = value if isinstance(value, list) else [value]
         for entry in entries:
             if isinstance(entry, dict) and name != "unseen":

@@ -12,7 +12,8 @@ from fournil.observe.recording.model import Recording
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
-from fournil.observe.report.sections import View, lines_of
+from fournil.observe.report.sections import lines_of
+from fournil.observe.report.sheet import View
 from fournil.record import kinds
 from tests.observe import samples
 from tests.observe.builder import META, PROJECT, Builder

@@ -92,12 +92,28 @@ def test_lines_are_summed_over_processes(tmp_path: Path) -> None:
     assert {name: round(value) for name, value in seven["when"].items()} == {
         "first_s": 1,
         "last_s": 3,
+        "at_startup": False,
     }
     assert (nine["line"], nine["count"]) == (9, 1)
     assert [of["pid"] for of in nine["processes"]] == [4]
     (hot,) = told["tasks"]
     assert (hot["function"], hot["steps"], hot["tasks"]) == ("work", 4, 3)
     assert round(hot["share"], 3) == round(1.125 / 27, 3)
+
+
+def test_loose_ends_are_one_line_for_processes_alike(tmp_path: Path) -> None:
+    for pid in (1, 2, 3):
+        builder = Builder(pid=pid, program=7, meta={**META, "parent": 1} if pid > 1 else META)
+        builder.loop(ran=9.0)
+        builder.task(builder.site("poll", APP, 12, tasks=1), name=f"poll-{pid}")
+        (tmp_path / str(pid)).write_bytes(builder.end(9.0).build())
+    report = load(str(tmp_path / "1"))
+    (pending,) = as_dict(report)["pending"]
+    assert (pending["function"], pending["count"]) == ("poll", 3)
+    assert sorted(pending["tasks"]) == ["poll-1", "poll-2", "poll-3"]
+    out = io.StringIO()
+    print_report(report, out)
+    assert out.getvalue().count("pending at the end") == 1
 
 
 def test_processes_are_listed(tmp_path: Path) -> None:

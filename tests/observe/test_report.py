@@ -20,7 +20,8 @@ from fournil.observe.report.document import as_dict
 from fournil.observe.report.findings import find
 from fournil.observe.report.page import Role, Span, paragraph
 from fournil.observe.report.publish import print_report
-from fournil.observe.report.sections import View, lines_of
+from fournil.observe.report.sections import lines_of
+from fournil.observe.report.sheet import View
 from fournil.record import kinds
 from tests.observe import samples
 from tests.observe.builder import APP, PROJECT, Builder
@@ -76,11 +77,11 @@ Loose ends
   cancelled at the end     poll  app.py:12  Task-9, Task-10                                  2 tasks
   cancelled at the end: still pending when the main task of the loop had ended
 
-· Lines and classes rest on 12 looks at steps that had run for 50 ms or longer, one each 500 ms.
-
 8 steps blocked the loop for 4.52 s, 46 % of the 9.90 s that it ran
   waiting     app.py:42  fetch                                               4     3.98 s     1.01 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
+  python      app.py:61  price                                               3     240 ms      90 ms
+  native-gil  app.py:152  Feed.parse                                         1     300 ms     300 ms
 
 """
 
@@ -105,8 +106,6 @@ Lines that took 50 ms or longer                                                 
               time.sleep(1.5)
   python      app.py:5  <module>                                                   1.00 s       10 %
 
-· Lines and classes rest on 2 looks at the program, one each 1.00 s, for 25 % of its run.
-
 """
 
 KILLED = """
@@ -126,14 +125,14 @@ Blocked for 50 ms or longer                                              steps  
               when       at 6.50 s
                          it never ended
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
-              gain       3.90 s: run 6.10 s, loop busy 500 ms, lag p99 10 ms
+              gain       3.90 s: run 6.10 s, lag p99 10 ms
 
   waiting     app.py:7  handle                                               1     400 ms     400 ms
               task       Task-1 (poll)
               when       at 2.00 s
               GIL        waited 400 ms for it: another thread held it
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
-              gain       3.90 s: run 6.10 s, loop busy 500 ms, lag p99 10 ms
+              gain       3.90 s: run 6.10 s, lag p99 10 ms
 
   unknown     app.py:12  poll                                                1      60 ms      60 ms
               task       Task-1 (poll)
@@ -150,11 +149,11 @@ Loose ends
   pending when killed      poll  app.py:12  Task-1                                            1 task
 
 · The program was killed by SIGKILL; the recording's last sign of life is at 9.00 s.
-· Lines and classes rest on 2 looks at steps that had run for 50 ms or longer.
 · 1 blocked step ended before the watch could look.
 · The program took SIGRTMIN+4 from the watch, which from then on read the stacks of running code
   while they changed: a few lines may be others.
-· 1 request for a stack got no answer in time.
+· 1 request for a stack got no answer in time: the machine was busy, or code in C ran long, and a
+  few lines may be others.
 · The 13 oldest events were overwritten: totals are whole, estimates rest on what is left. A larger
   recording holds more: `--size` of `fournil run`, `size` of a Recorder.
 · 1 more blocked step counted and not shown: the ring of samples had no room.
@@ -164,6 +163,8 @@ Loose ends
 3 steps blocked the loops for 2.46 s, 19 % of the 13.0 s that they ran
   waiting     app.py:42  fetch                                               1     2.00 s     2.00 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
+  waiting     app.py:7  handle                                               1     400 ms     400 ms
+  unknown     app.py:12  poll                                                1      60 ms      60 ms
 
 """
 

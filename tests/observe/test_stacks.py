@@ -86,9 +86,52 @@ def test_the_culprit_is_the_innermost_frame_of_the_users_own() -> None:
     assert OWNERSHIP.innermost_own((SOCKET, CLIENT, HANDLER, Frame(APP, 9, "outer"))) == HANDLER
 
 
-def test_without_a_frame_of_the_users_the_innermost_stands() -> None:
-    assert OWNERSHIP.innermost_own((SOCKET, CLIENT)) == SOCKET
+def test_without_a_frame_of_the_users_the_innermost_of_a_package_stands() -> None:
+    other = Frame(f"{STDLIB}/ssl.py", 3, "read")
+    assert OWNERSHIP.innermost_own((SOCKET, CLIENT)) == CLIENT
+    assert OWNERSHIP.innermost_own((SOCKET, other)) == SOCKET
     assert OWNERSHIP.innermost_own(()) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "is_own"),
+    [
+        ("shop/api.py", True),
+        ("shop/db/models.py", True),
+        ("shopping/api.py", False),
+        ("tools.py", True),
+        ("tools_more.py", False),
+        ("acme/cloud/queue.py", True),
+        ("acme/other.py", False),
+        ("fast.cpython-311-x86_64-linux-gnu.so", True),
+    ],
+)
+def test_a_package_that_is_named_is_the_users_own(file: str, is_own: bool) -> None:
+    mine = ("shop", "tools", "acme.cloud", "fast")
+    ownership = Ownership(Meta(package_roots=(PACKAGES,), stdlib_roots=(STDLIB,), mine=mine))
+    assert ownership.is_own(f"{PACKAGES}/{file}") == is_own
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "is_own"),
+    [
+        ("shop", "shop/api.py", True),
+        ("shop.main", "shop/api.py", True),
+        ("tool", "tool.py", True),
+        # These run what is another's.
+        ("uvicorn", "uvicorn/server.py", False),
+        ("gunicorn.app.wsgiapp", "gunicorn/arbiter.py", False),
+        ("pytest", "pytest/__init__.py", False),
+    ],
+)
+def test_a_module_that_is_run_is_the_users_own(module: str, file: str, is_own: bool) -> None:
+    ownership = Ownership(Meta(package_roots=(PACKAGES,), module=module))
+    assert ownership.is_own(f"{PACKAGES}/{file}") == is_own
+
+
+def test_a_module_of_the_standard_library_that_is_run_stays_pythons() -> None:
+    meta = Meta(stdlib_roots=(STDLIB,), package_roots=(PACKAGES,), module="unittest")
+    assert not Ownership(meta).is_own(f"{STDLIB}/unittest/case.py")
 
 
 def test_a_librarys_path_is_shown_as_its_users_know_it() -> None:

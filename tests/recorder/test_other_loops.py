@@ -98,3 +98,14 @@ def test_the_report_says_it_too(path: Path) -> None:
     out = io.StringIO()
     print_report(load(str(path)), out)
     assert "A loop of asyncio's own ran, which is not recorded" in out.getvalue()
+
+
+@pytest.mark.filterwarnings(f"ignore:{ABOUT}:RuntimeWarning")
+def test_the_report_says_it_of_a_loop_that_was_never_slow(path: Path) -> None:
+    with fournil.Recorder(path, threshold=10):
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(asyncio.sleep(0))
+    out = io.StringIO()
+    print_report(load(str(path)), out)
+    assert "A loop of another kind ran, which is not recorded" in out.getvalue()
+    assert "No line took long" not in out.getvalue()

@@ -87,6 +87,35 @@ def test_each_kind_of_step(record: Callable[[Main], Recording]) -> None:
     assert functions(recording, Kind.TASK)["main"] >= 3
 
 
+def test_who_made_a_task_that_ran_before_the_recording_is_not_known(tmp_path: Path) -> None:
+    async def later(event: asyncio.Event) -> None:
+        await event.wait()
+        await asyncio.sleep(0)
+
+    async def made_directly() -> None: ...
+
+    async def main() -> None:
+        event = asyncio.Event()
+        waiting = asyncio.create_task(later(event))
+        await asyncio.sleep(0)
+        with fournil.Recorder(tmp_path / "r"):
+            await asyncio.sleep(0)
+            event.set()
+            await asyncio.Task(made_directly())
+            await waiting
+
+    fournil.run(main())
+    recording = snapshot(read_file(str(tmp_path / "r")))
+    makers = {
+        recording.codes[task.site].function.rpartition(".")[2]: recording.describe(task.parent)
+        for task in recording.tasks.values()
+    }
+    assert makers["later"] is None
+    assert makers["main"] is None
+    assert makers["made_directly"] is not None
+    assert "main" in makers["made_directly"]
+
+
 def test_tasks_names_parents_and_ends(record: Callable[[Main], Recording]) -> None:
     async def finishes() -> None:
         await asyncio.sleep(0)

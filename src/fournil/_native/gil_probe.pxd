@@ -27,6 +27,10 @@ cdef struct Question:
     uint32_t later_ask
     uint64_t later_since
     uint64_t later_cpu_ns
+    # The begin of a step of which it is to be found out what it serves; 0: of none. The watch's
+    # while no request is under way, the probe's from then on.
+    uint64_t served
+    uint64_t served_known               # of the last step of which it was; the probe's
 
 
 cdef enum AskState:
@@ -62,6 +66,7 @@ cdef class GilProbe:
     # Called by the watch's thread.
     cdef uint32_t time_holder(self, int slot, uint64_t begin, int tid) noexcept nogil
     cdef uint32_t time_later(self, int slot, uint64_t begin) noexcept nogil
+    cdef void ask_what_it_serves(self, int slot, uint64_t begin) noexcept nogil
     cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil
     cdef void note_let_go(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void open_status(self, const Descriptor *threads) noexcept nogil
@@ -76,6 +81,7 @@ cdef class GilProbe:
     cdef void run(self) noexcept nogil
     cdef void learn_gil_futex(self) noexcept
     cdef void answer(self, uint64_t waited_ns) noexcept
+    cdef void tell_what_is_served(self, int slot, uint64_t begin) noexcept
     cdef void write_answer(
         self, int slot, uint32_t ask, uint64_t begin, uint64_t since, uint64_t cpu_ns,
         uint64_t waited_ns

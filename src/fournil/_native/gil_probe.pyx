@@ -11,8 +11,17 @@ written down how long it had to, and how much CPU time the holder spent once it 
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from fournil._native.layout cimport MAX_THREADS, SAMPLE_ASK, SAW_OVER, Header, Sample
+from fournil._native.layout cimport (
+    MAX_THREADS,
+    SAMPLE_ASK,
+    SAMPLE_SERVED,
+    SAW_OVER,
+    THREAD_LOOP,
+    Header,
+    Sample,
+)
 from fournil._native.ring cimport Ring
+from fournil._native.served cimport what_is_served
 from fournil._native.sys.atomics cimport observe, publish, publish_and_observe
 from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start
@@ -44,6 +53,10 @@ from fournil._native.sys.threads cimport (
     usleep,
 )
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 cdef enum:
     # The GIL's lock and conditions lie together in CPython: how far from the futex of one
@@ -134,6 +147,17 @@ cdef class GilProbe:
             publish(&question.later_begin, 0)
             return 0
         return question.later_ask
+
+    cdef void ask_what_it_serves(self, int slot, uint64_t begin) noexcept nogil:
+        """Have it found out what a step serves, whose thread waits without the GIL."""
+        cdef Question *question = &self.questions[slot]
+        cdef uint64_t state = observe(&self.state)
+        if state != ASK_IDLE or observe(&question.held) or question.served_known == begin:
+            return
+        if self.put == 0:
+            self.number += 1
+        publish(&question.served, begin)
+        self.put += 1
 
     cdef bint is_timing(self, int slot, uint64_t begin) noexcept nogil:
         cdef Question *question = &self.questions[slot]
@@ -247,8 +271,12 @@ cdef class GilProbe:
         cdef int slot
         for slot in range(MAX_THREADS):
             question = &self.questions[slot]
+            if question.served:
+                self.tell_what_is_served(slot, question.served)
+                question.served = 0
             if not observe(&question.held):
                 continue
+            self.tell_what_is_served(slot, observe(&question.later_begin) or question.begin)
             self.write_answer(
                 slot, question.ask, question.begin, question.since, question.cpu_ns, waited_ns
             )
@@ -259,6 +287,38 @@ cdef class GilProbe:
                     waited_ns
                 )
             publish(&question.held, 0)
+
+    cdef void tell_what_is_served(self, int slot, uint64_t begin) noexcept:
+        """Write down what a step serves that still runs, once; its thread waits for the GIL."""
+        cdef Question *question = &self.questions[slot]
+        cdef uint32_t text
+        cdef int collects
+        cdef Sample *sample
+        if question.served_known == begin:
+            return
+        question.served_known = begin
+        if (
+            self.ring.threads[slot].state != THREAD_LOOP
+            or observe(&self.ring.threads[slot].begin) != begin
+            or self.ring.states[slot] == NULL
+        ):
+            return
+        # A collection of garbage would run the program's finalizers, here.
+        collects = PyGC_Disable()
+        try:
+            text = self.ring.intern(what_is_served(self.ring.states[slot]))
+        except Exception:  # no memory
+            text = 0
+        if collects:
+            PyGC_Enable()
+        if text == 0:
+            return
+        sample = self.ring.next_sample()
+        sample.at = ticks_now()
+        sample.begin = begin
+        sample.stack = text
+        sample.thread = slot
+        sample.kind = SAMPLE_SERVED
 
     cdef void write_answer(
         self, int slot, uint32_t ask, uint64_t begin, uint64_t since, uint64_t cpu_ns,

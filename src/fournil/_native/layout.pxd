@@ -54,6 +54,7 @@ cdef enum:
     SAMPLE_LOOK = 1
     SAMPLE_ASK = 2
     SAMPLE_BLOCKED = 3
+    SAMPLE_SERVED = 4
 
 
 cdef struct Header:
@@ -130,6 +131,9 @@ cdef struct Header:
     uint32_t control_refused
     uint64_t control_value
     uint64_t control_answered
+    uint64_t listening_ticks
+    uint64_t accepted_ticks
+    uint64_t other_loops
 
 
 cdef struct Site:

@@ -25,6 +25,7 @@ from fournil._native.addresses cimport address_object
 from fournil._native.channel cimport Channel
 from fournil._native.core cimport LoopCore
 from fournil._native.layout cimport KIND_READER
+from fournil._native.ring cimport note_accepted, note_listening
 from fournil._native.stream cimport Stream
 from fournil._native.sys.epoll cimport EPOLLIN
 from fournil._native.sys.errors cimport os_error
@@ -86,6 +87,7 @@ cdef class Listener(Channel):
                 self.broken(os_error(EBADF))
                 return False
             raise os_error(errno)
+        note_accepted()
         try:
             peer = (<char *> &address)[: min(<size_t> length, sizeof(address))]
             if self.core._debug:
@@ -229,6 +231,7 @@ def listen(
     if sslcontext:
         listener.tls = sslcontext, ssl_handshake_timeout, ssl_shutdown_timeout
     listener.hold(sock)
+    note_listening()
     loop.poller.attach(listener, EPOLLIN)
 
 

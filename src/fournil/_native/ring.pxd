@@ -43,6 +43,7 @@ cdef class Ring(MappedRecording):
     # Touched only with the GIL held.
     cdef PointerTable sites_by_code     # code object, method table or type -> site
     cdef PointerTable tasks_by_address  # task -> slot, or NO_SLOT + site
+    cdef dict sites_by_place            # (name, file, line) -> site
     cdef list kept                      # the keys of sites_by_code, so that none is reused
     cdef uint32_t *ended_tasks          # a ring of slots to use again, oldest first
     cdef uint64_t ended_head
@@ -69,6 +70,7 @@ cdef class Ring(MappedRecording):
             known = lookup(self.sites_by_code, PyFunction_GET_CODE(function))
         return self.site_of_other(function) if known < 0 else <uint32_t> known
 
+    cdef uint32_t site_at(self, str name, str file, uint32_t line) except? 0
     cdef uint32_t site_of_other(self, PyObject *function) noexcept
     cdef inline uint32_t site_of_slot(self, Task *slot) noexcept:
         # The file may be written by others: whatever it says, nothing else is written to.
@@ -85,6 +87,9 @@ cdef uint32_t next_number(uint32_t last) noexcept nogil
 
 # The ring that loops record into; NULL: none. Written with the GIL held.
 cdef PyObject *current_ring
+
+cdef void note_listening() noexcept
+cdef void note_accepted() noexcept
 
 cdef inline uint32_t pack_ticks(uint64_t ticks) noexcept nogil:
     """Return the 32-bit form of a duration (fournil.record.units)."""

@@ -86,6 +86,7 @@ cdef class Ring(MappedRecording):
         self.sites_by_code = PointerTable()
         self.tasks_by_address = PointerTable()
         self.kept = []
+        self.sites_by_place = {}
         self.ended_tasks = <uint32_t *> PyMem_Calloc(self.tasks_count, sizeof(uint32_t))
         if self.ended_tasks == NULL:
             raise MemoryError
@@ -134,9 +135,42 @@ cdef class Ring(MappedRecording):
         """See whether the file is whole; called by the threads of the watch."""
         map_guard_look(self.guard)
 
-    def note_never_awaited(self, coroutine):
-        """Count a coroutine that was collected without having run."""
-        self.sites[self.site_of(coroutine)].never_awaited += 1
+    def note_never_awaited(self, coroutine, str file=None, uint32_t line=0):
+        """Count a coroutine that was collected without having run.
+
+        Args:
+            coroutine: the coroutine, or whatever a program says is one.
+            file, line: where that was, if it counts there and not where its code is.
+        """
+        if file is None:
+            self.sites[self.site_of(coroutine)].never_awaited += 1
+        else:
+            name = name_of(code_of_coroutine(coroutine))
+            self.sites[self.site_at(name, plain(file), line)].never_awaited += 1
+
+    cdef uint32_t site_at(self, str name, str file, uint32_t line) except? 0:
+        """Return the site of code by a place where it is used."""
+        cdef uint32_t index
+        cdef Site *site
+        known = self.sites_by_place.get((name, file, line))
+        if known is not None:
+            return known
+        if self.header.sites_used >= self.sites_count:
+            self.header.sites_dropped += 1
+            return 0
+        index = <uint32_t> self.header.sites_used
+        site = &self.sites[index]
+        site.function = self.intern(name)
+        site.file = self.intern(file)
+        site.line = line
+        site.flags = SITE_COROUTINE
+        self.sites_by_place[name, file, line] = index
+        self.header.sites_used = index + 1
+        return index
+
+    def note_other_loop(self):
+        """Note that a loop ran of which nothing is recorded."""
+        self.header.other_loops = 1
 
     # Samples.
 
@@ -253,6 +287,18 @@ cdef class Ring(MappedRecording):
 cdef uint32_t next_number(uint32_t last) noexcept nogil:
     """Return the number after one; 0 is none, and the top bit is no part of it."""
     return (last + 1) & 0x7FFFFFFF or 1
+
+
+cdef void note_listening() noexcept:
+    """Note that a server listens, if it is the first."""
+    if current_ring != NULL and (<Ring> current_ring).header.listening_ticks == 0:
+        (<Ring> current_ring).header.listening_ticks = ticks_now()
+
+
+cdef void note_accepted() noexcept:
+    """Note that a server has accepted a connection, if it is the first."""
+    if current_ring != NULL and (<Ring> current_ring).header.accepted_ticks == 0:
+        (<Ring> current_ring).header.accepted_ticks = ticks_now()
 
 
 def note_problem(context):

@@ -32,7 +32,7 @@ from fournil._native.layout cimport (
     Sample,
     Task,
 )
-from fournil._native.names cimport own_value, plain
+from fournil._native.names cimport field, own_value, plain
 from fournil._native.ring cimport NO_SLOT, Ring, next_number, pack_ticks
 from fournil._native.sys.atomics cimport begin_slot, end_slot, publish, retract
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
@@ -232,8 +232,12 @@ cdef class LoopRecord:
             step.kind = KIND_TASK
             place = lookup(self.ring.tasks_by_address, running.task)
             if place < 0:
-                # Not made by `loop.create_task`, or before the recording began.
-                place = self.born(<object> running.task, None, step.waker, now)
+                # Not made by `loop.create_task`, or before the recording began. Whoever made it
+                # runnable has made it, where it has not run before.
+                place = self.born(
+                    <object> running.task, None,
+                    0 if has_run(<object> running.task) else step.waker, now,
+                )
             if place < NO_SLOT:
                 step.slot = &self.ring.tasks[place]
                 site = self.ring.site_of_slot(step.slot)
@@ -430,6 +434,12 @@ cdef class LoopRecord:
         end_slot(&slot.id, ring.last_task_id)
         write_event(self, now, 0, place, slot.id, parent, KIND_BORN, 0, site)
         return place
+
+
+cdef bint has_run(object task):
+    """Tell whether a task whose step begins has had one before."""
+    coroutine = coroutine_of(task)
+    return (field(coroutine, "cr_suspended") or field(coroutine, "gi_suspended")) is True
 
 
 cdef str thread_name():

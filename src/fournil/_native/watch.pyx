@@ -31,6 +31,7 @@ from fournil._native.layout cimport (
     SAW_GIL_WAIT,
     SAW_ON_CPU,
     THREAD_CLOSED,
+    THREAD_LOOP,
     THREAD_SCRIPT,
     WATCH_NO_THREADS,
     Header,
@@ -424,6 +425,8 @@ cdef class Watch:
             ask = self.probe.time_holder(slot, begin, look.tid)
         elif self.probe.is_timing(slot, begin):
             self.probe.note_let_go(slot, cpu_ns)
+        elif thread.state == THREAD_LOOP and not sight.evidence & SAW_GIL_WAIT:
+            self.probe.ask_what_it_serves(slot, begin)
         self.probe.note_cpu(slot, cpu_ns)
         if seen.length:
             stack = self.stacks.store(seen.text, seen.length)

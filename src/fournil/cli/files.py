@@ -13,7 +13,7 @@ import time
 from typing import Self
 
 from fournil.cli.refusal import Refusal
-from fournil.record import files
+from fournil.record import files, programs
 from fournil.record.layout import MAGIC
 
 PRIVATE = "fournil-run-"
@@ -38,6 +38,7 @@ class RecordingFile:
             "" leaves it where it is.
         notes: a folder for notes of the program's processes, removed in the end.
         children: where the program's children record, a path with `%p` in it.
+        is_named_late: whether nobody knows its name before the program's number.
 
     Raises:
         Refusal: there is something else, or the file cannot be written.
@@ -45,6 +46,8 @@ class RecordingFile:
 
     def __init__(self, kept_as: str | None, size: int) -> None:
         self.final = files.path_of(kept_as) if kept_as is not None else ""
+        self.is_named_late = files.NUMBER in os.path.basename(self.final)
+        self._earlier = programs.number_of(self.final)
         folder = files.folder_with_room(size)
         _sweep(folder)
         prefix = f"{PRIVATE}{os.getpid()}-"
@@ -79,6 +82,15 @@ class RecordingFile:
                 if os.path.samestat(status, os.stat(path)):
                     return path
         return None
+
+    def remove_earlier(self) -> None:
+        """Remove what children left of the program whose recording this one has replaced."""
+        if not self._earlier or self._earlier == programs.number_of(self.final):
+            return
+        for path in files.matching(self.children):
+            with contextlib.suppress(OSError):
+                if programs.number_of(path) == self._earlier and not files.is_being_written(path):
+                    os.unlink(path)
 
     def remove(self) -> None:
         """Remove all that is not kept."""

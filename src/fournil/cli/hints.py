@@ -64,6 +64,8 @@ def for_program(kind: Kind, target: str, arguments: Sequence[str]) -> str | None
         return _without_python(arguments)
     if os.path.isdir(target):
         return _file_in(target, arguments)
+    if _is_recording(target):
+        return _did_you_mean("fournil", "report", target)
     if os.path.exists(target) or not target:
         return None
     return (

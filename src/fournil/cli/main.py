@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
-from fournil.cli import interrupts
-from fournil.cli.refusal import Refusal, say
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command of a command line, by default this process's."""
+    # PYTHONPATH, and the folder that `-m` puts first, are the program's: they may have modules
+    # named as those of the standard library, which are none of this process's.
+    library = getattr(sys, "_stdlib_dir", None) or "/"
+    sys.path.sort(key=lambda folder: not folder.startswith(library))
+    from fournil.cli import interrupts
+    from fournil.cli.refusal import Refusal, say
+
     interrupts.install()
     try:
         _follow(sys.argv[1:] if arguments is None else list(arguments))

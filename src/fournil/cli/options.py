@@ -10,7 +10,7 @@ from fournil.launch.order import Kind
 from fournil.record import bounds
 from fournil.record.layout import DEFAULT_SIZE
 
-WITH_VALUE = frozenset({"--threshold", "--size", "--record", "--json"})
+WITH_VALUE = frozenset({"--threshold", "--size", "--record", "--json", "--mine"})
 NO_REPORT, NO_FOLLOW = "--no-report", "--no-follow"
 FLAGS = frozenset({NO_REPORT, NO_FOLLOW})
 
@@ -32,6 +32,7 @@ class Options(NamedTuple):
     json_to: str | None
     no_report: bool
     no_follow: bool
+    mine: tuple[str, ...] = ()  # packages that count as the user's own
 
 
 def parse(words: Sequence[str]) -> Options | None:
@@ -40,18 +41,22 @@ def parse(words: Sequence[str]) -> Options | None:
     Options end where the program begins, as those of `python` do.
     """
     given: dict[str, str] = {}
+    mine: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
         name, is_attached, value = word.partition("=")
         if name in WITH_VALUE and (is_attached or rest):
             given[name] = value if is_attached else rest.pop(0)
+            if name == "--mine":
+                mine.append(given[name])
         elif word in FLAGS:
             given[word] = word
         elif (program := _program(word, rest)) is not None:
             try:
                 threshold = seconds(given.get("--threshold", THRESHOLD))
                 size = bounds.size(given.get("--size", SIZE))
+                packages = tuple(map(package, mine))
             except ValueError:
                 return None
             return Options(
@@ -63,6 +68,7 @@ def parse(words: Sequence[str]) -> Options | None:
                 given.get("--json"),
                 NO_REPORT in given,
                 NO_FOLLOW in given,
+                packages,
             )
         else:
             return None
@@ -80,6 +86,18 @@ def _program(word: str, rest: list[str]) -> tuple[Kind, str] | None:
     elif word.startswith("-") and word != "-":
         return None
     return "stdin" if word == "-" else "script", word
+
+
+def package(value: str) -> str:
+    """Return the name of a package or module as it is imported.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    name = value.replace("-", "_")  # as distributions are called
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError(f"{value!r} is no package; name one as it is imported, as `shop` or `a.b`")
+    return name
 
 
 def seconds(value: str) -> float:

@@ -30,7 +30,7 @@ def run(options: Options) -> NoReturn:
     Raises:
         Refusal: nothing was run; the text says why.
     """
-    kind, target, arguments, threshold, size, record, json_to, no_report, no_follow = options
+    kind, target, arguments, threshold, size, record, json_to, no_report, no_follow, mine = options
     if json_to is not None:
         check_json(json_to)
         if record is not None and os.path.realpath(record) == os.path.realpath(json_to):
@@ -38,15 +38,16 @@ def run(options: Options) -> NoReturn:
     status = None
     try:
         with RecordingFile(record, size) as recording:
-            order = Order(kind, target, recording.path, recording.final, threshold, size)
+            order = Order(kind, target, recording.path, recording.final, threshold, size, mine=mine)
             room = None
             if not no_follow:
+                program = programs.new()
                 order = order._replace(
-                    program=f"{programs.new():x}",
+                    program=f"{program:x}",
                     children=recording.children,
                     notes=recording.notes,
                 )
-                room = Room(order.children)
+                room = Room(order.children, program)
             command = order.command(sys.executable, interpreter_flags(sys.orig_argv), arguments)
             with signals_blocked() as mask:
                 ending = Ending(recording.path, recording.descriptor, command[0])
@@ -60,6 +61,9 @@ def run(options: Options) -> NoReturn:
             else:
                 if not no_report or os.waitstatus_to_exitcode(status) == BAD_INPUT:
                     _say_what_went_to_the_program(arguments)
+                recording.remove_earlier()
+                if recording.is_named_late:
+                    say(f"recorded into {os.path.relpath(path)}")
                 if json_to is not None or not no_report:
                     _report(path, recording.notes, json_to, show=not no_report)
     except interrupts.Interrupted as interrupted:

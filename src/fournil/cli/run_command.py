@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from fournil.cli.options import SIZE, THRESHOLD, seconds
+from fournil.cli.options import SIZE, THRESHOLD, package, seconds
 from fournil.launch.order import interpreter_flags
 from fournil.record import bounds
 
@@ -20,6 +20,16 @@ def _check_time(context: click.Context, parameter: click.Parameter, value: str) 
         seconds(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _check_packages(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> None:
+    for value in values:
+        try:
+            package(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
 
 
 def _check_size(context: click.Context, parameter: click.Parameter, value: str) -> None:
@@ -107,6 +117,13 @@ class RunCommand(click.Command):
 )
 @click.option("--record", metavar="FILE", help="Keep the recording, for `fournil report FILE`.")
 @click.option("--json", "json_to", metavar="FILE", help="Write the report as JSON; - is stdout.")
+@click.option(
+    "--mine",
+    metavar="PACKAGE",
+    multiple=True,
+    callback=_check_packages,
+    help="An installed package that counts as your own code; may be given several times.",
+)
 @click.option("--no-report", is_flag=True, help="Do not print the report.")
 @click.option("--no-follow", is_flag=True, help="Do not record the processes that it starts.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT] [ARGUMENTS]...")

@@ -23,6 +23,18 @@ TYPED = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest")
 TEMPLATES = frozenset({".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".tmpl", ".xml"})
 
 
+RUNNERS = frozenset((
+    "IPython", "aiohttp", "arq", "bentoml", "celery", "chainlit", "coverage", "daphne",
+    "ddtrace", "debugpy", "distributed", "django", "dramatiq", "fastapi", "faststream", "flask",
+    "fournil", "granian", "gunicorn", "honcho", "huey", "hupper", "hypercorn", "ipykernel",
+    "jupyter", "jupyter_core", "litestar", "locust", "memray", "newrelic", "nose2", "notebook",
+    "opentelemetry", "prefect", "procrastinate", "pyinstrument", "pytest", "quart", "ray",
+    "robyn", "rq", "sanic", "scalene", "streamlit", "taskiq", "tornado", "uvicorn", "viztracer",
+    "watchfiles",
+))  # fmt: skip
+"""Packages that are run, as modules, for the sake of another one's application."""
+
+
 class CodeRoots(Protocol):
     """Where a program's code lies, as it said itself; directories as absolute paths."""
 
@@ -33,6 +45,14 @@ class CodeRoots(Protocol):
     @property
     def main(self) -> str | None:
         """The file that was run; None: there was none, or it is not known."""
+
+    @property
+    def module(self) -> str | None:
+        """The module that was run."""
+
+    @property
+    def mine(self) -> tuple[str, ...]:
+        """Packages and modules that the user has named as their own, wherever they lie."""
 
     @property
     def stdlib_roots(self) -> tuple[str, ...]: ...
@@ -51,11 +71,15 @@ class Ownership:
         self._stdlib = _as_prefixes(roots.stdlib_roots)
         self._packages = _as_prefixes(roots.package_roots)
         self._fournil = (*_as_prefixes(roots.fournil_roots), BUILT_FROM)
+        self._mine = (
+            *_of_packages(roots.mine, (*self._packages, *self._stdlib)),
+            *_of_packages(_application(roots.module), self._packages),
+        )
         self._foreign = ("<frozen ", *self._stdlib, *self._packages, *self._fournil)
 
     def is_own(self, file: str) -> bool:
         # A program that lies inside one of the roots is the user's all the same.
-        if file == self._main:
+        if file == self._main or (self._mine and file.startswith(self._mine)):
             return True
         return not (file.startswith(self._foreign) or self._is_generated(file))
 
@@ -120,9 +144,28 @@ class Ownership:
         return tuple(frames[:index]) or tuple(frames)
 
     def innermost_own(self, frames: Sequence[Frame]) -> Frame | None:
-        """Return the innermost frame of the user's own code; without one, the innermost."""
-        own = next((frame for frame in frames if self.is_own(frame.file)), None)
-        return own or (frames[0] if frames else None)
+        """Return the innermost frame of the user's own code.
+
+        Without one, that of a package, which may spend its time all over the standard library;
+        without one of these, the innermost of all.
+        """
+        for is_wanted in (self.is_own, self.is_programs):
+            for frame in frames:
+                if is_wanted(frame.file):
+                    return frame
+        return frames[0] if frames else None
+
+
+def _application(module: str | None) -> list[str]:
+    """Return the package of a module that was run, if that is the application."""
+    package = (module or "").partition(".")[0]
+    return [package] if package and package not in RUNNERS else []
+
+
+def _of_packages(names: Iterable[str], roots: Sequence[str]) -> tuple[str, ...]:
+    """Return how the paths of files begin that are of packages or modules below some roots."""
+    paths = [root + name.replace(".", "/") for name in names for root in roots]
+    return tuple(path + end for path in paths for end in ("/", ".py", ".so", ".cpython-"))
 
 
 def _as_prefixes(roots: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from fournil.launch import commands
 from fournil.launch.order import Order
-from fournil.record import files, hook
+from fournil.record import files, hook, programs
 from fournil.recorder import Recorder
 
 SIZE = 8 << 20
@@ -77,7 +77,7 @@ class Children:
         order = self._order
         size = min(order.size, SIZE)
         try:
-            _check_room(order.children, size)
+            _check_room(order.children, size, int(order.program, 16))
             recorder = Recorder(
                 _free_path(order.children),
                 threshold=order.threshold,
@@ -88,6 +88,7 @@ class Children:
                 about={
                     "parent": os.getppid(),
                     "module": self._module,
+                    "mine": order.mine,
                     "process": _name(),
                     "forked": self._is_forked,
                 },
@@ -197,10 +198,13 @@ def _name() -> str:
     return str(process.current_process().name) if process else ""
 
 
-def _check_room(pattern: str, size: int) -> None:
-    """Raise OSError where one more recording would take too much room."""
+def _check_room(pattern: str, size: int, program: int) -> None:
+    """Raise OSError where one more recording of a program would take too much room."""
     taken = 0
     for path in files.matching(pattern):
+        # Beside one that is kept there may be those of earlier runs, and what is no recording.
+        if programs.number_of(path) != program:
+            continue
         with contextlib.suppress(OSError):
             taken += os.lstat(path).st_blocks * 512
     system = os.statvfs(os.path.dirname(pattern))

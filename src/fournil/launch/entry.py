@@ -18,8 +18,8 @@ from fournil.record import files, hook
 from fournil.recorder import Recorder
 
 
-def main(*, interruptible: bool) -> None:
-    """Follow the order on our command line.
+def prepare(*, interruptible: bool) -> Program:
+    """Follow the order on our command line, up to the program's first line; return the program.
 
     Args:
         interruptible: whether Python's handler of Ctrl-C is to be set for the program.
@@ -30,19 +30,21 @@ def main(*, interruptible: bool) -> None:
     forks.install()
     recorder = None if order.is_child else _recorder(order)
     _follow_children(order, recorder)
-    starts = {RUNPY_START}
     try:
         # From here on code of the program may run: to find a module imports its packages.
         if interruptible:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        program = _find(order, recorder)
-        starts.add(program.start)
-        program.run()
+        return _find(order, recorder)
     except SystemExit:
         raise
     except BaseException:
-        tracebacks.begin_at(starts)
+        tracebacks.begin_at({RUNPY_START})
         raise
+
+
+def show_from(program: Program) -> None:
+    """Have the exception that ends the program be shown from its first frame on."""
+    tracebacks.begin_at({RUNPY_START, program.start})
 
 
 def _recorder(order: Order) -> Recorder:
@@ -55,6 +57,7 @@ def _recorder(order: Order) -> Recorder:
         main=main_file(order),
         warn=False,
         program=int(order.program or "0", 16),
+        about={"module": order.target if order.kind == "module" else "", "mine": order.mine},
     )
     try:
         recorder.start()

@@ -44,6 +44,7 @@ class Order(NamedTuple):
     is_child: bool = False
     was_forked: bool = False  # before its command line was run
     attached: str = ""  # PythonCommand.attached, of its command line
+    mine: Sequence[str] = ()  # packages that count as the user's own
 
     def of_child(self, **changes: str | bool) -> str:
         """Return the first word for `start.py` of a child's process."""

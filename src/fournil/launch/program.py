@@ -55,7 +55,8 @@ class NoProgramError(Exception):
 class Program(NamedTuple):
     """A program that was found and compiled."""
 
-    run: Callable[[], object]
+    run: Callable[..., object]
+    arguments: tuple[Any, ...]  # of `run`
     start: CodeType  # what a traceback of the program begins in
 
 
@@ -191,14 +192,12 @@ def _own(error: BaseException, source: str | bytes, name: str) -> BaseException 
 
 
 def _with_code(code: CodeType, namespace: dict[str, Any]) -> Program:
-    return Program(lambda: _execute(code, namespace), code)
+    run = _await if code.co_flags & inspect.CO_COROUTINE else exec
+    return Program(run, (code, namespace), code)
 
 
-def _execute(code: CodeType, namespace: dict[str, Any]) -> None:
-    if code.co_flags & inspect.CO_COROUTINE:
-        fournil.loop.run(eval(code, namespace))
-    else:
-        exec(code, namespace)
+def _await(code: CodeType, namespace: dict[str, Any]) -> None:
+    fournil.loop.run(eval(code, namespace))
 
 
 def _with_runpy(name: str, *, is_module: bool) -> Program:
@@ -220,21 +219,20 @@ def _with_runpy(name: str, *, is_module: bool) -> Program:
             raise NoProgramError(error) from None
         details = spec.name, spec, compile("", spec.origin, "exec")
 
-    def run() -> None:
-        # It was found already, and the packages on the way to it imported.
-        finder = "_get_module_details" if is_module else "_get_main_module_details"
-        original = getattr(runpy, finder)
+    # It was found already, and the packages on the way to it imported.
+    finder = "_get_module_details" if is_module else "_get_main_module_details"
+    original = getattr(runpy, finder)
 
-        def found(*_: object) -> Details:
-            setattr(runpy, finder, original)
-            return details
+    def found(*_: object) -> Details:
+        setattr(runpy, finder, original)
+        return details
 
-        setattr(runpy, finder, found)
-        runpy._run_module_as_main(name, is_module)  # type: ignore[attr-defined]
-        if awaiting is not None:
-            _execute(awaiting, sys.modules["__main__"].__dict__)
-
-    return Program(run, RUNPY_START if awaiting is None else awaiting)
+    setattr(runpy, finder, found)
+    run = runpy._run_module_as_main  # type: ignore[attr-defined]
+    if awaiting is None:
+        return Program(run, (name, is_module), RUNPY_START)
+    run(name, is_module)
+    return _with_code(awaiting, sys.modules["__main__"].__dict__)
 
 
 def _details(name: str, *, is_module: bool) -> Details:

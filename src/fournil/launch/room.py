@@ -34,10 +34,12 @@ class Room:
 
     Args:
         pattern: of their paths, in which `%p` stands for the number of a process.
+        program: the number of the program; recordings of others are left as they are.
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, program: int) -> None:
         self._pattern = pattern
+        self._program = program
         self._given_back: set[str] = set()
 
     def look_after(self) -> float:
@@ -45,12 +47,12 @@ class Room:
         found = [path for path in files.matching(self._pattern) if path not in self._given_back]
         for path in found:
             with contextlib.suppress(OSError):
-                if _give_back(path):
+                if _give_back(path, self._program):
                     self._given_back.add(path)
         return OFTEN_S if found else SELDOM_S
 
 
-def _give_back(path: str) -> bool:
+def _give_back(path: str, program: int) -> bool:
     """Give back the room of a recording that has ended, if it has; return whether it is done."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -58,6 +60,8 @@ def _give_back(path: str) -> bool:
         if not head.startswith(MAGIC) or len(head) < HEADER.size:
             return False  # it is still made, or none of ours
         header = HEADER.unpack(head)
+        if header["program"] != program:
+            return True
         status = os.fstat(descriptor)
         if not header["ended_ticks"] and files.is_written_by(header["pid"], status.st_ino):
             return False

@@ -19,9 +19,20 @@ if not sys.flags.safe_path:
     del sys.path[0]
 # Where Fournil is goes last, and for one import only: the interpreter may have been told not
 # to look there, and then the program's imports must not find it there either.
+path = sys.path[:]
 sys.path.append(__file__.rsplit("/", 3)[0])
-from fournil.launch.entry import main  # noqa: E402
+# What PYTHONPATH names comes before the standard library, and may have modules named as its own.
+sys.path.sort(key=lambda folder: not folder.startswith(sys._stdlib_dir or "/"))  # type: ignore[attr-defined]
+from fournil.launch.entry import prepare, show_from  # noqa: E402
 
-sys.path.pop()
-
-main(interruptible=interruptible)
+sys.path[:] = path
+program = prepare(interruptible=interruptible)
+try:
+    # Called from here and not by a function of ours: whoever looks at the stack finds one frame
+    # more than under `python`.
+    program.run(*program.arguments)
+except SystemExit:
+    raise
+except BaseException:
+    show_from(program)
+    raise

@@ -185,6 +185,20 @@ class NewFile(Claim):
             os.utime(self.descriptor, ns=(self._before.st_atime_ns, self._before.st_mtime_ns))
 
 
+def is_being_written(path: str) -> bool:
+    """Tell whether a recording has not ended, and its process still writes it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        begin = os.pread(descriptor, HEADER.size, 0)
+        if len(begin) < HEADER.size:
+            return False
+        header = HEADER.unpack(begin)
+        inode = os.fstat(descriptor).st_ino
+        return not header["ended_ticks"] and is_written_by(header["pid"], inode)
+    finally:
+        os.close(descriptor)
+
+
 def writer_of(descriptor: int) -> int:
     """Return the number of the process that a recording is of; 0: it does not say."""
     begin = os.pread(descriptor, HEADER.size, 0)

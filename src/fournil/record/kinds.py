@@ -66,6 +66,7 @@ class SampleKind(IntEnum):
     LOOK = 1  # the watch looked at a blocked step
     ASK = 2  # a request for the GIL was answered; `cpu_ns`: CPU time of the thread meanwhile
     BLOCKED = 3  # a blocked step ended; `since` is its begin, `at` its end
+    SERVED = 4  # for which handler of a framework's, and which route, a blocked step works
 
 
 SAW_ON_CPU = 1  # the thread was running or wanted to

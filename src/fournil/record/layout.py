@@ -214,6 +214,11 @@ HEADER = Layout(
     control_refused="I",  # of the last answer: 1: it was no command, or one with a wrong value
     control_value="Q",
     control_answered="Q",  # how many requests were answered; written by the watch
+    # The ticks when the first server of the process began to listen, and when one accepted its
+    # first connection; 0: none did.
+    listening_ticks="Q",
+    accepted_ticks="Q",
+    other_loops="Q",  # 1: a loop of another kind ran, of which nothing is recorded
 )
 
 SITE = Layout(
@@ -387,7 +392,9 @@ SAMPLE = Layout(
     # had to wait for a CPU.
     delay="Q",
     subject="I",
-    stack="I",  # text: lines of file, line, function, innermost first; 0: unknown
+    # Text: lines of file, line, function, innermost first; 0: unknown. Of what a step serves: the
+    # functions that its frames hold, and with no file and line 0 the route.
+    stack="I",
     ask="I",  # the request for the GIL that was open; 0: none
     # Of a look: 1 + the number of the system call that the thread was in; 0: unknown or none. Of
     # an answer: how many microseconds of CPU time the thread spent after it was seen that it

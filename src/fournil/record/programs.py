@@ -32,6 +32,15 @@ def new() -> int:
     return int.from_bytes(os.urandom(8)) or 1
 
 
+def number_of(path: str) -> int:
+    """Return the number of the program that a recording is of; 0: none, or it is no recording."""
+    try:
+        found = _read(path) if path else None
+    except OSError:
+        return 0
+    return found.program if found else 0
+
+
 def folders() -> list[str]:
     """Return where recordings are that nobody gave a place."""
     return list(dict.fromkeys(filter(os.path.isdir, (SHARED_MEMORY, tempfile.gettempdir()))))

@@ -46,8 +46,9 @@ MOST_REPLAYED = MOST_STEPS
 """So many steps are replayed for single groups, all together, the greatest groups first; each as it
 is expected, at best, and at worst."""
 
-SMALL_SHARE = 0.01
-"""A gain below this share of the run is none to speak of."""
+SMALL_SHARE, LARGE_SHARE = 0.01, 0.1
+"""A gain below the one share of the run is none to speak of, which surprises only where the steps
+take the other one."""
 
 ONLY_LAG = "By itself this shortens the lag, not the run."
 
@@ -117,10 +118,7 @@ class Advisor:
         if not _is_estimated(said):
             return _advice(said, UNKNOWN)
         gain = self._gain(group, said)
-        small_s = SMALL_SHARE * self._recording.run_s
-        is_small = gain.gain_s is not None and gain.gain_s < small_s
-        # Where the run may become longer, its range says so.
-        if is_small and gain.longer_s < max(small_s, NOISE_S):
+        if self._gains_less_than_it_looks(group, gain):
             said = said._replace(text=f"{said.text} {ONLY_LAG}")
         return _advice(said, gain)
 
@@ -142,6 +140,15 @@ class Advisor:
         if name not in self._sayings:
             self._sayings[name] = say_all(group, self._recording, self._sources)
         return self._sayings[name]
+
+    def _gains_less_than_it_looks(self, group: BlockedGroup, gain: Gain) -> bool:
+        recording = self._recording
+        if gain.gain_s is None or recording.serving_s is not None:
+            return False  # of a server, nobody asks for how long it runs
+        small_s = SMALL_SHARE * recording.run_s
+        if gain.longer_s >= max(small_s, NOISE_S):
+            return False  # the run may become longer, as its range says
+        return gain.gain_s < small_s and group.total_s >= LARGE_SHARE * recording.run_s
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
         machine = self._machine if said.rule.to == "process" else TYPICAL

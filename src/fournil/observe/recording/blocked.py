@@ -11,7 +11,7 @@ from fournil.evidence.classify import Blocker
 from fournil.evidence.looks import Answer, Look, weight
 from fournil.evidence.parts import split
 from fournil.evidence.stacks import Frame
-from fournil.observe.recording.decode import SampleOfEnd
+from fournil.observe.recording.decode import Key, SampleOfEnd
 from fournil.observe.recording.model import (
     BlockedGroup,
     BlockedStep,
@@ -19,6 +19,7 @@ from fournil.observe.recording.model import (
     RunningStep,
     Script,
     ScriptLine,
+    Served,
 )
 from fournil.observe.recording.samples import Samples
 from fournil.record.units import Clock
@@ -33,12 +34,18 @@ class Judge:
     """Makes of one recording's samples blocked steps and slow lines."""
 
     def __init__(
-        self, samples: Samples, clock: Clock, limits: classify.Limits, threshold_s: float
+        self,
+        samples: Samples,
+        clock: Clock,
+        limits: classify.Limits,
+        threshold_s: float,
+        served_of: Callable[[Key], Served | None] = lambda key: None,
     ) -> None:
         self._samples = samples
         self._clock = clock
         self._limits = limits
         self._threshold_s = threshold_s
+        self._served_of = served_of
 
     def ended(self, step: SampleOfEnd, code_of: CodeOf) -> BlockedStep:
         """Return a blocked step that ended."""
@@ -82,6 +89,8 @@ class Judge:
             if verdict
             else {},
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
+            stacks=self._stacks(looks, verdict.lines) if verdict else {},
+            served=self._served_of((thread, begin)),
         )
         found = replace(found, cpu_share=_share_seen(begin, looks))
         return replace(found, parts=tuple(self._parts(found, looks, answers)))
@@ -99,9 +108,24 @@ class Judge:
                 culprit=part.culprit,
                 frames=part.frames,
                 lines={line: self._clock.duration(time) for line, time in part.lines.items()},
+                stacks=self._stacks(looks, part.lines),
                 gil_wait_s=step.gil_wait_s * part.share,
                 part_s=step.duration_s * part.share,
             )
+
+    def _stacks(
+        self, looks: Iterable[Look], lines: Iterable[Frame]
+    ) -> dict[tuple[Frame, ...], float]:
+        """Return how long the looks at some lines stand for, by their stacks."""
+        places = {line[:2] for line in lines}
+        # Looks share their stacks: as objects, they are compared at once.
+        times: defaultdict[int, int] = defaultdict(int)
+        stacks_seen: dict[int, tuple[Frame, ...]] = {}
+        for look in looks:
+            if look.own and look.own[:2] in places:
+                times[id(look.frames)] += weight(look)
+                stacks_seen[id(look.frames)] = look.frames
+        return {stacks_seen[key]: self._clock.duration(time) for key, time in times.items()}
 
     def _answers_to(self, thread: int, looks: Iterable[Look]) -> Iterator[tuple[int, Answer]]:
         answers = self._samples.answers.get(thread, {})

@@ -105,6 +105,11 @@ def unseen(
     )
 
 
+def serving_tick(header: Mapping[str, Any]) -> int:
+    """Return when the first connection was accepted, or else a server began to listen; 0: none."""
+    return int(header["accepted_ticks"] or header["listening_ticks"])
+
+
 def end(how: int, code: int) -> End | None:
     """Return what the header says of the process's end."""
     if not how & (kinds.END_EXITED | kinds.END_KILLED | kinds.END_REPLACED):
@@ -146,6 +151,7 @@ def meta(text: str) -> Meta:
         package_roots=strings(roots.get("packages")),
         fournil_roots=strings(roots.get("fournil")),
         module=string("module") or None,
+        mine=strings(said.get("mine")),
         parent=parent if type(parent) is int else None,
         process=string("process") or None,
         is_forked=said.get("forked") is True,
@@ -426,7 +432,15 @@ class SampleOfEnd(NamedTuple):
     kind: int
 
 
-Sample = SampleOfLook | SampleOfAnswer | SampleOfEnd
+class SampleOfServed(NamedTuple):
+    """It was found out what a step serves."""
+
+    thread: int
+    begin: int
+    text: int
+
+
+Sample = SampleOfLook | SampleOfAnswer | SampleOfEnd | SampleOfServed
 
 
 def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
@@ -454,6 +468,8 @@ def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
                 entry["stack"],
                 entry["step_kind"],
             )
+        elif kind == SampleKind.SERVED:
+            yield SampleOfServed(thread, entry["begin"], entry["stack"])
         elif kind == SampleKind.BLOCKED and entry["step_kind"] != Kind.SCRIPT:
             yield SampleOfEnd(
                 thread,

@@ -6,7 +6,8 @@ A finished recording is one that was read once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fournil.evidence.classify import Limits
 from fournil.evidence.looks import Look, weight
@@ -23,6 +24,7 @@ from fournil.observe.recording.model import (
     Recording,
     RunningStep,
     Script,
+    Served,
     Thread,
     code_of,
 )
@@ -41,22 +43,23 @@ SMALL_PIECE = 1 << 16
 """A ring's newest piece takes what is added, until it has so many bytes."""
 
 
-def load(path: str, clock: Clock | None = None) -> Recording:
+def load(path: str, clock: Clock | None = None, mine: Sequence[str] = ()) -> Recording:
     """Return the recording at `path`, as it is now.
 
     Args:
         path: the recording.
         clock: that of a longer recording of the same machine.
+        mine: packages that count as the user's own, besides those that the recording names.
 
     Raises:
         RecordingError: there is none, or it cannot be read.
     """
-    return snapshot(read_file(path), clock)
+    return snapshot(read_file(path), clock, mine)
 
 
-def snapshot(delta: Delta, clock: Clock | None = None) -> Recording:
+def snapshot(delta: Delta, clock: Clock | None = None, mine: Sequence[str] = ()) -> Recording:
     """Return the recording of which a first poll has read all there is."""
-    state = State(clock)
+    state = State(clock, mine)
     state.apply(delta)
     return state.recording()
 
@@ -64,8 +67,9 @@ def snapshot(delta: Delta, clock: Clock | None = None) -> Recording:
 class State:
     """What is known of one recording. Its rings hold as much as the recording's own."""
 
-    def __init__(self, longer: Clock | None = None) -> None:
+    def __init__(self, longer: Clock | None = None, mine: Sequence[str] = ()) -> None:
         self._longer = longer
+        self._mine = tuple(mine)
         self._delta: Delta | None = None  # the last one
         self._events = _Newest(layout.EVENT)
         self._births = Births()
@@ -89,7 +93,8 @@ class State:
         self._text = Text(delta.text)
         if header["meta_text"] != self._meta_text:
             self._meta_text = header["meta_text"]
-            self._meta = decode.meta(self._text.at(self._meta_text, ""))
+            meta = decode.meta(self._text.at(self._meta_text, ""))
+            self._meta = replace(meta, mine=(*meta.mine, *self._mine))
             self._ownership = Ownership(self._meta)
             self._stacks.clear()
         self._events.add(delta.events, delta.events_dropped, header["events_count"])
@@ -123,7 +128,8 @@ class State:
         )
         threshold_s = clock.duration(header["threshold_ticks"])
         limits = Limits(clock.ns_per_tick, header["switch_interval_ns"])
-        judge = Judge(self._samples, clock, limits, threshold_s)
+        judge = Judge(self._samples, clock, limits, threshold_s, self._served_of)
+        serving = decode.serving_tick(header)
         if abs(clock.ns_per_tick - self._judged_at) > SAME_RATE * clock.ns_per_tick:
             self._judged.clear()
             self._judged_at = clock.ns_per_tick
@@ -162,6 +168,8 @@ class State:
             blocked=blocked,
             slow_calls=tuple(step for step in steps if step.kind == Kind.CALL),
             script=script,
+            serving_s=clock.seconds(serving) if serving else None,
+            other_loops=header["other_loops"] != 0,
             looks=sum(map(len, taken)),
             look_every_s=clock.duration(paces[len(paces) // 2]) if paces else None,
             end=decode.end(header["end"], header["end_code"]),
@@ -199,6 +207,16 @@ class State:
                 frames = self._ownership.inside_step(frames)
             self._stacks[key] = frames, self._ownership.innermost_own(frames)
         return self._stacks[key]
+
+    def _served_of(self, key: Key) -> Served | None:
+        reference = self._samples.served.get(key)
+        if reference is None:
+            return None
+        found = parse(self._text.at(reference, ""))
+        routes = [frame.function for frame in found if not frame.file and not frame.line]
+        own = [frame for frame in found if frame.file and self._ownership.is_own(frame.file)]
+        served = Served(own[0] if own else None, routes[0] if routes else None)
+        return served if any(served) else None
 
     def _blocked(
         self,

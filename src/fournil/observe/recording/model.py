@@ -207,6 +207,13 @@ class PoolCall(NamedTuple):
     state: int  # kinds.CALL_*
 
 
+class Served(NamedTuple):
+    """For what a framework ran a step."""
+
+    handler: Frame | None  # the user's own function, at its first line
+    route: str | None  # as `GET /bread/{kind}`
+
+
 @dataclass(frozen=True, slots=True)
 class BlockedStep:
     """A step that ran for the threshold or longer."""
@@ -225,6 +232,10 @@ class BlockedStep:
     lines: Mapping[Frame, float]
     """How long the looks that speak for the class stand for, by the user's own frame."""
     gil_wait_s: float  # time spent waiting for the GIL, which another thread held
+    stacks: Mapping[tuple[Frame, ...], float] = field(default_factory=dict)
+    """How long the looks at these lines stand for, by all frames inside the step."""
+    served: Served | None = None
+    at_startup: bool = False  # before its process served anybody, and nobody waited for it
     part_s: float | None = None  # how long of it this is about; None: all of it
     cpu_share: float | None = None
     """How much of its time it ran or waited by itself; the rest, it wanted a CPU and had none."""
@@ -294,6 +305,11 @@ class BlockedGroup:
         return sum(step.gil_wait_s for step in self.steps)
 
     @property
+    def at_startup(self) -> bool:
+        """Whether all of it was over before the program served anybody."""
+        return all(step.at_startup for step in self.steps)
+
+    @property
     def waited_for_gil(self) -> bool:
         """Whether nearly all the time was spent waiting for the GIL.
 
@@ -339,6 +355,7 @@ class Meta:
     package_roots: tuple[str, ...] = ()
     fournil_roots: tuple[str, ...] = ()
     module: str | None = None  # that the program was run as
+    mine: tuple[str, ...] = ()  # packages that the user has named as their own
     parent: int | None = None  # the number of the process that started it; None: the first
     process: str | None = None  # what multiprocessing called it
     is_forked: bool = False  # by a process of its program
@@ -405,6 +422,10 @@ class Recording:
     slow_calls: tuple[BlockedStep, ...]
     """Calls in threads that were watched and ran for the threshold or longer, in that order."""
     script: Script | None  # only for a program that ran no loop
+    serving_s: float | None
+    """When a server accepted its first connection, or, without one, began to listen; None: there
+    was none."""
+    other_loops: bool  # a loop of another kind ran, of which nothing is recorded
     looks: int  # how often the watch looked
     look_every_s: float | None  # how long it let pass between two looks at a step
     end: End | None  # how the program's process ended, where that is known

@@ -34,17 +34,18 @@ class Program:
     unseen: Sequence[tuple[str, ...]] = ()
 
 
-def load_program(path: str, folder: str | None = None) -> Program:
+def load_program(path: str, folder: str | None = None, mine: Sequence[str] = ()) -> Program:
     """Return the program that the recording at `path` is of.
 
     Args:
         path: the recording of any of its processes.
         folder: where else its recordings, and notes of what was not seen, may be.
+        mine: packages that count as the user's own, besides those that the recordings name.
 
     Raises:
         RecordingError: there is no such recording, or it cannot be read.
     """
-    own = load(path)
+    own = load(path, mine=mine)
     if not own.program:
         return Program([own])
     found = [own]
@@ -52,7 +53,7 @@ def load_program(path: str, folder: str | None = None) -> Program:
     for other in _others(path, own.program, filter(None, folders)):
         # One that ends, or is made, just now may be incomplete.
         with contextlib.suppress(RecordingError):
-            found.append(load(other, own.clock))
+            found.append(load(other, own.clock, mine))
     found.sort(key=lambda one: (one.meta.parent is not None, one.started_unix_s))
     return Program(found, [*_notes(folder)] if folder else ())
 
@@ -105,6 +106,7 @@ def as_one(recordings: Sequence[Recording]) -> Recording:
         blocked=tuple(sorted(blocked, key=lambda step: step.begin_s)),
         tasks_born=sum(recording.tasks_born for recording in recordings),
         pools=[pool for recording in recordings for pool in recording.pools],
+        other_loops=any(recording.other_loops for recording in recordings),
         script=None if ran_loops else first.script,
         looks=sum(recording.looks for recording in recordings if recording.loops or not ran_loops),
         unseen=_sum_of(recordings),

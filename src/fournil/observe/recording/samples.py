@@ -20,6 +20,7 @@ from fournil.observe.recording.decode import (
     SampleOfAnswer,
     SampleOfEnd,
     SampleOfLook,
+    SampleOfServed,
 )
 from fournil.record.kinds import Kind
 
@@ -36,6 +37,7 @@ class Samples:
         self.ended: dict[Key, SampleOfEnd] = {}
         self.looks: dict[Key, list[Look]] = {}  # at steps, in the order in which they were taken
         self.script_looks: list[Look] = []
+        self.served: dict[Key, int] = {}  # what a step serves, as a reference to a text
         self.answers: defaultdict[int, dict[int, Answer]] = defaultdict(dict)
         """The answers of a thread, by request."""
         self.dropped = 0
@@ -66,6 +68,9 @@ class Samples:
                 case SampleOfEnd(thread, begin):
                     self.ended[thread, begin] = sample
                     changed.add((thread, begin))
+                case SampleOfServed(thread, begin, text):
+                    self.served[thread, begin] = text
+                    changed.add((thread, begin))
         while len(self._kept) > most:
             changed |= self._forget(self._kept.popleft())
             self.dropped += 1
@@ -86,6 +91,9 @@ class Samples:
                 return self._asked_at.get((thread, ask), set())
             case SampleOfEnd(thread, begin):
                 self.ended.pop((thread, begin), None)
+                return {(thread, begin)}
+            case SampleOfServed(thread, begin):
+                self.served.pop((thread, begin), None)
                 return {(thread, begin)}
         if sample.kind == Kind.SCRIPT:
             del self.script_looks[0]

@@ -47,7 +47,9 @@ class Suffering:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waited:
+class Waited:
+    """A step that waited for a blocked one."""
+
     step: Key  # the step that waited
     subject: int
     woke: int  # the task that it made runnable first; 0: none
@@ -55,9 +57,9 @@ class _Waited:
     has_arrived: bool
 
 
-def find_sufferers(recording: Recording) -> dict[Key, list[_Waited] | None]:
+def find_sufferers(recording: Recording) -> dict[Key, list[Waited] | None]:
     """Return, for each blocked step, what waited for its end; None: not known."""
-    found: dict[Key, list[_Waited] | None] = {}
+    found: dict[Key, list[Waited] | None] = {}
     if not recording.blocked:
         return found
     loops = _steps_of_loops(recording)
@@ -69,11 +71,11 @@ def find_sufferers(recording: Recording) -> dict[Key, list[_Waited] | None]:
 
 
 def suffering(
-    steps: Iterable[BlockedStep], sufferers: Mapping[Key, list[_Waited] | None]
+    steps: Iterable[BlockedStep], sufferers: Mapping[Key, list[Waited] | None]
 ) -> Suffering:
     """Return what waited for any of some blocked steps."""
     known = [sufferers.get(step.key) for step in steps]
-    waited: dict[Key, _Waited] = {}
+    waited: dict[Key, Waited] = {}
     seconds: dict[Key, float] = defaultdict(float)
     for those in known:
         for one in those or ():
@@ -106,7 +108,7 @@ class _Steps:
         at = bisect_left(self.ticks, step.begin_ticks)
         return at if at < len(self.ticks) and self.ticks[at] == step.begin_ticks else None
 
-    def waited_for(self, step: BlockedStep, at: int) -> Iterator[_Waited]:
+    def waited_for(self, step: BlockedStep, at: int) -> Iterator[Waited]:
         """Yield the steps that were ready, or whose events had come, before a step's end."""
         begin, end = self.begin[at], self.end[at]
         own = self.subject[at] if is_task(self.subject[at]) else None
@@ -132,7 +134,7 @@ class _Steps:
                 woke = self._woken_by(index, woken)
                 if woke != own:
                     key = step.thread, self.ticks[index]
-                    yield _Waited(key, self.subject[index], woke, waited, self.polled[index])
+                    yield Waited(key, self.subject[index], woke, waited, self.polled[index])
             if next_turn is None and ready >= end:
                 next_turn = self.begin[index]
             idle_from = max(idle_from, self.end[index])

@@ -12,6 +12,10 @@ threshold_s         how long a step must run to count as blocked
 dropped             events of the recording that were overwritten
 tasks_born          how many tasks were made
 program             {argv, main, python, implementation, fournil, cores, pid, started_unix_s}
+serving_s           when a server of the first process accepted its first connection, or else
+                    began to listen; null: there was none
+other_loops         whether a loop of another kind ran, of which nothing is recorded
+looks               how often the watch looked; look_every_s: how long it let pass between two
 processes           of a program with several, the first one first: [{pid, parent, title, name,
                       argv, began_s, run_s, ended, alive, end, loops, blocked, blocked_s}]; all
                       else is of all of them; `began_s` is a Unix time; `name`: that which
@@ -20,23 +24,31 @@ not_seen            command lines of processes that started a Python which was n
 loops               [{number, thread, ran_s, busy_s, busy_share, idle_s, gil_wait_s, steps, polls,
                       blocked, longest_s, lag_s: {p50, p99, max}}]; what it ran is busy_s, idle_s
                       and gil_wait_s, in which another thread held the GIL, between its steps
-blocked             what made others wait first, then the greatest total: [{class, file,
-                      line, function, count, total_s, longest_s, steps_s, running, gil_wait_s,
-                      kind, task, callback, started_by, others,
-                      processes: [{pid, steps, total_s}], when: {first_s, last_s},
-                      delayed: {steps, total_s, longest_s, arrived, unknown, by:
-                      [{code, steps}]}, stack: [{file, line, function, own}], source,
+blocked             what made others wait first, then the greatest total, and what was over
+                    before anybody was served last: [{class, file, line, function,
+                      lines: [{file, line, function, total_s}], count, total_s, longest_s, steps_s,
+                      running, gil_wait_s, kind, task, callback, started_by, others,
+                      serves: [{route, file, line, function, share}],
+                      callers: [{file, line, function, own, share}],
+                      processes: [{pid, steps, total_s}], when: {first_s, last_s, at_startup},
+                      delayed: {steps, total_s, longest_s, arrived, unknown},
+                      sufferers: [{code, steps}], stack: [{file, line, function, own}], source,
                       advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
                       lag_s, range_s, assumes} or null}]
                     `class` is waiting, python, native, native-gil, or null when the watch saw
                     nothing; file, line and function are of the innermost frame of the user's
                     own code; `stack` is innermost first; `kind` is task, callback, timer,
                     reader or writer; `callback` names the function where there is no task;
+                    `lines` are all on which the time went, the heaviest first; `serves` says for
+                    which route and handler (its first line) a framework ran them, null where one
+                    of the two is not known; `callers` are the nearest first, and those at the
+                    end with shares below 1 are alternatives;
                     `others` counts the other tasks or callbacks that ran such steps; `steps_s`
                     is what they took with their other lines, which have entries of their own;
                     `when` counts from the recording's start; `delayed` is of the steps that were
-                    ready meanwhile, `arrived` of them took up what had come from outside, whose
-                    times are estimates; of `unknown` blocked steps nothing is left that tells;
+                    ready meanwhile, `sufferers` whose they are; `arrived` of them took up what had
+                    come from outside, whose times are estimates; of `unknown` blocked steps
+                    nothing is left that tells;
                     `running` says that a step had not ended; an advice is to await, to use a
                     thread or a process, or to change the code; `rule` names what it is of;
                     `edits` are changes of `file` that do what it says, none where they cannot
@@ -76,10 +88,11 @@ from dataclasses import asdict
 from typing import Any
 
 from fournil.evidence.ownership import Ownership
-from fournil.evidence.stacks import Frame
+from fournil.evidence.stacks import Frame, sum_by_line
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding
-from fournil.observe.recording.model import End, Script, Site, Thread
+from fournil.observe.recording.model import BlockedGroup, End, Script, Site, Thread
+from fournil.observe.report.callers import Request
 from fournil.observe.report.endings import Unfinished
 from fournil.observe.report.findings import TASK, Finding, HotSite, Report
 from fournil.observe.report.titles import Process
@@ -100,6 +113,10 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "threshold_s": recording.threshold_s,
         "dropped": recording.unseen.events,
         "tasks_born": recording.tasks_born,
+        "serving_s": recording.serving_s,
+        "other_loops": recording.other_loops,
+        "looks": recording.looks,
+        "look_every_s": recording.look_every_s,
         "program": {
             "argv": list(meta.argv),
             "main": meta.main,
@@ -182,6 +199,7 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
     return {
         "class": group.blocker.value if group.blocker else None,
         **group.culprit._asdict(),
+        "lines": _lines(group),
         "count": group.count,
         "total_s": group.total_s,
         "longest_s": group.longest_s,
@@ -192,11 +210,18 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
         "task": finding.who if is_task else None,
         "callback": None if is_task else finding.who,
         "started_by": finding.started_by,
-        "processes": [share._asdict() for share in finding.shares],
         "others": finding.others,
+        "serves": [_request(request) for request in finding.requests],
+        "callers": [
+            caller.frame._asdict()
+            | {"own": ownership.is_own(caller.frame.file), "share": caller.share}
+            for caller in finding.callers
+        ],
+        "processes": [share._asdict() for share in finding.shares],
         "when": {
             "first_s": min(step.begin_s for step in group.steps),
             "last_s": max(step.begin_s for step in group.steps),
+            "at_startup": group.at_startup,
         },
         "delayed": {
             "steps": finding.suffering.steps,
@@ -204,14 +229,27 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
             "longest_s": finding.suffering.longest_s,
             "arrived": finding.suffering.arrived,
             "unknown": finding.suffering.unknown,
-            "by": [{"code": name, "steps": steps} for name, steps in finding.sufferers],
         },
+        "sufferers": [{"code": name, "steps": steps} for name, steps in finding.sufferers],
         "stack": [
             frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames
         ],
         "source": source(group.culprit).strip() or None,
         "advice": None if advice is None else _advice(advice),
     }
+
+
+def _lines(group: BlockedGroup) -> list[Document]:
+    lines = sum_by_line(item for step in group.steps for item in step.lines.items())
+    heaviest_first = sorted(lines.items(), key=lambda item: -item[1])
+    return [frame._asdict() | {"total_s": total_s} for frame, total_s in heaviest_first]
+
+
+def _request(request: Request) -> Document:
+    handler, route = request.served
+    nowhere = {"file": None, "line": None, "function": None}
+    place = handler._asdict() if handler else nowhere
+    return {"route": route} | place | {"share": request.share}
 
 
 def _advice(advice: Advice) -> Document:

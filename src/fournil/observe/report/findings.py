@@ -13,9 +13,11 @@ from fournil.observe.advice.pools import PoolFinding, find_pools
 from fournil.observe.recording import blocked
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.tasks import Task
+from fournil.observe.replay.startup import mark_startup
 from fournil.observe.replay.sufferers import Suffering, find_sufferers, suffering
 from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report import endings
+from fournil.observe.report.callers import Caller, Request, callers, requests
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import Alike
 from fournil.record.kinds import Kind
@@ -56,7 +58,13 @@ class Finding:
     suffering: Suffering
     sufferers: tuple[tuple[str, int], ...]  # code in words, and how many of its steps waited
     advice: Advice | None
+    callers: tuple[Caller, ...] = ()
+    requests: tuple[Request, ...] = ()
     shares: tuple[Share, ...] = ()  # of each process that it ran in, where there are several
+
+    def rank(self) -> tuple[bool, bool, float]:
+        """Return where it stands among others: the least first."""
+        return self.group.at_startup, self.hurt_nobody, -self.group.total_s
 
     @property
     def hurt_nobody(self) -> bool:
@@ -78,7 +86,8 @@ class Report:
     """A recording and what is worth telling about it."""
 
     recording: Recording
-    findings: tuple[Finding, ...]  # what made others wait first, then the greatest total time
+    findings: tuple[Finding, ...]
+    """What made others wait first, then the greatest total time; what was of the start-up last."""
     hot_sites: tuple[HotSite, ...]
     never_awaited: tuple[Site, ...]
     never_retrieved: tuple[Site, ...]
@@ -102,12 +111,13 @@ class Adviser(Protocol):
 
 def find(recording: Recording, adviser: Adviser) -> Report:
     """Return what is worth telling about a recording."""
-    groups = blocked.group(recording.blocked)
     sufferers = find_sufferers(recording)
+    recording = mark_startup(recording, sufferers)
+    groups = blocked.group(recording.blocked)
     findings = [
         _finding(group, recording, adviser, suffering(group.steps, sufferers)) for group in groups
     ]
-    findings.sort(key=lambda finding: finding.hurt_nobody)
+    findings.sort(key=Finding.rank)
     advised = [(finding.group, finding.advice) for finding in findings if finding.advice]
     sites = recording.sites.values()
     never_awaited = [site for site in sites if site.never_awaited]
@@ -141,7 +151,9 @@ def _finding(
         started_by=recording.describe(starter),
         suffering=waited,
         sufferers=_by_code(waited, recording),
-        advice=adviser.advise(group),
+        advice=None if group.at_startup else adviser.advise(group),
+        callers=callers(group, Ownership(recording.meta)),
+        requests=requests(group),
     )
 
 

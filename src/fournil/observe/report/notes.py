@@ -6,8 +6,11 @@ import os
 from collections.abc import Iterator
 
 from fournil.observe.recording.model import End, Recording
-from fournil.observe.words import count, seconds, share, signal_name
+from fournil.observe.words import count, seconds, signal_name
 from fournil.record import kinds
+
+UNANSWERED_SHARE = 0.25
+"""Fewer requests without an answer, for each look, put no line in doubt."""
 
 
 def notes(recording: Recording, *, became: bool = False) -> Iterator[str]:
@@ -52,15 +55,6 @@ def _how(end: End) -> str:
 
 def _about_the_watch(recording: Recording) -> Iterator[str]:
     unseen = recording.unseen
-    if recording.looks:
-        every = recording.look_every_s
-        pace = f", one each {seconds(every)}" if every else ""
-        what = f"steps that had run for {seconds(recording.threshold_s)} or longer"
-        if recording.script:
-            what = "the program"
-            if recording.run_s:
-                pace += f", for {share(recording.script.watched_s / recording.run_s)} of its run"
-        yield f"Lines and classes rest on {count(recording.looks, 'look')} at {what}{pace}."
     unknown = sum(step.blocker is None for step in recording.blocked)
     if unseen.watch_error and (unknown or not recording.looks):
         yield f"The watch could not look: {_why_not(unseen.watch_error)}."
@@ -71,8 +65,11 @@ def _about_the_watch(recording: Recording) -> Iterator[str]:
             f"The program took {signal_name(unseen.signal_lost)} from the watch, which from then "
             "on read the stacks of running code while they changed: a few lines may be others."
         )
-    if unseen.unanswered:
-        yield f"{count(unseen.unanswered, 'request')} for a stack got no answer in time."
+    if unseen.unanswered > UNANSWERED_SHARE * recording.looks:
+        yield (
+            f"{count(unseen.unanswered, 'request')} for a stack got no answer in time: the machine"
+            " was busy, or code in C ran long, and a few lines may be others."
+        )
 
 
 def _why_not(error: int) -> str:

@@ -87,7 +87,8 @@ def labelled(label: Span, spans: Sequence[Span], width: int, indent: int) -> Ite
                 yield tuple(line)
                 line, filled = [Span(" " * margin)], margin
                 word = word.lstrip()
-            line.append(Span(word, role))
+            before = line.pop().text if line[-1].role == role else ""
+            line.append(Span(before + word, role))
             filled += len(word)
     yield tuple(line)
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.pools import PoolFinding
+from fournil.observe.recording.model import Recording
 from fournil.observe.report.findings import Finding
 from fournil.observe.report.page import Role, Span
 from fournil.observe.words import clean, count, seconds
 
 NAMES = 3
 """So many of one kind are called by their names."""
+
+NOTICED_SHARE = 0.01
+"""A run that is shortened by less is as long as before."""
+
+LESS_LATE = 0.9
+"""A lag that is not below this part of what it was is as before."""
 
 NARROW = 1.15
 """A range whose ends differ by less is shown as one time."""
@@ -25,6 +33,19 @@ def span(value: float, range_s: tuple[float, float] | None) -> str:
     if range_s is None or range_s[1] <= NARROW * range_s[0]:
         return seconds(value)
     return f"{seconds(range_s[0])} to {seconds(range_s[1])}"
+
+
+def gain(advice: Advice, recording: Recording) -> str:
+    """Return what one advice alone would change, in words; "": nothing that is worth it."""
+    if advice.gain_s is None or advice.run_s is None or advice.busy_s is None:
+        return ""  # what the code would gain that is to change is not known
+    told = []
+    if advice.gain_s >= NOTICED_SHARE * recording.run_s:
+        told.append(f"{seconds(advice.gain_s)}: run {span(advice.run_s, advice.range_s)}")
+    late_s = max((loop.lag.p99 for loop in recording.loops), default=0.0)
+    if advice.lag_s and advice.lag_s["p99"] < LESS_LATE * late_s:
+        told.append(f"lag p99 {seconds(advice.lag_s['p99'])}")
+    return ", ".join(told)
 
 
 def few(names: Sequence[str]) -> str:

@@ -9,11 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fournil.evidence.ownership import Ownership
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.program import as_one
 from fournil.observe.replay.sufferers import Suffering
 from fournil.observe.replay.whatif import Outcome
+from fournil.observe.report.callers import callers, requests
+from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import MOST, Finding, HotSite, Report, Share
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import kinds
@@ -31,6 +34,8 @@ def report_of(
     """
     if len(recordings) == 1:
         return replace(reports[0], unseen=tuple(unseen))
+    # As the reports have them, which know more of their blocked steps.
+    recordings = [report.recording for report in reports]
     whole = as_one(recordings)
     ran_s = sum(loop.ran_s for loop in whole.loops)
     return Report(
@@ -39,7 +44,7 @@ def report_of(
         hot_sites=tuple(_hot_sites([hot for report in reports for hot in report.hot_sites], ran_s)),
         never_awaited=_sites(site for report in reports for site in report.never_awaited),
         never_retrieved=_sites(site for report in reports for site in report.never_retrieved),
-        unfinished=tuple(group for report in reports for group in report.unfinished),
+        unfinished=tuple(_unfinished(group for report in reports for group in report.unfinished)),
         pools=tuple(
             sorted(
                 (pool for report in reports for pool in report.pools),
@@ -73,10 +78,13 @@ def _findings(
         sufferers: Counter[str] = Counter()
         for _, finding in those:
             sufferers.update(dict(finding.sufferers))
+        group = BlockedGroup(heaviest.group.blocker, heaviest.group.culprit, steps)
         merged.append(
             replace(
                 heaviest,
-                group=BlockedGroup(heaviest.group.blocker, heaviest.group.culprit, steps),
+                group=group,
+                callers=callers(group, Ownership(whole.meta)),
+                requests=requests(group),
                 others=sum(finding.others + 1 for _, finding in those) - 1,
                 suffering=_suffering([finding.suffering for _, finding in those]),
                 sufferers=tuple(sufferers.most_common()),
@@ -86,7 +94,7 @@ def _findings(
                 ),
             )
         )
-    return sorted(merged, key=lambda finding: (finding.hurt_nobody, -finding.group.total_s))
+    return sorted(merged, key=Finding.rank)
 
 
 def _suffering(parts: Sequence[Suffering]) -> Suffering:
@@ -121,6 +129,23 @@ def _sites(sites: Iterable[Site]) -> tuple[Site, ...]:
     for site in sites:
         by_code[site.function, site.file, site.line].append(site)
     return tuple(map(_site, by_code.values()))
+
+
+def _unfinished(groups: Iterable[Unfinished]) -> list[Unfinished]:
+    by_code: dict[object, list[Unfinished]] = defaultdict(list)
+    for group in groups:
+        site = group.site
+        code = (site.function, site.file, site.line) if site else None
+        by_code[code, group.ending].append(group)
+    merged = [
+        replace(
+            those[0],
+            site=_site([one.site for one in those if one.site]) if those[0].site else None,
+            tasks=[task for one in those for task in one.tasks],
+        )
+        for those in by_code.values()
+    ]
+    return sorted(merged, key=lambda group: (list(Ending).index(group.ending), -len(group.tasks)))
 
 
 def _site(parts: Sequence[Site]) -> Site:

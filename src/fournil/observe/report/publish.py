@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import linecache
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +20,8 @@ from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
 from fournil.observe.report.findings import Report, find
 from fournil.observe.report.processes import report_of
-from fournil.observe.report.sections import View, lines_of
+from fournil.observe.report.sections import lines_of
+from fournil.observe.report.sheet import View
 
 __all__ = ["as_dict", "load", "print_report", "publish", "write_json"]
 
@@ -29,17 +31,18 @@ LARGEST_SOURCE = 8 << 20
 STANDARD_OUTPUT = "-"
 
 
-def load(path: str, folder: str | None = None) -> Report:
+def load(path: str, folder: str | None = None, mine: Sequence[str] = ()) -> Report:
     """Return the report of the program that the recording at `path` is of.
 
     Args:
         path: the recording of one of its processes.
         folder: where else recordings of them may be, and notes of what was not seen.
+        mine: packages that count as the user's own, besides those that the recordings name.
 
     Raises:
         RecordingError: there is none, or it cannot be read.
     """
-    program = load_program(path, folder)
+    program = load_program(path, folder, mine)
     reports = [find(one, Advisor(one, source_text, measure)) for one in program.recordings]
     return report_of(program.recordings, reports, program.unseen)
 

@@ -22,7 +22,7 @@ STYLES = {
     Role.BAD: "red",
     Role.WAITING: "bold yellow",
     Role.PYTHON: "bold cyan",
-    Role.NATIVE: "bold green",
+    Role.NATIVE: "bold bright_blue",
     Role.NATIVE_GIL: "bold magenta",
 }
 

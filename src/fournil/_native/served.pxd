@@ -1,0 +1,1 @@
+cdef str what_is_served(void *state)
