@@ -1,0 +1,119 @@
+"""What a pair of programs is, and one run of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+TIMEOUT = 120
+
+BUSY = "while True: pass"
+
+MENDED = re.compile(r"^( *)(.*?)  #> (.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A program that blocks, and the same without.
+
+    Attributes:
+        text: the program, with `#> ` and what its advice puts in a line's place behind it.
+        busy: how many other programs keep a core busy each meanwhile.
+        needs: a module that it needs and that may not be installed.
+        threshold_s: how long a step must run to count as blocked.
+    """
+
+    name: str
+    text: str
+    busy: int = 0
+    needs: str = ""
+    threshold_s: float = 0.02
+
+    @property
+    def can_run(self) -> bool:
+        return not self.needs or find_spec(self.needs) is not None
+
+    @property
+    def before(self) -> str:
+        return MENDED.sub(r"\1\2", dedent(self.text))
+
+    @property
+    def after(self) -> str:
+        return MENDED.sub(r"\1\3", dedent(self.text))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run of a program: its report, and what others had of the machine meanwhile."""
+
+    report: dict[str, Any]
+    others: float  # how many cores they used, besides those of `Pair.busy`
+
+    @property
+    def run_s(self) -> float:
+        return float(self.report["run_s"])
+
+    @property
+    def lag_p99_s(self) -> float:
+        return max((float(loop["lag_s"]["p99"]) for loop in self.report["loops"]), default=0.0)
+
+
+def run(pair: Pair, text: str, folder: Path) -> Run:
+    """Run one of a pair's programs in a folder that has what it imports."""
+    name = re.sub(r"\W+", "_", pair.name)
+    program, report = folder / f"{name}.py", folder / f"{name}.json"
+    program.write_text(text)
+    report.unlink(missing_ok=True)
+    options = [
+        "--threshold",
+        f"{pair.threshold_s * 1000:g}ms",
+        "--no-report",
+        "--json",
+        str(report),
+    ]
+    with _busy(pair.busy):
+        begin, used = time.monotonic(), _used_s()
+        done = subprocess.run(
+            [sys.executable, "-m", "fournil", "run", *options, str(program)],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        lasted = time.monotonic() - begin
+        by_all, by_us = (now - before for now, before in zip(_used_s(), used, strict=True))
+    if done.returncode or not report.exists():
+        raise RuntimeError(f"{pair.name} ended with {done.returncode}: {done.stderr[-2000:]}")
+    others = (by_all - by_us) / lasted - min(pair.busy, os.cpu_count() or 1)
+    return Run(json.loads(report.read_text()), max(0.0, others))
+
+
+def _used_s() -> tuple[float, float]:
+    """Return how much CPU time all programs have used, and those that this one has started."""
+    ticks = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _, _, irq, softirq, steal = map(int, ticks[:8])
+    in_all = user + nice + system + irq + softirq + steal
+    times = os.times()
+    return in_all / os.sysconf("SC_CLK_TCK"), times.children_user + times.children_system
+
+
+@contextmanager
+def _busy(number: int) -> Iterator[None]:
+    programs = [subprocess.Popen([sys.executable, "-S", "-c", BUSY]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+        for program in programs:
+            program.wait()
