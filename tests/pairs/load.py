@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import accumulate
 from pathlib import Path
 
 
@@ -31,6 +34,16 @@ def closed(
 def at_rate(server: socket.socket, *, rate: float, count: int) -> subprocess.Popen[str]:
     """Start clients that come so many a second, whoever is answered."""
     return _start("_at_rate", server.getsockname()[1], rate, count)
+
+
+def at_random(server: socket.socket, *, rate: float, count: int) -> subprocess.Popen[str]:
+    """Start clients that come at random, so many a second in the mean."""
+    return _start("_at_random", server.getsockname()[1], rate, count)
+
+
+def reconnecting(server: socket.socket, *, clients: int, each: int) -> subprocess.Popen[str]:
+    """Start clients that ask again when they are answered, in a connection of its own each time."""
+    return _start("_reconnecting", server.getsockname()[1], clients, each)
 
 
 @contextmanager
@@ -62,16 +75,37 @@ def _closed(port: float, clients: float, each: float, think: float) -> None:
     _beside_each_other([ask_often] * int(clients))
 
 
+def _ask(port: float) -> None:
+    with socket.create_connection(("127.0.0.1", int(port))) as connection:
+        connection.sendall(b"bread?\n")
+        connection.makefile("rb").readline()
+
+
+def _reconnecting(port: float, clients: float, each: float) -> None:
+    def ask_often() -> None:
+        for _ in range(int(each)):
+            _ask(port)
+
+    _beside_each_other([ask_often] * int(clients))
+
+
 def _at_rate(port: float, rate: float, count: float) -> None:
+    _ask_at(port, [number / rate for number in range(int(count))])
+
+
+def _at_random(port: float, rate: float, count: float) -> None:
+    pauses = random.Random(1)
+    _ask_at(port, list(accumulate(pauses.expovariate(rate) for _ in range(int(count)))))
+
+
+def _ask_at(port: float, moments: list[float]) -> None:
     begin = time.monotonic()
 
-    def ask_at(at: float) -> None:
-        time.sleep(max(0.0, begin + at - time.monotonic()))
-        with socket.create_connection(("127.0.0.1", int(port))) as connection:
-            connection.sendall(b"bread?\n")
-            connection.makefile("rb").readline()
+    def ask_at(moment: float) -> None:
+        time.sleep(max(0.0, begin + moment - time.monotonic()))
+        _ask(port)
 
-    _beside_each_other([lambda at=n / rate: ask_at(at) for n in range(int(count))])  # type: ignore[misc]
+    _beside_each_other([partial(ask_at, moment) for moment in moments])
 
 
 def _beside_each_other(actions: list[Callable[[], None]]) -> None:
@@ -109,7 +143,9 @@ if __name__ == "__main__":
     what, *numbers = sys.argv[1:]
     start: dict[str, Callable[..., None]] = {
         "_closed": _closed,
+        "_reconnecting": _reconnecting,
         "_at_rate": _at_rate,
+        "_at_random": _at_random,
         "_backend": _backend,
     }
     start[what](*map(float, numbers))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from tests.pairs.pair import Pair, Run, run
 
@@ -29,27 +30,27 @@ class Try:
 
     before: Run
     after: Run
+    told: Mapping[str, Any] | None  # of the second, by the report on the first
 
     @property
     def is_quiet(self) -> bool:
         return max(self.before.others, self.after.others) < QUIET
 
     @property
-    def is_estimated(self) -> bool:
-        return self.before.report["estimate"] is not None
-
-    @property
     def told_s(self) -> float:
-        return float(self.before.report["estimate"]["run_s"])
+        assert self.told
+        return float(self.told["run_s"])
 
     @property
     def range_s(self) -> tuple[float, float]:
-        low, high = self.before.report["estimate"]["range_s"]
+        assert self.told
+        low, high = self.told["range_s"]
         return float(low), float(high)
 
     @property
     def told_lag_s(self) -> float:
-        return float(self.before.report["estimate"]["lag_s"]["p99"])
+        assert self.told
+        return float(self.told["lag_s"]["p99"])
 
     @property
     def is_held(self) -> bool:
@@ -121,9 +122,9 @@ def measure(pair: Pair, folder: Path, runs: int, most: int) -> Result:
     tries: list[Try] = []
     while len(tries) < most and sum(one.is_quiet for one in tries) < runs:
         before = run(pair, pair.before, folder)
-        tries.append(Try(before, run(pair, pair.after, folder)))
+        tries.append(Try(before, run(pair, pair.after, folder), before.told(pair)))
     quiet = sorted(tries, key=lambda one: max(one.before.others, one.after.others))[:runs]
-    told = tuple(one for one in quiet if one.is_estimated)
+    told = tuple(one for one in quiet if one.told is not None)
     return Result(pair, told, len(quiet) - len(told))
 
 

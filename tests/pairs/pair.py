@@ -29,6 +29,7 @@ class Pair:
 
     Attributes:
         text: the program, with `#> ` and what its advice puts in a line's place behind it.
+        only: the function whose advice alone is followed; empty: all advice is.
         busy: how many other programs keep a core busy each meanwhile.
         needs: a module that it needs and that may not be installed.
         threshold_s: how long a step must run to count as blocked.
@@ -36,6 +37,7 @@ class Pair:
 
     name: str
     text: str
+    only: str = ""
     busy: int = 0
     needs: str = ""
     threshold_s: float = 0.02
@@ -59,6 +61,16 @@ class Run:
 
     report: dict[str, Any]
     others: float  # how many cores they used, besides those of `Pair.busy`
+
+    def told(self, pair: Pair) -> dict[str, Any] | None:
+        """Return what the report says of the run with the advice that a pair follows."""
+        if not pair.only:
+            return self.report["estimate"]  # type: ignore[no-any-return]
+        for found in self.report["blocked"]:
+            advice = found["advice"]
+            if pair.only in found["function"] and advice and advice["run_s"] is not None:
+                return advice  # type: ignore[no-any-return]
+        return None
 
     @property
     def run_s(self) -> float:

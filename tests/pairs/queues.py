@@ -175,6 +175,60 @@ PAIRS = (
         """,
     ),
     Pair(
+        "a thread that computes beside a loop that waits",
+        """\
+        import asyncio, threading, time
+
+        def keep_books():
+            while not closed:
+                sum(number % 7 for number in range(1000))
+
+        async def bake(number):
+            await asyncio.sleep(0.01)
+            time.sleep(0.1)  #> await asyncio.sleep(0.1)
+
+        async def main():
+            await asyncio.gather(*(bake(number) for number in range(8)))
+
+        closed = False
+        books = threading.Thread(target=keep_books)
+        books.start()
+        asyncio.run(main())
+        closed = True
+        books.join()
+        """,
+    ),
+    Pair(
+        "a thread that computes beside a loop that does",
+        """\
+        import asyncio, fournil, threading
+
+        def keep_books():
+            while not closed:
+                sum(number % 7 for number in range(1000))
+
+        def total(n):
+            found = 0
+            for number in range(n):
+                found += number * number % 7
+            return found
+
+        async def bake(number):
+            await asyncio.sleep(0.01)
+            total(2_000_000)  #> await fournil.to_process(total, 2_000_000)
+
+        async def main():
+            await asyncio.gather(*(bake(number) for number in range(8)))
+
+        closed = False
+        books = threading.Thread(target=keep_books)
+        books.start()
+        asyncio.run(main())
+        closed = True
+        books.join()
+        """,
+    ),
+    Pair(
         "a thread that is waited for in the loop",
         """\
         import asyncio, time

@@ -4,6 +4,41 @@ from __future__ import annotations
 
 from tests.pairs.pair import Pair
 
+TWO_LINES = """\
+    import asyncio, load, time
+
+    async def look_up(key):
+        time.sleep(0.03)  #> await asyncio.sleep(0.03)
+        return key
+
+    async def bake(key):
+        time.sleep(0.05)  #> await asyncio.sleep(0.05)
+        return key
+
+    async def handle(reader, writer):
+        global answered
+        while question := await reader.readline():
+            key = await look_up(question)
+            await asyncio.sleep(0)
+            writer.write(await bake(key))
+            answered += 1
+            if answered == 24:
+                done.set()
+        writer.close()
+
+    async def main():
+        global answered, done
+        answered, done = 0, asyncio.Event()
+        async with await asyncio.start_server(handle, sock=bakery):
+            await done.wait()
+
+    with load.listening() as bakery, load.closed(bakery, clients=4, each=6):
+        asyncio.run(main())
+    """
+
+LOOK_UP_MENDED = "  #> await asyncio.sleep(0.03)"
+BAKE_MENDED = "  #> await asyncio.sleep(0.05)"
+
 PAIRS = (
     Pair(
         "server and clients in one loop",
@@ -133,6 +168,94 @@ PAIRS = (
         """,
     ),
     Pair(
+        "a protocol that starts tasks",
+        """\
+        import asyncio, load, time
+
+        class Bakery(asyncio.Protocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def data_received(self, data):
+                tasks.add(asyncio.create_task(self.answer(data)))
+
+            async def answer(self, data):
+                global answered
+                time.sleep(0.03)  #> await asyncio.sleep(0.03)
+                self.transport.write(data)
+                answered += 1
+                if answered == 40:
+                    done.set()
+
+        async def main():
+            global answered, done, tasks
+            answered, done, tasks = 0, asyncio.Event(), set()
+            loop = asyncio.get_running_loop()
+            async with await loop.create_server(Bakery, sock=bakery):
+                await done.wait()
+
+        with load.listening() as bakery, load.closed(bakery, clients=5, each=8):
+            asyncio.run(main())
+        """,
+    ),
+    Pair(
+        "a connection for each question",
+        """\
+        import asyncio, load, time
+
+        async def handle(reader, writer):
+            global answered
+            await reader.readline()
+            time.sleep(0.03)  #> await asyncio.sleep(0.03)
+            writer.write(b"bread\\n")
+            writer.close()
+            answered += 1
+            if answered == 40:
+                done.set()
+
+        async def main():
+            global answered, done
+            answered, done = 0, asyncio.Event()
+            async with await asyncio.start_server(handle, sock=bakery):
+                await done.wait()
+
+        with load.listening() as bakery, load.reconnecting(bakery, clients=5, each=8):
+            asyncio.run(main())
+        """,
+    ),
+    Pair(
+        "a protocol that is asked at random",
+        """\
+        import asyncio, load, time
+
+        class Bakery(asyncio.Protocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def data_received(self, data):
+                tasks.add(asyncio.create_task(self.answer(data)))
+
+            async def answer(self, data):
+                global answered
+                time.sleep(0.04)  #> await asyncio.sleep(0.04)
+                self.transport.write(data)
+                self.transport.close()
+                answered += 1
+                if answered == 40:
+                    done.set()
+
+        async def main():
+            global answered, done, tasks
+            answered, done, tasks = 0, asyncio.Event(), set()
+            loop = asyncio.get_running_loop()
+            async with await loop.create_server(Bakery, sock=bakery):
+                await done.wait()
+
+        with load.listening() as bakery, load.at_random(bakery, rate=22, count=40):
+            asyncio.run(main())
+        """,
+    ),
+    Pair(
         "a server that computes",
         """\
         import asyncio, fournil, load
@@ -163,39 +286,16 @@ PAIRS = (
             asyncio.run(main())
         """,
     ),
+    Pair("two lines of a server", TWO_LINES),
     Pair(
-        "two lines of a server",
-        """\
-        import asyncio, load, time
-
-        async def look_up(key):
-            time.sleep(0.03)  #> await asyncio.sleep(0.03)
-            return key
-
-        async def bake(key):
-            time.sleep(0.05)  #> await asyncio.sleep(0.05)
-            return key
-
-        async def handle(reader, writer):
-            global answered
-            while question := await reader.readline():
-                key = await look_up(question)
-                await asyncio.sleep(0)
-                writer.write(await bake(key))
-                answered += 1
-                if answered == 24:
-                    done.set()
-            writer.close()
-
-        async def main():
-            global answered, done
-            answered, done = 0, asyncio.Event()
-            async with await asyncio.start_server(handle, sock=bakery):
-                await done.wait()
-
-        with load.listening() as bakery, load.closed(bakery, clients=4, each=6):
-            asyncio.run(main())
-        """,
+        "two lines of a server, the first mended",
+        TWO_LINES.replace(BAKE_MENDED, ""),
+        only="look_up",
+    ),
+    Pair(
+        "two lines of a server, the second mended",
+        TWO_LINES.replace(LOOK_UP_MENDED, ""),
+        only="bake",
     ),
     Pair(
         "log-ins that hash",

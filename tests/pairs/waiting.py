@@ -171,7 +171,7 @@ PAIRS = (
 
         async def convert():
             await asyncio.sleep(0.001)
-            run(["sleep", "0.2"], check=True)  #> await asyncio.to_thread(run, ["sleep", "0.2"], check=True)
+            run(["sleep", "0.2"])  #> await asyncio.to_thread(run, ["sleep", "0.2"])
 
         async def main():
             async with asyncio.TaskGroup() as group:

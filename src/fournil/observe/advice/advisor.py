@@ -20,6 +20,7 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
 from fournil.observe.advice.context import look_at
 from fournil.observe.advice.costs import (
+    NO_COMPANY,
     Company,
     Costs,
     Imports,
@@ -29,14 +30,14 @@ from fournil.observe.advice.costs import (
 )
 from fournil.observe.advice.edits import Edit
 from fournil.observe.advice.machine import TYPICAL, Machine
-from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
+from fournil.observe.advice.program import Sources, Text, ends_at_a_moment, has_others_go_on
 from fournil.observe.advice.sentence import Said, say, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
 from fournil.observe.replay.steps import Columns, Step, is_task
-from fournil.observe.replay.whatif import Move, Outcome, Replay, Rivals
+from fournil.observe.replay.whatif import Come, Move, Outcome, Replay, Rivals
 from fournil.record.kinds import SITE_BIT
 
 MOST_STEPS = 200_000
@@ -57,8 +58,8 @@ NOISE, NOISE_S = 0.07, 0.02
 LEAST_LAG_S = 1e-3
 """What a thread or a process that computes beside a loop has it wait."""
 
-START_LAG_SHARE = 0.3
-"""A loop is busy for this share of the time that its pool's first processes take to start."""
+COME: tuple[Come, ...] = ("", "early", "late")
+"""When what comes from outside does: as it is expected, at best, and at worst."""
 
 AGAIN = 1.5
 """A process imports for up to so many times as long as the program took to start."""
@@ -143,7 +144,8 @@ class Advisor:
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
         machine = self._machine if said.rule.to == "process" else TYPICAL
-        return costs_of(group, said, machine, self._imports(said))
+        started = any(pool.kind == "ProcessPool" and pool.ran for pool in self._recording.pools)
+        return costs_of(group, said, machine, self._imports(said), has_started=started)
 
     def _imports(self, said: Said) -> Imports:
         """Return how long a process imports what is moved there.
@@ -153,9 +155,9 @@ class Advisor:
         opened_s = min((loop.opened_s for loop in self._recording.loops), default=0.0)
         start_up_s = max(0.0, opened_s) if said.imports else 0.0
         worst_s = start_up_s * AGAIN
-        if said.file != self._recording.meta.main:
+        if said.runs != self._recording.meta.main:
             return Imports(start_up_s, worst_s)
-        module = self._sources.module(said.file)
+        module = self._sources.module(said.runs)
         return Imports(0.0, worst_s if module is None or module.uses_packages else 0.0)
 
     def _is_too_costly(self, group: BlockedGroup, said: Said) -> bool:
@@ -175,21 +177,21 @@ class Advisor:
 
     def _bounded(self, moved: Sequence[tuple[BlockedGroup, Costs]]) -> Outcome:
         """Return what the run would have been with some groups moved, and in which range."""
-        model, company, cases = self._model, self._company, []
+        uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
+        model, company, cases = self._model, self._company if uses_cpu else NO_COMPANY, []
         found: dict[object, Outcome] = {}
         for at, rivals in enumerate(company.rivals):
-            case = (tuple(costs.moves[at] for _, costs in moved), rivals)
+            come = COME[at] if not model.is_told else ""
+            case = (tuple(costs.moves[at] for _, costs in moved), rivals, come)
             if case not in found:
                 moves = [(group, costs.moves[at]) for group, costs in moved]
-                found[case] = model.outcome(moves, rivals)
+                found[case] = model.outcome(moves, rivals, come)
             cases.append(found[case])
         expected, best, worst = cases
-        uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
         assumes = dict.fromkeys(one for _, costs in moved for one in costs.assumes)
-        if uses_cpu:
-            assumes |= dict.fromkeys(company.assumes)
-        until = self._runs_until_a_moment
-        run_s = max(expected.run_s, model.run_s) if until else expected.run_s
+        assumes |= dict.fromkeys(company.assumes)
+        until, moment_s = self._runs_until_a_moment
+        run_s = max(expected.run_s, moment_s)
         high = max(run_s, worst.run_s, model.run_s if until else 0.0)
         if until:
             assumes = {f"{until} ends it at a moment, as it did": None}
@@ -203,28 +205,38 @@ class Advisor:
 
     @cached_property
     def _company(self) -> Company:
-        return company_of(self._groups, self._recording.meta.cores or 1)
+        cores = self._recording.meta.cores or 1
+        return company_of(self._groups, cores, self._machine.others)
 
     @cached_property
-    def _runs_until_a_moment(self) -> str:
-        """Return what ends the run at a moment, however much was done by then; empty: nothing."""
-        ownership = Ownership(self._recording.meta)
-        if self._model.ended_by(
+    def _runs_until_a_moment(self) -> tuple[str, float]:
+        """Return what ends the run at a moment, however much was done by then, and that moment.
+
+        Empty: nothing does.
+        """
+        recording, model = self._recording, self._model
+        ownership = Ownership(recording.meta)
+        late_s = model.ended_by(
             {
                 code.index
-                for code in self._recording.codes.values()
+                for code in recording.codes.values()
                 if plain_name(code.function) in TIMEOUTS and ownership.is_stdlib(code.file)
             }
-        ):
-            return "a timeout"
-        for code in self._recording.codes.values():
+        )
+        if late_s is not None:
+            return "a timeout", model.run_s - late_s
+        for code in recording.codes.values():
             if code.is_coroutine and code.file and ownership.is_own(code.file):
                 module = self._sources.module(code.file)
                 frame = Frame(code.file, code.line, code.function)
                 scope = module.scope_of(frame) if module else None
                 if module and scope and ends_at_a_moment(module, scope):
-                    return f"`{plain_name(code.function)}`"
-        return ""
+                    return f"`{plain_name(code.function)}`", model.run_s
+        if model.after_s > max(SHORT_S, SHORT_SHARE * model.run_s):
+            main = self._sources.module(recording.meta.main or "")
+            if main and has_others_go_on(main):
+                return "what goes on beside the loop", model.run_s
+        return "", 0.0
 
     @cached_property
     def _model(self) -> _Model:
@@ -297,6 +309,9 @@ def _advice(said: Said, gain: Gain) -> Advice:
 TIMEOUTS = frozenset({"_on_timeout", "_release_waiter"})
 """What asyncio calls when a timeout is over."""
 
+SHORT_S, SHORT_SHARE = 0.05, 0.05
+"""A program ends within this time after its loop, or this share of its run, if nothing goes on."""
+
 AT_THE_END = 0.1
 """What happens in this share of a run, the last, may have ended it."""
 
@@ -315,7 +330,7 @@ class _Model:
         self.run_s = recording.run_s
         self.busy_s = sum(loop.busy_s for loop in recording.loops)
         self.size = len(steps.begin)
-        self._begin, self._subject = steps.begin, steps.subject
+        self._steps = steps
         self._in_steps_s = sum(steps.duration)
         self._replay = Replay(
             steps,
@@ -332,47 +347,52 @@ class _Model:
         # What the replay makes of the recorded run: a gain is a difference to that.
         self._unmoved_s = self._replay.run_time({})
 
-    def ended_by(self, sites: Set[int]) -> bool:
-        """Whether one of some pieces of code ran for the last time as the run ended."""
-        subjects = {SITE_BIT | site for site in sites}
-        last = max(
-            (
-                begin
-                for begin, subject in zip(self._begin, self._subject, strict=True)
-                if subject in subjects
-            ),
-            default=None,
-        )
-        end = max(self._begin, default=0.0)
-        return last is not None and end - last < AT_THE_END * self.run_s
+    @property
+    def after_s(self) -> float:
+        """How long the program ran after its last loop had ended."""
+        return self.run_s - self._replay.until
 
-    def outcome(self, moves: Iterable[tuple[BlockedGroup, Move]], rivals: Rivals) -> Outcome:
+    def ended_by(self, sites: Set[int]) -> float | None:
+        """Return how late one of some pieces of code ran as the run ended; None: none did."""
+        subjects = {SITE_BIT | site for site in sites}
+        steps = self._steps
+        places = [place for place, subject in enumerate(steps.subject) if subject in subjects]
+        last = max(places, key=steps.begin.__getitem__, default=None)
+        end = max(steps.begin, default=0.0)
+        if last is None or end - steps.begin[last] >= AT_THE_END * self.run_s:
+            return None
+        return steps.delay[last]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known when all came that came from outside."""
+        return self._replay.is_told
+
+    def outcome(
+        self, moves: Iterable[tuple[BlockedGroup, Move]], rivals: Rivals, come: Come
+    ) -> Outcome:
         """Return what the run would have been with the steps of some groups moved."""
         moves_of: dict[Key, list[Move]] = {}
         for group, move in moves:
             for step in group.steps:
                 moves_of.setdefault(step.key, []).append(move._replace(share=step.share))
         moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
-        outcome = self._replay.outcome(moved, rivals)
+        outcome = self._replay.outcome(moved, rivals, come)
         # What the replay makes of the recorded run is not quite that: gains are differences.
         run_s = max(0.0, outcome.run_s + self.run_s - self._unmoved_s)
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
         is_coarse = not self._lost.isdisjoint(moves_of)
-        lag = _with_handover(outcome.lag, moves_of.values(), run_s)
+        lag = _with_handover(outcome.lag, moves_of.values())
         return outcome._replace(run_s=run_s, busy_s=busy_s, lag=lag, coarse=is_coarse)
 
 
-def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]], run_s: float) -> Lag:
+def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]]) -> Lag:
     """Return a lag that is no shorter than what sending, or a thread beside the loop, brings."""
     each = [one for found in moves for one in found if one.to != "await"]
-    start_s = max((one.start_s for one in each), default=0.0)
     send_s = max((one.send_s for one in each), default=0.0)
-    least = max(send_s, LEAST_LAG_S) if each else 0.0
-    most = max(least, START_LAG_SHARE * start_s)
-    # As many callbacks as come in one in a hundred moments of the run are later than p99.
-    p99 = max(lag.p99, least, most - run_s / 100)
-    return Lag(lag.p50, p99, max(lag.max, most, p99))
+    p99 = max(lag.p99, send_s, LEAST_LAG_S) if each else lag.p99
+    return Lag(lag.p50, p99, max(lag.max, p99))
 
 
 def _newest_steps(recording: Recording) -> tuple[Columns, dict[tuple[int, int], int]]:

@@ -55,8 +55,8 @@ FIRST_CALL = """\
 import asyncio, time, fournil
 
 async def main():
-    call = asyncio.create_task(fournil.to_process(abs, -1))
     begin = time.perf_counter()
+    call = asyncio.create_task(fournil.to_process(abs, -1))
     await asyncio.sleep(0)
     on_loop = time.perf_counter() - begin
     await call

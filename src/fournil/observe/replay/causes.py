@@ -73,6 +73,7 @@ def find_causes(
         base=base,
         from_end=[False] * len(begin),
         offset=[at - begin[by] if by != NONE else at for at, by in zip(ready, base, strict=True)],
+        bounds={},
         follows=follows,
         joins={},
         turn=turn,
@@ -83,7 +84,7 @@ def find_causes(
     code_of = code_of or {}
     woken = _woken_tasks(subject, base)
     _joins(causes, waker, of_subject, woken, code_of)
-    inference = _Inference(causes, of_subject, woken, Arrivals(causes, code_of))
+    inference = _Inference(causes, of_subject, woken, Arrivals(causes, code_of, of_subject))
     inference.run()
     causes.last.extend(inference.last_steps(was_cut=was_cut))
     return causes

@@ -86,6 +86,7 @@ class Causes:
     base: list[int]
     from_end: list[bool]
     offset: list[float]
+    bounds: dict[int, tuple[float, float]]  # of offsets that are not known better, by step
     follows: list[int]  # the same task's step before
     joins: dict[int, list[int]]
     turn: list[int]  # the loop's turn that the step ran in
@@ -101,6 +102,7 @@ class Causes:
     def set_base(self, index: int, base: int, ready: float) -> None:
         """Let a step become ready as long after another one as if it had been at `ready`."""
         end = self.end(base)
+        self.bounds.pop(index, None)
         self.base[index] = base
         self.from_end[index] = ready >= end
         self.offset[index] = ready - (end if ready >= end else self.begin[base])
