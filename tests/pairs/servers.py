@@ -36,6 +36,37 @@ TWO_LINES = """\
         asyncio.run(main())
     """
 
+TWO_ROUTES = """\
+    import asyncio, load, time
+
+    async def price():
+        time.sleep(0.03)  #> await asyncio.sleep(0.03)
+
+    async def order():
+        time.sleep(0.05)  #> await asyncio.sleep(0.05)
+
+    async def handle(reader, writer):
+        global asked, answered
+        asked += 1
+        route = order if asked % 3 == 0 else price
+        await reader.readline()
+        await route()
+        writer.write(b"bread\\n")
+        writer.close()
+        answered += 1
+        if answered == 40:
+            done.set()
+
+    async def main():
+        global asked, answered, done
+        asked, answered, done = 0, 0, asyncio.Event()
+        async with await asyncio.start_server(handle, sock=bakery):
+            await done.wait()
+
+    with load.listening() as bakery, load.reconnecting(bakery, clients=4, each=10):
+        asyncio.run(main())
+    """
+
 LOOK_UP_MENDED = "  #> await asyncio.sleep(0.03)"
 BAKE_MENDED = "  #> await asyncio.sleep(0.05)"
 
@@ -287,6 +318,27 @@ PAIRS = (
         """,
     ),
     Pair("two lines of a server", TWO_LINES),
+    Pair(
+        "two lines of one step, the first mended",
+        TWO_LINES.replace(BAKE_MENDED, "").replace("await asyncio.sleep(0)", "pass"),
+        only="look_up",
+    ),
+    Pair(
+        "two lines of one step, the second mended",
+        TWO_LINES.replace(LOOK_UP_MENDED, "").replace("await asyncio.sleep(0)", "pass"),
+        only="bake",
+    ),
+    Pair("two routes of a server", TWO_ROUTES),
+    Pair(
+        "two routes of a server, the first mended",
+        TWO_ROUTES.replace(BAKE_MENDED, ""),
+        only="price",
+    ),
+    Pair(
+        "two routes of a server, the second mended",
+        TWO_ROUTES.replace(LOOK_UP_MENDED, ""),
+        only="order",
+    ),
     Pair(
         "two lines of a server, the first mended",
         TWO_LINES.replace(BAKE_MENDED, ""),
