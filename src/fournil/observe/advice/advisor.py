@@ -29,6 +29,7 @@ from fournil.observe.advice.costs import (
     is_too_costly,
 )
 from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.headroom import Headroom, headroom, load_of
 from fournil.observe.advice.machine import TYPICAL, Machine
 from fournil.observe.advice.program import Sources, Text, ends_at_a_moment, has_others_go_on
 from fournil.observe.advice.sentence import Said, say, too_large
@@ -54,6 +55,9 @@ ONLY_LAG = "By itself this shortens the lag, not the run."
 
 NOISE, NOISE_S = 0.07, 0.02
 """Two runs of one program differ by so much: by a share, and besides."""
+
+NOISE_OUTSIDE = 0.12
+"""The same where others ask or answer, who may come a little sooner or later."""
 
 LEAST_LAG_S = 1e-3
 """What a thread or a process that computes beside a loop has it wait."""
@@ -135,6 +139,34 @@ class Advisor:
                 moved.append((group, self._costs(group, said)))
         return self._bounded(moved) if moved else None
 
+    def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
+        """Return how many times its load the loop bears, now and with all advice followed.
+
+        None where nothing came from outside, little, or now much and now little.
+
+        Args:
+            advised: groups of blocked steps, each with its advice.
+        """
+        recording = self._recording
+        load = load_of(recording, MOST_STEPS)
+        if load is None:
+            return None
+        moved: list[tuple[BlockedGroup, Move]] | None = None
+        assumes: dict[str, None] = {}
+        for group, advice in advised:
+            said = self._said(group)
+            if said is not None and advice.run_s is not None:
+                costs = self._costs(group, said)
+                moved = [*(moved or ()), (group, costs.moves[0])]
+                if costs.moves[2].turns and not costs.moves[0].turns:
+                    assumes["what is waited for answers many at a time"] = None
+        uses_cpu = any(move.uses_cpu for _, move in moved or ())
+        others = self._company.rivals[0].number if uses_cpu else 0.0
+        cores = recording.meta.cores or 1
+        return headroom(
+            load, recording.pools, moved, cores=cores, others=others, assumes=tuple(assumes)
+        )
+
     def _said(self, group: BlockedGroup) -> Said | None:
         name = _name(group)
         if name not in self._sayings:
@@ -195,8 +227,9 @@ class Advisor:
         high = max(run_s, worst.run_s, model.run_s if until else 0.0)
         if until:
             assumes = {f"{until} ends it at a moment, as it did": None}
-        low = max(0.0, min(run_s, best.run_s) * (1 - NOISE) - NOISE_S)
-        high = high * (1 + NOISE) + NOISE_S
+        noise = NOISE if model.is_told else NOISE_OUTSIDE
+        low = max(0.0, min(run_s, best.run_s) * (1 - noise) - NOISE_S)
+        high = high * (1 + noise) + NOISE_S
         return expected._replace(run_s=run_s, range_s=(low, high), assumes=tuple(assumes))
 
     @cached_property

@@ -33,6 +33,9 @@ FEW = 4
 SPREAD = 1.25
 """By so much the times of like events differ."""
 
+SOON = 0.25
+"""Where between its bounds the pause is that clients make."""
+
 CALLBACKS_BETWEEN = 4
 """So many callbacks may lie between an event and the task that begins."""
 
@@ -166,6 +169,9 @@ def _place_closed(
         anchors[one.step] = answered[0], low, high
         known.append((high / SPREAD, high * SPREAD) if one.is_exact else (low, high))
     usual = likeliest(known)
+    # Most clients that ask again do so at once.
+    soon = usual.low + (usual.high - usual.low) * SOON
+    usual = usual._replace(middle=soon)
     for one in requests:
         if one.step in anchors:
             step, low, high = anchors[one.step]
@@ -181,7 +187,7 @@ def _place_open(requests: Sequence[Request], sizes: Sequence[int], causes: Cause
     came = list(accumulate(sizes))
     rate = max(
         (
-            number / (one.latest - begin)
+            (number - 1) / (one.latest - begin)
             for one, number in zip(requests, came, strict=True)
             if one.latest > begin and number * 4 >= came[-1]
         ),
@@ -192,10 +198,10 @@ def _place_open(requests: Sequence[Request], sizes: Sequence[int], causes: Cause
         at = one.latest
         if not one.is_exact and rate:
             earliest = one.earliest if took_all else begin
-            at = min(at, max(earliest, begin + number / rate))
+            at = min(at, max(earliest, begin + (number - 1) / rate))
         _place_at(one.step, at, causes)
-        if at < one.latest:
-            causes.bounds[one.step] = at, one.latest
+        if not one.is_exact:
+            causes.bounds[one.step] = min(at, one.earliest), one.latest
 
 
 def _took_all(requests: Sequence[Request]) -> bool:

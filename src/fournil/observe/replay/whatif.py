@@ -235,7 +235,7 @@ class _Run:
         self.ran: list[int] = []
         self.saved = 0.0  # what the moved steps no longer take on their loops
         self.turns = {where: self._recorded_turns(where) for where in model.span}
-        self.threads = [0.0] * min(32, model.cores + 4)  # a heap: when each is free again
+        self.threads = [0.0] * threads_of(model.cores)  # a heap: when each is free again
         self.cores = [0.0] * model.cores  # the same
         self.processes: list[float] | None = None  # the same, of a pool that has started
         self.alone: dict[str, list[float]] = {}  # by `Move.turns`: a heap: when the next may begin
@@ -469,6 +469,11 @@ class _Run:
         duration = model.causes.duration
         busy = sum(duration[: self.start]) + sum(map(duration.__getitem__, self.ran)) - self.saved
         return Outcome(self.run_s, max(0.0, busy), max(lags, key=lambda lag: (lag.p99, lag.max)))
+
+
+def threads_of(cores: int) -> int:
+    """Return how many threads asyncio's default pool has."""
+    return min(32, cores + 4)
 
 
 def _spared(duration: float, moves: Sequence[Move]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fournil.observe.advice.headroom import Headroom
 from fournil.observe.advice.pools import PoolFinding
 from fournil.observe.report.findings import Finding
 from fournil.observe.report.page import Role, Span
@@ -11,6 +12,9 @@ from fournil.observe.words import clean, count, seconds
 
 NAMES = 3
 """So many of one kind are called by their names."""
+
+MOST_TIMES, FEW_TIMES = 100, 10
+"""So many times a load is told as a bound, and fewer with a digit more."""
 
 NARROW = 1.15
 """A range whose ends differ by less is shown as one time."""
@@ -25,6 +29,40 @@ def span(value: float, range_s: tuple[float, float] | None) -> str:
     if range_s is None or range_s[1] <= NARROW * range_s[0]:
         return seconds(value)
     return f"{seconds(range_s[0])} to {seconds(range_s[1])}"
+
+
+def headroom(found: Headroom) -> str:
+    """Return how many times its load a loop bears.
+
+    >>> headroom(Headroom(1.25, "loop", 31.4, "threads", ()))
+    'bears 1.2 times what came; with this advice 31 times, then all threads are busy'
+    >>> headroom(Headroom(320.0, "loop", None, None, ()))
+    'bears more than 100 times what came'
+    """
+    told = f"bears {_times(found.now)} what came{_then(found.now, found.limit)}"
+    if found.with_advice is not None and found.limit_with_advice is not None:
+        told += f"; with this advice {_times(found.with_advice)}"
+        told += _then(found.with_advice, found.limit_with_advice)
+    return f"{told}; if {', and '.join(found.assumes)}" if found.assumes else told
+
+
+FULL = {
+    "loop": "",
+    "cores": ", then all cores are busy",
+    "threads": ", then all threads are busy",
+    "workers": ", then all workers are busy",
+    "a lock": ", then a lock is always held",
+}
+
+
+def _then(times: float, limit: str) -> str:
+    return FULL[limit] if times < MOST_TIMES else ""
+
+
+def _times(number: float) -> str:
+    if number >= MOST_TIMES:
+        return f"more than {MOST_TIMES} times"
+    return f"{number:.1f} times" if number < FEW_TIMES else f"{number:.0f} times"
 
 
 def few(names: Sequence[str]) -> str:

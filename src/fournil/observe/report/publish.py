@@ -48,11 +48,13 @@ def load(path: str, folder: str | None = None) -> Report:
     """
     program = load_program(path, folder)
     measured = cache(measure)
-    reports = [
-        find(one, Advisor(one, source_text, _machine_of(one, measured)))
-        for one in program.recordings
-    ]
+    reports = [report_of_one(one, measured) for one in program.recordings]
     return report_of(program.recordings, reports, program.unseen)
+
+
+def report_of_one(recording: Recording, measured: Callable[[], Machine] = measure) -> Report:
+    """Return the report of one process."""
+    return find(recording, Advisor(recording, source_text, _machine_of(recording, measured)))
 
 
 def _machine_of(recording: Recording, measured: Callable[[], Machine]) -> Callable[[], Machine]:
