@@ -9,10 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.advice.others import BUSY
 from tests.pairs.pair import Pair, Run, run
-
-QUIET = 0.25
-"""Others may use so much of a core while a run is measured."""
 
 CLOSE, FAR = 0.10, 0.40
 """How far off estimates of the run's time may be: the median, and the worst."""
@@ -34,7 +32,7 @@ class Try:
 
     @property
     def is_quiet(self) -> bool:
-        return max(self.before.others, self.after.others) < QUIET
+        return max(self.before.others, self.after.others) < BUSY
 
     @property
     def told_s(self) -> float:

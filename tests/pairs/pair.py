@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+
+from tests.advice.others import Others
 
 TIMEOUT = 120
 
@@ -60,7 +60,7 @@ class Run:
     """A recorded run of a program: its report, and what others had of the machine meanwhile."""
 
     report: dict[str, Any]
-    others: float  # how many cores they used, besides those of `Pair.busy`
+    others: float  # which share of the machine they used, besides those of `Pair.busy`
 
     def told(self, pair: Pair) -> dict[str, Any] | None:
         """Return what the report says of the run with the advice that a pair follows."""
@@ -95,28 +95,17 @@ def run(pair: Pair, text: str, folder: Path) -> Run:
         str(report),
     ]
     with _busy(pair.busy):
-        begin, used = time.monotonic(), _used_s()
+        others = Others()
         done = subprocess.run(
             [sys.executable, "-m", "fournil", "run", *options, str(program)],
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
         )
-        lasted = time.monotonic() - begin
-        by_all, by_us = (now - before for now, before in zip(_used_s(), used, strict=True))
+        taken = others.share
     if done.returncode or not report.exists():
         raise RuntimeError(f"{pair.name} ended with {done.returncode}: {done.stderr[-2000:]}")
-    others = (by_all - by_us) / lasted - min(pair.busy, os.cpu_count() or 1)
-    return Run(json.loads(report.read_text()), max(0.0, others))
-
-
-def _used_s() -> tuple[float, float]:
-    """Return how much CPU time all programs have used, and those that this one has started."""
-    ticks = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
-    user, nice, system, _, _, irq, softirq, steal = map(int, ticks[:8])
-    in_all = user + nice + system + irq + softirq + steal
-    times = os.times()
-    return in_all / os.sysconf("SC_CLK_TCK"), times.children_user + times.children_system
+    return Run(json.loads(report.read_text()), taken)
 
 
 @contextmanager

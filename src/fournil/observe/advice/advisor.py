@@ -12,7 +12,7 @@ and tells what they assume. Where nothing is known to help, none is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
@@ -37,8 +37,8 @@ from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
-from fournil.observe.replay.steps import Columns, Step, is_task
-from fournil.observe.replay.whatif import Come, Move, Outcome, Replay, Rivals
+from fournil.observe.replay.steps import Columns, Come, Step, is_task
+from fournil.observe.replay.whatif import Move, Outcome, Replay, Rivals
 from fournil.record.kinds import SITE_BIT
 
 MOST_STEPS = 200_000
@@ -365,7 +365,8 @@ class _Model:
         self.size = len(steps.begin)
         self._steps = steps
         self._in_steps_s = sum(steps.duration)
-        self._replay = Replay(
+        self._replay_when = partial(
+            Replay,
             steps,
             cores=recording.meta.cores or 1,
             run_s=recording.run_s,
@@ -377,8 +378,9 @@ class _Model:
             },
             was_cut=not recording.ended,
         )
-        # What the replay makes of the recorded run: a gain is a difference to that.
-        self._unmoved_s = self._replay.run_time({})
+        self._replay = self._replay_when()
+        # Each with what it makes of the recorded run: a gain is a difference to that.
+        self._replays: dict[Come, tuple[Replay, float]] = {}
 
     @property
     def after_s(self) -> float:
@@ -401,6 +403,14 @@ class _Model:
         """Whether it is known when all came that came from outside."""
         return self._replay.is_told
 
+    def _replay_of(self, come: Come) -> tuple[Replay, float]:
+        """Return a replay for when what comes from outside does, and what it makes of the run."""
+        if come not in self._replays:
+            is_other = come and not self._replay.causes.is_sure
+            replay = self._replay_when(come=come) if is_other else self._replay
+            self._replays[come] = replay, replay.run_time({})
+        return self._replays[come]
+
     def outcome(
         self, moves: Iterable[tuple[BlockedGroup, Move]], rivals: Rivals, come: Come
     ) -> Outcome:
@@ -410,9 +420,10 @@ class _Model:
             for step in group.steps:
                 moves_of.setdefault(step.key, []).append(move._replace(share=step.share))
         moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
-        outcome = self._replay.outcome(moved, rivals, come)
+        replay, unmoved_s = self._replay_of(come)
+        outcome = replay.outcome(moved, rivals, come)
         # What the replay makes of the recorded run is not quite that: gains are differences.
-        run_s = max(0.0, outcome.run_s + self.run_s - self._unmoved_s)
+        run_s = max(0.0, outcome.run_s + self.run_s - unmoved_s)
         # A loop is also busy between its steps, and in steps older than those replayed.
         busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
         is_coarse = not self._lost.isdisjoint(moves_of)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from fournil.observe.replay import requests
 from fournil.observe.replay.requests import SPREAD, likeliest
-from fournil.observe.replay.steps import NONE, Causes, is_task
+from fournil.observe.replay.steps import NONE, Causes, Come, is_task
 from fournil.record.kinds import SITE_BIT
 
 AT_ONCE_S = 2e-4
@@ -67,8 +67,13 @@ class Arrivals:
     """Gathers the steps that polls made ready, then sets when their events came."""
 
     def __init__(
-        self, causes: Causes, code_of: Mapping[int, int], of_subject: Mapping[int, Sequence[int]]
+        self,
+        causes: Causes,
+        code_of: Mapping[int, int],
+        of_subject: Mapping[int, Sequence[int]],
+        come: Come,
     ) -> None:
+        self.come = come
         self.causes = causes
         self.code_of = code_of
         self.of_subject = of_subject
@@ -153,7 +158,7 @@ class Arrivals:
             earliest = latest if is_exact else min(latest, self._window_begin(index))
             turn = causes.turn[index]
             found.append(requests.Request(index, turn, earliest, latest, is_exact))
-        requests.place(found, self.born, causes, self.of_subject)
+        requests.place(found, self.born, causes, self.of_subject, self.come)
 
     def _place_outside(self, like: _Like) -> None:
         causes = self.causes

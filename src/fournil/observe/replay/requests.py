@@ -7,7 +7,8 @@ comes on one. Two kinds of load differ in what they do when a server becomes fas
   always under way. A request comes as long as before after the end of the one before it.
 - Clients that come by themselves (open): a request comes when it came, whatever was answered.
 
-The recording does not say which it is. Under a closed load about as many requests are under way
+The recording does not say which it is, and where it can be either, a replay takes the one or the
+other. Under a closed load about as many requests are under way
 whenever one has come; under an open one the number changes, and grows where the server is too slow.
 Where only one is ever under way, what is more regular tells: pauses after answers, or intervals.
 """
@@ -21,11 +22,14 @@ from itertools import accumulate, pairwise
 from statistics import mean, pstdev
 from typing import NamedTuple
 
-from fournil.observe.replay.steps import NONE, POLLED, Causes, is_task
+from fournil.observe.replay.steps import NONE, POLLED, Causes, Come, is_task
 from fournil.record.kinds import Kind
 
 FULL, LIKE = 0.75, (0.6, 1.5)
 """Under a closed load, this share of the moments has about as many requests under way as most."""
+
+SURE, FAR = (0.6, 0.9), 4.0
+"""Where the share is below or above these, and one spread so many times the other, it is sure."""
 
 FEW = 4
 """From fewer requests nobody can tell how they come."""
@@ -97,6 +101,7 @@ def place(
     born: Born,
     causes: Causes,
     of_subject: Mapping[int, Sequence[int]],
+    come: Come,
 ) -> None:
     """Set the causes and times of requests of one kind, in the order in which they came."""
     last_steps = [
@@ -105,8 +110,16 @@ def place(
     last_steps.sort(key=causes.end)
     ends = [causes.end(step) for step in last_steps]
     sizes = [len(born.of_event.get(one.step, ())) for one in requests]
-    if is_closed(requests, sizes, ends):
-        _place_closed(requests, sizes, last_steps, causes)
+    clients, is_sure = clients_of(requests, sizes, ends)
+    causes.is_sure &= is_sure
+    if not is_sure and come == "late":
+        clients = 0
+    elif not is_sure and come == "early":
+        clients = max(1, clients)
+    if clients:
+        # One of them may always be between an answer and its next question.
+        first = clients + (come == "early")
+        _place_closed(requests, sizes, first, last_steps, causes)
     else:
         _place_open(requests, sizes, causes)
     for one in requests:
@@ -114,8 +127,12 @@ def place(
             causes.set_base(one.step, by, max(causes.ready[one.step], causes.end(by)))
 
 
-def is_closed(requests: Sequence[Request], sizes: Sequence[int], ends: Sequence[float]) -> bool:
-    """Whether requests come when others are answered.
+def clients_of(
+    requests: Sequence[Request], sizes: Sequence[int], ends: Sequence[float]
+) -> tuple[int, bool]:
+    """Return how many clients ask again when they are answered, and whether that is sure.
+
+    None do, under an open load.
 
     Args:
         requests: in the order in which they came.
@@ -123,11 +140,11 @@ def is_closed(requests: Sequence[Request], sizes: Sequence[int], ends: Sequence[
         ends: when these tasks ended, in order.
 
     >>> came = [Request(n, n, n, n, True) for n in range(9)]
-    >>> is_closed(came, [2] + [1] * 8, [n - 0.1 for n in range(1, 9)])
-    True
+    >>> clients_of(came, [2] + [1] * 8, [n - 0.1 for n in range(1, 9)])
+    (2, True)
     >>> sizes = [1, 4, 1, 1, 5, 1, 1, 4, 1]
-    >>> is_closed(came, sizes, [n + 0.5 for n in range(9) for _ in range(sizes[n])])
-    False
+    >>> clients_of(came, sizes, [n + 0.5 for n in range(9) for _ in range(sizes[n])])
+    (0, True)
     """
     after: dict[int, int] = {}  # by turn
     came = 0
@@ -141,29 +158,40 @@ def is_closed(requests: Sequence[Request], sizes: Sequence[int], ends: Sequence[
     first = next((place for place in full if under_way[place] >= usual), 0)
     steady = under_way[first : full[-1] + 1] if full else []
     if usual == 0 or len(steady) < max(FEW, len(under_way) // 4):
-        return False
+        return 0, len(requests) < FEW
     if usual > 1:
         low, high = LIKE[0] * usual, LIKE[1] * usual
-        return mean(low <= number <= high for number in steady) >= FULL
+        like = mean(low <= number <= high for number in steady)
+        is_sure = not SURE[0] < like < SURE[1]
+        return usual if like >= FULL else 0, is_sure and len(steady) >= 2 * FEW
     moments = [one.latest for one in requests]
     pauses = [at - ends[bisect_right(ends, at) - 1] for at in moments if bisect_right(ends, at)]
     intervals = [later - at for at, later in pairwise(moments)]
-    return pstdev(pauses) < pstdev(intervals) if pauses and intervals else False
+    if not (pauses and intervals):
+        return 0, True
+    spreads = pstdev(pauses), pstdev(intervals)
+    return int(spreads[0] < spreads[1]), max(spreads) > FAR * min(spreads)
 
 
 def _place_closed(
-    requests: Sequence[Request], sizes: Sequence[int], last_steps: Iterable[int], causes: Causes
+    requests: Sequence[Request],
+    sizes: Sequence[int],
+    first: int,
+    last_steps: Iterable[int],
+    causes: Causes,
 ) -> None:
     ended = deque(last_steps)
     took_all = _took_all(requests)
     anchors: dict[int, tuple[int, float, float]] = {}
     known = []
-    for one, size in zip(requests, sizes, strict=True):
+    for one, size, number in zip(requests, sizes, accumulate(sizes), strict=True):
         answered: list[int] = []
+        if number <= first:
+            continue  # what each client asks first
         while ended and len(answered) < size and causes.end(ended[0]) <= one.latest:
             answered.append(ended.popleft())
         if not answered:
-            continue  # a client that had not asked before
+            continue
         end = causes.end(answered[0])
         low, high = max(0.0, one.earliest - end) if took_all else 0.0, one.latest - end
         anchors[one.step] = answered[0], low, high

@@ -20,16 +20,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from fournil.observe.recording.lag import Lag, lag_of_turns
 from fournil.observe.replay.causes import find_causes
-from fournil.observe.replay.steps import NONE, POLLED, Columns, Step
+from fournil.observe.replay.steps import NONE, POLLED, Columns, Come, Step
 from fournil.record.kinds import Kind
 
 __all__ = ["Move", "Outcome", "Replay", "Step", "replay"]
-
-Come = Literal["", "early", "late"]
 
 POOLS = frozenset({"thread", "process"})
 
@@ -107,6 +105,7 @@ class Replay:
         ran_s: how long each loop of it ran, by thread; `run_s` where it is not said.
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
         was_cut: the program was killed or runs still, so no step tells how the run ended.
+        come: who made ready what came from outside, where it can have been several.
     """
 
     def __init__(
@@ -118,8 +117,9 @@ class Replay:
         ran_s: Mapping[int, float] | None = None,
         code_of: Mapping[int, int] | None = None,
         was_cut: bool = False,
+        come: Come = "",
     ) -> None:
-        self.causes = causes = find_causes(steps, code_of, was_cut=was_cut)
+        self.causes = causes = find_causes(steps, code_of, was_cut=was_cut, come=come)
         self.cores = max(1, cores)
         self.run_s = run_s
         self.ran_s = ran_s or {}
@@ -165,7 +165,7 @@ class Replay:
         Args:
             moved: where to move each step.
             rivals: who else wants the cores.
-            come: when what comes from outside does, where that is not known; empty: as is likely.
+            come: when what comes from outside does, where that is not known.
         """
         return self._simulate(moved, rivals, come).outcome()
 
