@@ -142,14 +142,14 @@ PAIRS = (
             await asyncio.sleep(0.001)
             return parse(path)  #> return await fournil.to_process(parse, path)
 
-        async def main():
-            with tempfile.NamedTemporaryFile("w") as file:
-                for number in range(80_000):
-                    file.write(json.dumps({"name": f"bread {number}", "price": number}) + "\\n")
-                file.flush()
-                await asyncio.gather(*(job(file.name) for _ in range(4)))
+        async def main(path):
+            await asyncio.gather(*(job(path) for _ in range(4)))
 
-        asyncio.run(main())
+        with tempfile.NamedTemporaryFile("w") as file:
+            for number in range(80_000):
+                file.write(json.dumps({"name": f"bread {number}", "price": number}) + "\\n")
+            file.flush()
+            asyncio.run(main(file.name))
         """,
     ),
     Pair(

@@ -11,7 +11,8 @@ and tells what they assume. Where nothing is known to help, none is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ from fournil.observe.advice.sentence import Said, say, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
 from fournil.observe.recording.lag import Lag
-from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
+from fournil.observe.recording.model import BlockedGroup, BlockedStep, Code, Recording
 from fournil.observe.replay.steps import Columns, Come, Step, is_task
 from fournil.observe.replay.whatif import Move, Outcome, Replay, Rivals
 from fournil.record.kinds import SITE_BIT
@@ -137,7 +138,34 @@ class Advisor:
             said = self._said(group)
             if said is not None and advice.run_s is not None:
                 moved.append((group, self._costs(group, said)))
-        return self._bounded(moved) if moved else None
+        if not moved:
+            return None
+        moved += self._unseen_like(moved)
+        return self._bounded(moved)
+
+    def _unseen_like(
+        self, moved: Sequence[tuple[BlockedGroup, Costs]]
+    ) -> Iterator[tuple[BlockedGroup, Costs]]:
+        """Yield blocked steps that the watch did not see, with those of the same code that it saw.
+
+        Where these were all of one group.
+        """
+        unseen = [step for step in self._recording.blocked if step.blocker is None]
+        if not unseen:
+            return
+        code_of = self._recording.code_of
+        groups_of: dict[Code, set[int]] = {}
+        for number, group in enumerate(self._groups):
+            for step in group.steps:
+                if (code := code_of(step.subject)) is not None:
+                    groups_of.setdefault(code, set()).add(number)
+        costs_of_group = {_name(group): costs for group, costs in moved}
+        for code, numbers in groups_of.items():
+            steps = tuple(step for step in unseen if code_of(step.subject) == code)
+            if steps and len(numbers) == 1:
+                group = self._groups[next(iter(numbers))]
+                if (costs := costs_of_group.get(_name(group))) is not None:
+                    yield replace(group, steps=steps), costs
 
     def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
         """Return how many times its load the loop bears, now and with all advice followed.

@@ -9,7 +9,7 @@ from fournil.evidence.classify import Blocker
 from fournil.observe.advice.locks import Held
 from fournil.observe.advice.machine import Machine
 from fournil.observe.advice.sentence import Said
-from fournil.observe.recording.model import BlockedGroup
+from fournil.observe.recording.model import BlockedGroup, BlockedStep
 from fournil.observe.replay.whatif import ALONE, Move, Rivals
 from fournil.observe.words import seconds
 
@@ -24,6 +24,12 @@ MEASURED = 3.0
 
 STARVED = 0.93
 """Steps that had less of a core than this shared it with other programs."""
+
+HELD_UP = 0.3
+"""Seen to wait for the GIL for this share of the time that it had no CPU, a step did all along."""
+
+FILES, SWITCH_S = 40, 0.005
+"""The first call of a pool imports so many files; a thread keeps the GIL for this time."""
 
 FEW, MANY = 0.4, 2.0
 """The number of these lies between these multiples of what it is expected to be: they change."""
@@ -81,6 +87,13 @@ def costs_of(
         move, best, worst, assumes = _sent(group, said, machine, move, has_started=has_started)
         move = move._replace(import_s=imports.expected_s)
         worst = worst._replace(import_s=imports.worst_s)
+        # There, no thread of this program's holds the GIL.
+        held_up = sum(map(held_up_s, group.steps)) / group.count
+        move = move._replace(extra_s=move.extra_s - held_up)
+        best = best._replace(extra_s=best.extra_s - held_up)
+        if held_up and move.start_on_loop_s:
+            # Imports give the GIL up for each file, and wait for it again.
+            move = move._replace(start_on_loop_s=move.start_on_loop_s + FILES * SWITCH_S)
         if imports.worst_s > TOLD_S:
             assumes.append(f"they import in {seconds(imports.worst_s)} what they run")
     if (held := said.held) is not None:
@@ -126,6 +139,18 @@ def _sent(
     )
 
 
+def held_up_s(step: BlockedStep) -> float:
+    """Return how long a step that computed had no CPU since another thread held the GIL.
+
+    The recorder sees few of the moments at which a thread loses it; a thread that seldom did lost
+    its CPU to other programs.
+    """
+    if step.cpu_share is None:
+        return 0.0
+    without_s = (1 - step.cpu_share) * step.duration_s
+    return without_s if step.gil_wait_s > HELD_UP * without_s else 0.0
+
+
 def is_too_costly(group: BlockedGroup, said: Said, machine: Machine) -> bool:
     """Whether what is sent takes about as long as the work."""
     if said.sends is None or said.rule.to != "process":
@@ -163,7 +188,7 @@ def company_of(groups: Iterable[BlockedGroup], cores: int, others: float | None)
         for step in group.steps:
             if step.cpu_share is not None:
                 seen_s += step.cpu_share * step.duration_s
-                total_s += step.duration_s
+                total_s += step.duration_s - held_up_s(step)
     share = seen_s / total_s if total_s else 1.0
     if share < STARVED:
         number = cores / share - 1

@@ -144,7 +144,7 @@ def clients_of(
     (2, True)
     >>> sizes = [1, 4, 1, 1, 5, 1, 1, 4, 1]
     >>> clients_of(came, sizes, [n + 0.5 for n in range(9) for _ in range(sizes[n])])
-    (0, True)
+    (0, False)
     """
     after: dict[int, int] = {}  # by turn
     came = 0

@@ -423,9 +423,10 @@ class _Run:
             begin = max(begin, pool[0])
         if move.uses_cpu:
             begin = max(begin, max(self.cores) if move.all_cores else self.cores[0])
-        end = begin + duration + move.extra_s
+        takes = max(0.0, duration + move.extra_s)
+        end = begin + takes
         if move.uses_cpu:
-            end = begin + (duration + move.extra_s) * self._slower(begin)
+            end = begin + takes * self._slower(begin)
             if move.all_cores:
                 self.cores = [end] * len(self.cores)
             else:
