@@ -7,6 +7,8 @@
 # make trials tries the sentences of the advice in more programs than make test does: it makes the
 # edits of each, and compares what ran before and after.
 #
+# make pairs runs programs as they are and mended, and compares what was estimated with what came.
+#
 # make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares;
 # make packages does so with those of well-known packages, which it downloads.
 
@@ -30,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo picture test bench check conformance packages sanitize trials valgrind clean
+.PHONY: demo picture test bench check conformance packages pairs sanitize trials valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -48,6 +50,9 @@ bench: $(made)/peers $(made)/native
 
 trials: $(made)/test $(made)/native
 	$(python) -m tests.advice $(ARGS)
+
+pairs: $(made)/test $(made)/native
+	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath build/pycache) $(python) -m tests.pairs $(ARGS)
 
 conformance: $(made)/native
 	$(python) -m tests.conformance $(ARGS)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fournil.evidence.classify import Blocker
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.headroom import Headroom
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.live import snapshot
 from fournil.observe.recording.model import BlockedGroup, Recording
@@ -187,6 +188,9 @@ class Adviser:
 
     def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
         return Outcome(6.1, 0.5, Lag(0.0, 0.01, 0.3))
+
+    def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
+        return None
 
 
 def report_of(builder: Builder) -> Report:

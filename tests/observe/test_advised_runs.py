@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fournil.observe.advice import advisor as advice_module
+from fournil.observe.advice import advisor as advice_module, recorded
 from fournil.observe.advice.advisor import ONLY_LAG, Advice, Advisor
 from fournil.observe.recording.blocked import group as group_blocked
 from fournil.observe.recording.live import snapshot
@@ -139,7 +139,7 @@ class TestEstimates:
             assert found.gain_s == pytest.approx(0.1 * first.gain_s / 0.9, rel=0.01)
 
     def test_only_the_newest_steps_are_replayed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(advice_module, "MOST_STEPS", 40)
+        monkeypatch.setattr(recorded, "MOST_STEPS", 40)
         recording = snapshot(read_buffer(three_blocks(chatter=60).build()))
         outcome = Advisor(recording).estimate(advice_on(recording))
         assert outcome

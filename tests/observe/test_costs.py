@@ -11,13 +11,13 @@ import pytest
 
 from fournil.evidence.classify import Blocker
 from fournil.observe.advice.advisor import Advice, Advisor
-from fournil.observe.advice.costs import company_of
+from fournil.observe.advice.costs import company_of, held_up_s
 from fournil.observe.advice.machine import TYPICAL, Machine, measure
-from fournil.observe.advice.program import Module, ends_at_a_moment
+from fournil.observe.advice.program import Module, ends_at_a_moment, has_others_go_on
 from fournil.observe.advice.sizes import Load, Sent, load_of
 from fournil.observe.recording.blocked import group as group_blocked
 from fournil.observe.recording.live import snapshot
-from fournil.observe.recording.model import BlockedGroup, Recording
+from fournil.observe.recording.model import BlockedGroup, Pool, Recording
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.replay.whatif import Outcome
 from fournil.record.kinds import Kind
@@ -78,7 +78,8 @@ def test_a_parameter_is_what_its_calls_give() -> None:
 
 def test_a_machine_is_measured() -> None:
     found = measure()
-    assert all(value > 0 for value in found)
+    assert all(value is None or value >= 0 for value in found)
+    assert found.start_s > found.start_on_loop_s > 0
     many, few = Sent(Load(items=1e6), Load()), Sent(Load(items=1e3), Load())
     assert found.on_loop(many) > found.on_loop(few)
     assert found.elsewhere(Sent(Load(size=1e9), Load())) > found.elsewhere(few)
@@ -90,7 +91,7 @@ def test_numbers_are_as_long_as_is_said() -> None:
 
 
 PROGRAM = """\
-import socket
+import asyncio, socket, threading, time
 blob = b"ab" * SIZE
 def price(n):
     return sum(range(n))
@@ -102,12 +103,24 @@ async def handle(conn, rows):
 async def main():
     while time.monotonic() < end:
         await handle()
+lock = asyncio.Lock()
+async def careful(conn):
+    async with lock:
+        conn.recv(10)
 """
 
 
-def recording(line: int, evidence: int, *, until: bool = False, seen: float = 1.0) -> Recording:
+def recording(
+    line: int,
+    evidence: int,
+    *,
+    function: str = "handle",
+    until: bool = False,
+    seen: float = 1.0,
+    ended: float = 2.0,
+) -> Recording:
     """Return a recording of three tasks that block for 0.3 s each at a line of the program."""
-    builder = Builder(events=256, samples=512).end(2.0)
+    builder = Builder(events=256, samples=512).end(ended)
     builder.loop(ran=1.0, idle=0.05, turns=[0.9])
     main = builder.site("main", APP, 10) if until else builder.site("other", APP, 99)
     child = builder.site("handle", APP, 5)
@@ -118,7 +131,7 @@ def recording(line: int, evidence: int, *, until: bool = False, seen: float = 1.
         fields = {"subject": task, "waker": tasks[0], "delay": 0.3 * number + 0.0005}
         builder.event(Kind.TASK, begin, 0.3, **fields)
         builder.blocked(begin, begin + 0.3, task, delay=round((0.3 * number + 0.0005) * 2.5e9))
-        frames = [(APP, line, "handle")]
+        frames = [(APP, line, function)]
         since = begin + 0.29 * (1 - seen)
         builder.look(begin, begin + 0.29, since, evidence, frames, ask=number + 1)
         builder.answer(number + 1, 0.2 if evidence == HELD else 0.0)
@@ -167,6 +180,98 @@ def test_processes_start_first_and_a_core_may_be_busy() -> None:
     assert advice.lag_s["max"] >= 0.01
 
 
+def test_a_lock_lets_them_through_one_by_one() -> None:
+    found = recording(16, OFF, function="careful")
+    advisor = Advisor(found, {APP: PROGRAM}.get)  # type: ignore[arg-type]
+    (group,) = group_blocked(found.blocked)
+    advice = advisor.advise(group)
+    assert advice
+    assert advice.run_s == pytest.approx(2.0, abs=0.05)
+    assert advice.assumes == ()
+
+
+def test_what_goes_on_beside_the_loop_ends_the_run() -> None:
+    found = recording(6, OFF, ended=4.0)
+    for started, run_s in (("threading.Thread(target=price)", 4.0), ("price(3)", 3.4)):
+        text = f"{PROGRAM}\n{started}\n"
+        advisor = Advisor(found, {APP: text}.get)  # type: ignore[arg-type]
+        (group,) = group_blocked(found.blocked)
+        advice = advisor.advise(group)
+        assert advice
+        assert advice.run_s == pytest.approx(run_s, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("started", "goes_on"),
+    [
+        ("threading.Thread(target=work).start()", True),
+        ("threading.Thread(target=work, daemon=True).start()", False),
+        ("threading.Thread(target=work, daemon=False).start()", True),
+        ("subprocess.Popen(['sort'])", True),
+        ("subprocess.run(['sort'])", False),
+    ],
+)
+def test_what_goes_on(started: str, goes_on: bool) -> None:
+    text = f"import subprocess, threading\n{started}\n"
+    assert has_others_go_on(Module(text, ast.parse(text))) is goes_on
+
+
+def test_a_thread_that_holds_the_gil_is_no_other_program() -> None:
+    found = recording(7, HELD, seen=0.5)
+    (group,) = group_blocked(found.blocked)
+    without_s = 0.5 * group.steps[0].duration_s
+    assert held_up_s(group.steps[0]) == 0.0
+    held_up = replace(
+        group, steps=tuple(replace(step, gil_wait_s=0.5 * without_s) for step in group.steps)
+    )
+    assert held_up_s(held_up.steps[0]) == pytest.approx(without_s, rel=0.05)
+    assert company_of([group], 2, None).assumes == ("other programs want the cores as well",)
+    assert company_of([held_up], 2, None).assumes == ("a core is busy",)
+
+
+def test_cores_that_are_measured_to_be_busy_are_counted() -> None:
+    _, quiet, _ = estimated(7, HELD, machine=TYPICAL._replace(others=0.0))
+    _, busy, _ = estimated(7, HELD, machine=TYPICAL._replace(others=1.0))
+    assert quiet.run_s is not None
+    assert busy.run_s is not None
+    assert busy.run_s > quiet.run_s + 0.1
+    assert "2 cores are busy" in busy.assumes
+
+
+def test_a_pool_that_had_started_starts_no_more() -> None:
+    found = recording(7, HELD)
+    machine = TYPICAL._replace(start_s=0.2, start_on_loop_s=0.15)
+    pool = Pool(1, "ProcessPool", "fournil.to_process", 2, 1.0, False, *[1] * 15)
+    texts = {APP: PROGRAM.replace("SIZE", "10")}
+    runs = []
+    for pools in ((), (pool,)):
+        advisor = Advisor(replace(found, pools=pools), texts.get, lambda: machine)  # type: ignore[arg-type]
+        (group,) = group_blocked(found.blocked)
+        advice = advisor.advise(group)
+        assert advice
+        assert advice.run_s is not None
+        assert advice.lag_s is not None
+        runs.append((advice.run_s, advice.lag_s["max"]))
+    (first, lag), (again, no_lag) = runs
+    assert first == pytest.approx(again + 0.2, abs=0.02)
+    assert lag == pytest.approx(0.15, abs=0.02)
+    assert no_lag == pytest.approx(0.001, abs=0.001)
+
+
+def test_steps_that_the_watch_did_not_see_are_as_their_like() -> None:
+    found = recording(6, OFF)
+    unseen = replace(found.blocked[-1], blocker=None, frames=())
+    found = replace(found, blocked=(*found.blocked[:-1], unseen))
+    seen, other = sorted(group_blocked(found.blocked), key=lambda group: group.blocker is None)
+    advisor = Advisor(found, {APP: PROGRAM}.get)  # type: ignore[arg-type]
+    advice = advisor.advise(seen)
+    assert advice
+    assert advisor.advise(other) is None
+    outcome = advisor.estimate([(seen, advice)])
+    assert outcome
+    assert outcome.run_s == pytest.approx(1.4, abs=0.05)
+
+
 def test_what_is_sent_and_not_known_makes_a_range() -> None:
     _, known, _ = estimated(7, HELD)
     _, unknown, _ = estimated(8, HELD)
@@ -190,7 +295,7 @@ def test_other_programs_that_want_the_cores_are_seen_and_told() -> None:
     found = recording(7, HELD, seen=2 / 3)
     groups = group_blocked(found.blocked)
     assert groups[0].steps[0].cpu_share == pytest.approx(2 / 3, abs=0.01)
-    company = company_of(groups, 2)
+    company = company_of(groups, 2, None)
     assert company.rivals[0].number == pytest.approx(2.0, abs=0.05)
     assert company.assumes == ("other programs want the cores as well",)
     _, alone, _ = estimated(7, HELD)

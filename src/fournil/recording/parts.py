@@ -48,6 +48,20 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Headroom:
+    """How many times as much a server's loop bears as came, where what came was even.
+
+    What each request takes is taken to stay as it is.
+    """
+
+    now: float
+    limit: str  # what is full then: loop, cores, threads, workers, or a lock
+    with_advice: float | None  # with all advice followed; None: there is none
+    limit_with_advice: str | None
+    assumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One run of one callback on a loop: a task's advance from one await to the next, a timer."""
 

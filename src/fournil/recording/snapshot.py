@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from fournil.observe.recording import events, model, tasks
@@ -13,6 +13,7 @@ from fournil.record.kinds import Kind
 from fournil.recording.parts import (
     BlockedStep,
     Call,
+    Headroom,
     Lag,
     Loop,
     Lost,
@@ -92,6 +93,19 @@ class Recording:
     lost: Lost
     _events: events.Events = field(repr=False, compare=False)
     _names: Names = field(repr=False, compare=False)
+
+    @cached_property
+    def headroom(self) -> Headroom | None:
+        """How many times as much its loop bears as came; None where nobody can know.
+
+        That is where nothing came from outside, little, or now much and now little. It is worked
+        out when it is first asked for: the advice is, from the source as it is now, and what
+        sending things to a process costs is measured, which takes a third of a second.
+        """
+        from fournil.observe.report.publish import report_of_one
+
+        found = report_of_one(self._names.recording).headroom
+        return None if found is None else Headroom(*found)
 
     def steps(self) -> Iterator[Step]:
         """Yield the steps of loops that are left, in the order in which they ended.

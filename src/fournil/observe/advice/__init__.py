@@ -16,7 +16,13 @@ edits     changes of a source, as they can be applied
 writing   what to write as a rule says, and where
 sentence  the sentence of a context
 callers   one sentence for all lines that call what blocks
+sizes     how much is sent
+locks     which locks a line holds
+machine   what things cost here: measured
+costs     what a move costs, at best and at worst
+recorded  the recorded run, replayed with steps moved
 advisor   advice on blocked steps, with its gain
+headroom  how many times its load a loop bears
 pools     whether pools were worth it, and what would help
 ```
 """

@@ -11,7 +11,8 @@ and tells what they assume. Where nothing is known to help, none is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
 from fournil.observe.advice.callers import say_all
 from fournil.observe.advice.costs import (
+    NO_COMPANY,
     Company,
     Costs,
     Imports,
@@ -28,19 +30,16 @@ from fournil.observe.advice.costs import (
     is_too_costly,
 )
 from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.headroom import Headroom, headroom, load_of
 from fournil.observe.advice.machine import TYPICAL, Machine
-from fournil.observe.advice.program import Sources, Text, ends_at_a_moment
+from fournil.observe.advice.program import Sources, Text, ends_at_a_moment, has_others_go_on
+from fournil.observe.advice.recorded import MOST_STEPS, RecordedRun
 from fournil.observe.advice.sentence import Said, too_large
 from fournil.observe.recording import blocked
 from fournil.observe.recording.decode import Key
-from fournil.observe.recording.lag import Lag
-from fournil.observe.recording.model import BlockedGroup, BlockedStep, Recording
-from fournil.observe.replay.steps import Columns, Step, is_task
-from fournil.observe.replay.whatif import Move, Outcome, Replay, Rivals
-from fournil.record.kinds import SITE_BIT
-
-MOST_STEPS = 200_000
-"""So many steps are replayed; with more, an estimate takes longer than two seconds."""
+from fournil.observe.recording.model import BlockedGroup, Code, Recording
+from fournil.observe.replay.steps import Come
+from fournil.observe.replay.whatif import Move, Outcome
 
 MOST_REPLAYED = MOST_STEPS
 """So many steps are replayed for single groups, all together, the greatest groups first; each as it
@@ -52,14 +51,14 @@ take the other one."""
 
 ONLY_LAG = "By itself this shortens the lag, not the run."
 
-NOISE, NOISE_S = 0.07, 0.02
+NOISE, NOISE_S = 0.1, 0.02
 """Two runs of one program differ by so much: by a share, and besides."""
 
-LEAST_LAG_S = 1e-3
-"""What a thread or a process that computes beside a loop has it wait."""
+NOISE_OUTSIDE = 0.15
+"""The same where others ask or answer, who may come a little sooner or later."""
 
-START_LAG_SHARE = 0.3
-"""A loop is busy for this share of the time that its pool's first processes take to start."""
+COME: tuple[Come, ...] = ("", "early", "late")
+"""When what comes from outside does: as it is expected, at best, and at worst."""
 
 AGAIN = 1.5
 """A process imports for up to so many times as long as the program took to start."""
@@ -133,7 +132,62 @@ class Advisor:
             said = self._said(group)
             if said is not None and advice.run_s is not None:
                 moved.append((group, self._costs(group, said)))
-        return self._bounded(moved) if moved else None
+        if not moved:
+            return None
+        moved += self._unseen_like(moved)
+        return self._bounded(moved)
+
+    def _unseen_like(
+        self, moved: Sequence[tuple[BlockedGroup, Costs]]
+    ) -> Iterator[tuple[BlockedGroup, Costs]]:
+        """Yield blocked steps that the watch did not see, with those of the same code that it saw.
+
+        Where these were all of one group.
+        """
+        unseen = [step for step in self._recording.blocked if step.blocker is None]
+        if not unseen:
+            return
+        code_of = self._recording.code_of
+        groups_of: dict[Code, set[int]] = {}
+        for number, group in enumerate(self._groups):
+            for step in group.steps:
+                if (code := code_of(step.subject)) is not None:
+                    groups_of.setdefault(code, set()).add(number)
+        costs_of_group = {_name(group): costs for group, costs in moved}
+        for code, numbers in groups_of.items():
+            steps = tuple(step for step in unseen if code_of(step.subject) == code)
+            if steps and len(numbers) == 1:
+                group = self._groups[next(iter(numbers))]
+                if (costs := costs_of_group.get(_name(group))) is not None:
+                    yield replace(group, steps=steps), costs
+
+    def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
+        """Return how many times its load the loop bears, now and with all advice followed.
+
+        None where nothing came from outside, little, or now much and now little.
+
+        Args:
+            advised: groups of blocked steps, each with its advice.
+        """
+        recording = self._recording
+        load = load_of(recording, MOST_STEPS)
+        if load is None:
+            return None
+        moved: list[tuple[BlockedGroup, Move]] | None = None
+        assumes: dict[str, None] = {}
+        for group, advice in advised:
+            said = self._said(group)
+            if said is not None and advice.run_s is not None:
+                costs = self._costs(group, said)
+                moved = [*(moved or ()), (group, costs.moves[0])]
+                if costs.moves[2].turns and not costs.moves[0].turns:
+                    assumes["what is waited for answers many at a time"] = None
+        uses_cpu = any(move.uses_cpu for _, move in moved or ())
+        others = self._company.rivals[0].number if uses_cpu else 0.0
+        cores = recording.meta.cores or 1
+        return headroom(
+            load, recording.pools, moved, cores=cores, others=others, assumes=tuple(assumes)
+        )
 
     def _said(self, group: BlockedGroup) -> Said | None:
         name = _name(group)
@@ -152,7 +206,8 @@ class Advisor:
 
     def _costs(self, group: BlockedGroup, said: Said) -> Costs:
         machine = self._machine if said.rule.to == "process" else TYPICAL
-        return costs_of(group, said, machine, self._imports(said))
+        started = any(pool.kind == "ProcessPool" and pool.ran for pool in self._recording.pools)
+        return costs_of(group, said, machine, self._imports(said), has_started=started)
 
     def _imports(self, said: Said) -> Imports:
         """Return how long a process imports what is moved there.
@@ -162,9 +217,9 @@ class Advisor:
         opened_s = min((loop.opened_s for loop in self._recording.loops), default=0.0)
         start_up_s = max(0.0, opened_s) if said.imports else 0.0
         worst_s = start_up_s * AGAIN
-        if said.file != self._recording.meta.main:
+        if said.runs != self._recording.meta.main:
             return Imports(start_up_s, worst_s)
-        module = self._sources.module(said.file)
+        module = self._sources.module(said.runs)
         return Imports(0.0, worst_s if module is None or module.uses_packages else 0.0)
 
     def _is_too_costly(self, group: BlockedGroup, said: Said) -> bool:
@@ -187,26 +242,27 @@ class Advisor:
 
     def _bounded(self, moved: Sequence[tuple[BlockedGroup, Costs]]) -> Outcome:
         """Return what the run would have been with some groups moved, and in which range."""
-        model, company, cases = self._model, self._company, []
+        uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
+        model, company, cases = self._model, self._company if uses_cpu else NO_COMPANY, []
         found: dict[object, Outcome] = {}
         for at, rivals in enumerate(company.rivals):
-            case = (tuple(costs.moves[at] for _, costs in moved), rivals)
+            come = COME[at] if not model.is_told else ""
+            case = (tuple(costs.moves[at] for _, costs in moved), rivals, come)
             if case not in found:
                 moves = [(group, costs.moves[at]) for group, costs in moved]
-                found[case] = model.outcome(moves, rivals)
+                found[case] = model.outcome(moves, rivals, come)
             cases.append(found[case])
         expected, best, worst = cases
-        uses_cpu = any(costs.moves[0].uses_cpu for _, costs in moved)
         assumes = dict.fromkeys(one for _, costs in moved for one in costs.assumes)
-        if uses_cpu:
-            assumes |= dict.fromkeys(company.assumes)
-        until = self._runs_until_a_moment
-        run_s = max(expected.run_s, model.run_s) if until else expected.run_s
+        assumes |= dict.fromkeys(company.assumes)
+        until, moment_s = self._runs_until_a_moment
+        run_s = max(expected.run_s, moment_s)
         high = max(run_s, worst.run_s, model.run_s if until else 0.0)
         if until:
             assumes = {f"{until} ends it at a moment, as it did": None}
-        low = max(0.0, min(run_s, best.run_s) * (1 - NOISE) - NOISE_S)
-        high = high * (1 + NOISE) + NOISE_S
+        noise = NOISE if model.is_told else NOISE_OUTSIDE
+        low = max(0.0, min(run_s, best.run_s) * (1 - noise) - NOISE_S)
+        high = high * (1 + noise) + NOISE_S
         return expected._replace(run_s=run_s, range_s=(low, high), assumes=tuple(assumes))
 
     @cached_property
@@ -215,32 +271,42 @@ class Advisor:
 
     @cached_property
     def _company(self) -> Company:
-        return company_of(self._groups, self._recording.meta.cores or 1)
+        cores = self._recording.meta.cores or 1
+        return company_of(self._groups, cores, self._machine.others)
 
     @cached_property
-    def _runs_until_a_moment(self) -> str:
-        """Return what ends the run at a moment, however much was done by then; empty: nothing."""
-        ownership = Ownership(self._recording.meta)
-        if self._model.ended_by(
+    def _runs_until_a_moment(self) -> tuple[str, float]:
+        """Return what ends the run at a moment, however much was done by then, and that moment.
+
+        Empty: nothing does.
+        """
+        recording, model = self._recording, self._model
+        ownership = Ownership(recording.meta)
+        late_s = model.ended_by(
             {
                 code.index
-                for code in self._recording.codes.values()
+                for code in recording.codes.values()
                 if plain_name(code.function) in TIMEOUTS and ownership.is_stdlib(code.file)
             }
-        ):
-            return "a timeout"
-        for code in self._recording.codes.values():
+        )
+        if late_s is not None:
+            return "a timeout", model.run_s - late_s
+        for code in recording.codes.values():
             if code.is_coroutine and code.file and ownership.is_own(code.file):
                 module = self._sources.module(code.file)
                 frame = Frame(code.file, code.line, code.function)
                 scope = module.scope_of(frame) if module else None
                 if module and scope and ends_at_a_moment(module, scope):
-                    return f"`{plain_name(code.function)}`"
-        return ""
+                    return f"`{plain_name(code.function)}`", model.run_s
+        if model.after_s > max(SHORT_S, SHORT_SHARE * model.run_s):
+            main = self._sources.module(recording.meta.main or "")
+            if main and has_others_go_on(main):
+                return "what goes on beside the loop", model.run_s
+        return "", 0.0
 
     @cached_property
-    def _model(self) -> _Model:
-        return _Model(self._recording)
+    def _model(self) -> RecordedRun:
+        return RecordedRun(self._recording)
 
     @cached_property
     def _groups(self) -> list[BlockedGroup]:
@@ -310,108 +376,5 @@ def _advice(said: Said, gain: Gain) -> Advice:
 TIMEOUTS = frozenset({"_on_timeout", "_release_waiter"})
 """What asyncio calls when a timeout is over."""
 
-AT_THE_END = 0.1
-"""What happens in this share of a run, the last, may have ended it."""
-
-
-class _Model:
-    """Replays one recording."""
-
-    def __init__(self, recording: Recording) -> None:
-        steps, self._place = _newest_steps(recording)
-        without_event = [step for step in recording.blocked if step.key not in self._place]
-        for place, step in enumerate(without_event, len(steps.begin)):
-            self._place[step.key] = place
-        # A step that has not ended has no event yet; those of the others are lost.
-        self._lost = {step.key for step in without_event if step.ended}
-        steps = steps.plus([_step_of(step) for step in without_event])
-        self.run_s = recording.run_s
-        self.busy_s = sum(loop.busy_s for loop in recording.loops)
-        self.size = len(steps.begin)
-        self._begin, self._subject = steps.begin, steps.subject
-        self._in_steps_s = sum(steps.duration)
-        self._replay = Replay(
-            steps,
-            cores=recording.meta.cores or 1,
-            run_s=recording.run_s,
-            ran_s={thread.index: thread.ran_s for thread in recording.loops},
-            code_of={
-                who: code.index
-                for who in set(steps.subject)
-                if is_task(who) and (code := recording.code_of(who))
-            },
-            was_cut=not recording.ended,
-        )
-        # What the replay makes of the recorded run: a gain is a difference to that.
-        self._unmoved_s = self._replay.run_time({})
-
-    def ended_by(self, sites: Set[int]) -> bool:
-        """Whether one of some pieces of code ran for the last time as the run ended."""
-        subjects = {SITE_BIT | site for site in sites}
-        last = max(
-            (
-                begin
-                for begin, subject in zip(self._begin, self._subject, strict=True)
-                if subject in subjects
-            ),
-            default=None,
-        )
-        end = max(self._begin, default=0.0)
-        return last is not None and end - last < AT_THE_END * self.run_s
-
-    def outcome(self, moves: Iterable[tuple[BlockedGroup, Move]], rivals: Rivals) -> Outcome:
-        """Return what the run would have been with the steps of some groups moved."""
-        moves_of: dict[Key, list[Move]] = {}
-        for group, move in moves:
-            for step in group.steps:
-                moves_of.setdefault(step.key, []).append(move._replace(share=step.share))
-        moved = {self._place[key]: found for key, found in moves_of.items() if key in self._place}
-        outcome = self._replay.outcome(moved, rivals)
-        # What the replay makes of the recorded run is not quite that: gains are differences.
-        run_s = max(0.0, outcome.run_s + self.run_s - self._unmoved_s)
-        # A loop is also busy between its steps, and in steps older than those replayed.
-        busy_s = max(0.0, self.busy_s - self._in_steps_s + outcome.busy_s)
-        is_coarse = not self._lost.isdisjoint(moves_of)
-        lag = _with_handover(outcome.lag, moves_of.values(), run_s)
-        return outcome._replace(run_s=run_s, busy_s=busy_s, lag=lag, coarse=is_coarse)
-
-
-def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]], run_s: float) -> Lag:
-    """Return a lag that is no shorter than what sending, or a thread beside the loop, brings."""
-    each = [one for found in moves for one in found if one.to != "await"]
-    start_s = max((one.start_s for one in each), default=0.0)
-    send_s = max((one.send_s for one in each), default=0.0)
-    least = max(send_s, LEAST_LAG_S) if each else 0.0
-    most = max(least, START_LAG_SHARE * start_s)
-    # As many callbacks as come in one in a hundred moments of the run are later than p99.
-    p99 = max(lag.p99, least, most - run_s / 100)
-    return Lag(lag.p50, p99, max(lag.max, most, p99))
-
-
-def _newest_steps(recording: Recording) -> tuple[Columns, dict[tuple[int, int], int]]:
-    """Return the steps among the newest events, and the places of the blocked ones by key."""
-    newest = recording.events.step_columns(MOST_STEPS)
-    steps = Columns(
-        begin=newest.begin,
-        duration=newest.duration,
-        delay=newest.delay,
-        subject=newest.numbers("subject"),
-        waker=newest.numbers("waker"),
-        kind=newest.numbers("kind"),
-        thread=newest.numbers("thread"),
-    )
-    wanted = {step.key for step in recording.blocked}
-    keys = zip(steps.thread, newest.begin_ticks, strict=True)
-    return steps, {key: place for place, key in enumerate(keys) if key in wanted}
-
-
-def _step_of(step: BlockedStep) -> Step:
-    return Step(
-        begin=step.begin_s,
-        duration=step.duration_s,
-        delay=step.delay_s,
-        subject=step.subject,
-        waker=0,
-        kind=step.kind,
-        thread=step.thread,
-    )
+SHORT_S, SHORT_SHARE = 0.05, 0.05
+"""A program ends within this time after its loop, or this share of its run, if nothing goes on."""

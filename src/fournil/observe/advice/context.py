@@ -11,6 +11,7 @@ from typing import NamedTuple
 from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, plain_name
+from fournil.observe.advice.locks import Held, locks_around
 from fournil.observe.advice.program import Module, Sources
 from fournil.observe.advice.rules.rule import Situation
 from fournil.observe.advice.work import NOTHING, Work, find_work, is_small
@@ -52,6 +53,9 @@ class Context(NamedTuple):
     cpu_s: float | None  # how long each step ran, or waited by itself; None: not known
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
+    held: Held | None  # the lock that the line that took the time holds
+    held_around: Held | None  # that the line holds that may await
+    runs: str  # the file of the function that it calls; empty: it calls none of the program's own
 
     @property
     def is_direct(self) -> bool:
@@ -98,6 +102,17 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Cont
         cpu_s=_cpu_s(group),
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",
+        held=_locks(places[first:]),
+        held_around=_locks(places[places.index(await_at) :]),
+        runs=places[places.index(await_at) - 1].frame.file if await_at is not places[0] else "",
+    )
+
+
+def _locks(places: Sequence[Place]) -> Held | None:
+    return locks_around(
+        (place.frame.file, place.module, place.scope, place.frame.line)
+        for place in places
+        if place.module is not None and place.scope is not None
     )
 
 

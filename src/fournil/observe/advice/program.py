@@ -119,7 +119,7 @@ class Module(Tree):
             case ast.Name(name):
                 return self._origin_of_name(node, name, depth)
             case ast.Attribute(ast.Name("self"), attribute):
-                value = self._value_of_attribute(node, attribute)
+                value = self.value_of_attribute(node, attribute)
                 return self.origin(value, depth - 1) if value else f"self.{attribute}"
             case ast.Attribute(value, attribute):
                 return f"{self.origin(value, depth)}.{attribute}"
@@ -218,7 +218,7 @@ class Module(Tree):
             self._assigned[scope] = found
         return self._assigned[scope].get(name, ())
 
-    def _value_of_attribute(self, node: ast.AST, attribute: str) -> ast.expr | None:
+    def value_of_attribute(self, node: ast.AST, attribute: str) -> ast.expr | None:
         around = self.class_around(node)
         return dict(self.attributes(around)).get(attribute) if around else None
 
@@ -314,4 +314,24 @@ def ends_at_a_moment(module: Module, scope: ast.AST) -> bool:
         )
         and any(isinstance(one, ast.Await) for one in ast.walk(node))
         for node in own_nodes(scope)
+    )
+
+
+OTHERS = re.compile(
+    r"threading\.(Thread|Timer)|multiprocessing\.(Process|Pool)|subprocess\.Popen|"
+    r"concurrent\.futures\.(Thread|Process)PoolExecutor"
+)
+"""What a program waits for at its end, when it has started it."""
+
+
+def has_others_go_on(module: Module) -> bool:
+    """Whether a program starts what it waits for at its end, as a thread."""
+    return any(
+        isinstance(node, ast.Call)
+        and OTHERS.fullmatch(module.origin(node.func))
+        and not any(
+            one.arg == "daemon" and isinstance(one.value, ast.Constant) and one.value.value
+            for one in node.keywords
+        )
+        for node in ast.walk(module.tree)
     )

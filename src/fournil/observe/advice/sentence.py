@@ -10,6 +10,7 @@ from fournil.evidence.stacks import plain_name
 from fournil.observe.advice.choice import Found, rule_for
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
+from fournil.observe.advice.locks import Held
 from fournil.observe.advice.moves import Code
 from fournil.observe.advice.rules.rule import Rule
 from fournil.observe.advice.sizes import Sent
@@ -36,6 +37,8 @@ class Said(NamedTuple):
     is_written: bool  # it says what to write, not only what is known
     sends: Sent | None  # what travels to a process and back; None: not known
     imports: bool = True  # the process imports what not every Python has
+    held: Held | None = None  # the lock that is held meanwhile
+    runs: str = ""  # the file of what runs there
 
 
 def say(context: Context) -> Said:
@@ -51,8 +54,10 @@ def say(context: Context) -> Said:
     written = code is not None
     sends = sent_by(context, code) if code and found.rule.to == "process" else None
     file = context.place.frame.file
+    held = context.held_around if found.rule.to == "process" else context.held
+    edits = code.edits if code else ()
     imports = code is None or code.imports
-    return Said(found.rule, text, file, code.edits if code else (), written, sends, imports)
+    return Said(found.rule, text, file, edits, written, sends, imports, held, context.runs or file)
 
 
 def too_large(said: Said) -> str:

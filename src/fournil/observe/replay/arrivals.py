@@ -17,10 +17,12 @@ reports events in the order in which they came. What a step sends, it sends when
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fournil.observe.replay.steps import NONE, Causes
+from fournil.observe.replay import requests
+from fournil.observe.replay.requests import SPREAD, likeliest
+from fournil.observe.replay.steps import NONE, Causes, Come, is_task
 from fournil.record.kinds import SITE_BIT
 
 AT_ONCE_S = 2e-4
@@ -35,9 +37,6 @@ SAMPLE = 100
 FEW = 2
 """So many events do not tell whether others like them come from outside."""
 
-SPREAD = 1.25
-"""By so much the times of like events differ."""
-
 EXCEPTIONS = 0.1
 """The share of events that may be unlike the others: the system delays some."""
 
@@ -47,30 +46,13 @@ class _Like:
 
     def __init__(self) -> None:
         self.during_turns: list[int] = []
-        self.waits = 0  # how many came while the loop waited
+        self.waited_for: list[int] = []  # these came while the loop waited
         self.known: list[tuple[float, float]] = []  # bounds of how long these took
         self.from_outside = 0  # how many surely did
 
     def is_internal(self) -> bool:
-        count = len(self.during_turns) + self.waits
+        count = len(self.during_turns) + len(self.waited_for)
         return count > FEW and self.from_outside <= EXCEPTIONS * count
-
-
-def likeliest(bounds: list[tuple[float, float]]) -> float:
-    """Return the value that lies within the most bounds; of a range of such, the middle.
-
-    >>> likeliest([(0.0, 0.4), (0.0, 0.2), (0.1, 0.9)])
-    0.15000000000000002
-    """
-    edges = sorted([(low, -1) for low, _ in bounds] + [(high, 1) for _, high in bounds])
-    inside = most = 0
-    best = 0.0
-    for place, (at, edge) in enumerate(edges):
-        inside -= edge
-        if inside > most:
-            most = inside
-            best = (at + edges[place + 1][0]) / 2
-    return best
 
 
 class _Turn(NamedTuple):
@@ -84,9 +66,18 @@ class _Turn(NamedTuple):
 class Arrivals:
     """Gathers the steps that polls made ready, then sets when their events came."""
 
-    def __init__(self, causes: Causes, code_of: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        causes: Causes,
+        code_of: Mapping[int, int],
+        of_subject: Mapping[int, Sequence[int]],
+        come: Come,
+    ) -> None:
+        self.come = come
         self.causes = causes
         self.code_of = code_of
+        self.of_subject = of_subject
+        self.born = requests.Born(causes, of_subject)
         self.like: dict[tuple[int, int], _Like] = {}
         self.woken: dict[int, int] = {}  # by step that came during a turn
 
@@ -101,7 +92,7 @@ class Arrivals:
         waited = causes.ready[index] - causes.begin[closing] - causes.duration[closing]
         if waited >= AT_ONCE_S:
             like.from_outside += 1
-            like.waits += 1
+            like.waited_for.append(index)
             if woken and anchor != NONE:
                 took = causes.offset[index]
                 like.known.append((took / SPREAD, took * SPREAD))
@@ -114,13 +105,16 @@ class Arrivals:
 
     def place(self) -> None:
         """Set the causes and times of all that was taken."""
-        likes = [like for like in self.like.values() if like.during_turns]
+        likes = [like for like in self.like.values() if like.during_turns or self._asks(like)]
         if not likes:
             return
         ranks: dict[int, dict[int, int]] = {}
         for like in likes:
-            if like.is_internal():
+            asks = self._asks(like)
+            if like.is_internal() and not (asks and self._has_no_senders(like)):
                 ranks |= dict.fromkeys(like.during_turns, self._rank_senders(like))
+            elif asks:
+                self._place_requests(like)
             else:
                 self._place_outside(like)
         if ranks:
@@ -131,6 +125,40 @@ class Arrivals:
         causes = self.causes
         opening, _ = causes.turns[causes.turn[causes.closing[index]]]
         return causes.begin[opening] - POLL_EVERY_S
+
+    def _asks(self, like: _Like) -> bool:
+        """Whether these events are requests: they had tasks begin."""
+        return any(index in self.born.of_event for index in (*like.during_turns, *like.waited_for))
+
+    def _has_no_senders(self, like: _Like) -> bool:
+        """Whether requests came although no task ran that can have sent them.
+
+        What a request had begin sends answers.
+        """
+        causes, without = self.causes, 0
+        sample = like.during_turns[:SAMPLE]
+        for index in sample:
+            begin = self._window_begin(index)
+            for by in range(causes.closing[index], NONE, -1):
+                if causes.begin[by] < begin:
+                    without += 1
+                    break
+                who = causes.subject[by]
+                is_here = causes.thread[by] == causes.thread[index]
+                if is_here and is_task(who) and who not in self.born.tasks:
+                    break
+        return without > EXCEPTIONS * len(sample)
+
+    def _place_requests(self, like: _Like) -> None:
+        causes = self.causes
+        found = []
+        for index in sorted([*like.during_turns, *like.waited_for]):
+            latest = causes.ready[index]
+            is_exact = index not in self.woken
+            earliest = latest if is_exact else min(latest, self._window_begin(index))
+            turn = causes.turn[index]
+            found.append(requests.Request(index, turn, earliest, latest, is_exact))
+        requests.place(found, self.born, causes, self.of_subject, self.come)
 
     def _place_outside(self, like: _Like) -> None:
         causes = self.causes
@@ -144,7 +172,7 @@ class Arrivals:
                 bounds[index] = low, max(low, causes.end(closing) - asked)
         usual = likeliest([*bounds.values(), *like.known])
         for index, (low, high) in bounds.items():
-            causes.offset[index] = min(max(usual, low), high)
+            requests.set_offset(index, usual, low, high, causes)
 
     def _rank_senders(self, like: _Like) -> dict[int, int]:
         """Return the codes that ran before such polls, ranked: the most often, a task's."""

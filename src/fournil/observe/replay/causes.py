@@ -23,7 +23,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
 from fournil.observe.replay.arrivals import Arrivals
-from fournil.observe.replay.steps import NONE, POLLED, Causes, Columns, is_task
+from fournil.observe.replay.steps import NONE, POLLED, Causes, Columns, Come, is_task
 from fournil.record.kinds import SITE_BIT, Kind
 
 ROUNDING_S = 1e-7
@@ -40,7 +40,11 @@ CALLBACKS_BETWEEN = 4
 
 
 def find_causes(
-    steps: Columns, code_of: Mapping[int, int] | None = None, *, was_cut: bool = False
+    steps: Columns,
+    code_of: Mapping[int, int] | None = None,
+    *,
+    was_cut: bool = False,
+    come: Come = "",
 ) -> Causes:
     """Return what each step waited for, as far as the steps say it or suggest it.
 
@@ -48,6 +52,7 @@ def find_causes(
         steps: all that ran, in any order.
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
         was_cut: the program was killed or runs still, so no step tells how the run ended.
+        come: when what comes from outside does, where that is not known.
 
     >>> from fournil.observe.replay.steps import Step
     >>> first, second = Step(0.0, 1.0, 0.0, 1, 0, 1, 0), Step(1.0, 2.0, 0.5, 2, 1, 1, 0)
@@ -73,17 +78,19 @@ def find_causes(
         base=base,
         from_end=[False] * len(begin),
         offset=[at - begin[by] if by != NONE else at for at, by in zip(ready, base, strict=True)],
+        bounds={},
         follows=follows,
         joins={},
         turn=turn,
         closing=closing,
         turns=turns,
+        is_sure=True,
         last=[],
     )
     code_of = code_of or {}
     woken = _woken_tasks(subject, base)
     _joins(causes, waker, of_subject, woken, code_of)
-    inference = _Inference(causes, of_subject, woken, Arrivals(causes, code_of))
+    inference = _Inference(causes, of_subject, woken, Arrivals(causes, code_of, of_subject, come))
     inference.run()
     causes.last.extend(inference.last_steps(was_cut=was_cut))
     return causes

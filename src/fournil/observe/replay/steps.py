@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import gt
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fournil.record.kinds import SITE_BIT, Kind
+
+Come = Literal["", "early", "late"]
+"""When what comes from outside does, where that is not known; empty: as is likely."""
 
 NONE = -1
 """The place of no step."""
@@ -66,7 +69,7 @@ class Columns(NamedTuple):
         return self, order
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Causes:
     """The steps in the order in which they began, and what each of them waited for.
 
@@ -86,11 +89,13 @@ class Causes:
     base: list[int]
     from_end: list[bool]
     offset: list[float]
+    bounds: dict[int, tuple[float, float]]  # of offsets that are not known better, by step
     follows: list[int]  # the same task's step before
     joins: dict[int, list[int]]
     turn: list[int]  # the loop's turn that the step ran in
     closing: list[int]  # the last step of the loop's turn before
     turns: list[tuple[int, int]]  # the first and the last step of each turn
+    is_sure: bool  # nothing that came from outside may have had another base
     last: list[int]
     """The steps with which the run ended; others may run beside them for as long as it lasts."""
 
@@ -101,6 +106,7 @@ class Causes:
     def set_base(self, index: int, base: int, ready: float) -> None:
         """Let a step become ready as long after another one as if it had been at `ready`."""
         end = self.end(base)
+        self.bounds.pop(index, None)
         self.base[index] = base
         self.from_end[index] = ready >= end
         self.offset[index] = ready - (end if ready >= end else self.begin[base])

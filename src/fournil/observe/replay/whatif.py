@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from fournil.observe.recording.lag import Lag, lag_of_turns
 from fournil.observe.replay.causes import find_causes
-from fournil.observe.replay.steps import NONE, POLLED, Columns, Step
+from fournil.observe.replay.steps import NONE, POLLED, Columns, Come, Step
 from fournil.record.kinds import Kind
 
 __all__ = ["Move", "Outcome", "Replay", "Step", "replay"]
@@ -48,7 +48,9 @@ class Move(NamedTuple):
     extra_s: float = 0.0  # how much longer it takes there
     start_s: float = 0.0  # how long the pool's workers take to start
     import_s: float = 0.0  # and then to import what they are to run
-    turns: int = 0  # those of one number run one at a time; 0: beside each other
+    start_on_loop_s: float = 0.0  # how long the loop of the pool's first call is busy with that
+    turns: str = ""  # what those of one name take turns for; empty: they run beside each other
+    at_once: int = 1  # so many of them run at a time
     all_cores: bool = False  # it uses all of them by itself
 
 
@@ -103,6 +105,7 @@ class Replay:
         ran_s: how long each loop of it ran, by thread; `run_s` where it is not said.
         code_of: what code a task runs, as any number; tasks are alike where it is not said.
         was_cut: the program was killed or runs still, so no step tells how the run ended.
+        come: who made ready what came from outside, where it can have been several.
     """
 
     def __init__(
@@ -114,8 +117,9 @@ class Replay:
         ran_s: Mapping[int, float] | None = None,
         code_of: Mapping[int, int] | None = None,
         was_cut: bool = False,
+        come: Come = "",
     ) -> None:
-        self.causes = causes = find_causes(steps, code_of, was_cut=was_cut)
+        self.causes = causes = find_causes(steps, code_of, was_cut=was_cut, come=come)
         self.cores = max(1, cores)
         self.run_s = run_s
         self.ran_s = ran_s or {}
@@ -155,13 +159,19 @@ class Replay:
             (self.end[last] + after for last, after in self.after.items()), default=0.0
         )
 
-    def outcome(self, moved: Moves, rivals: Rivals = ALONE) -> Outcome:
-        """Return what the run would have been with some steps moved; see `replay`."""
-        return self._simulate(moved, rivals).outcome()
+    def outcome(self, moved: Moves, rivals: Rivals = ALONE, come: Come = "") -> Outcome:
+        """Return what the run would have been with some steps moved; see `replay`.
+
+        Args:
+            moved: where to move each step.
+            rivals: who else wants the cores.
+            come: when what comes from outside does, where that is not known.
+        """
+        return self._simulate(moved, rivals, come).outcome()
 
     def run_time(self, moved: Moves, rivals: Rivals = ALONE) -> float:
         """Return how long the run would have taken, in seconds; faster than `outcome`."""
-        return self._simulate(moved, rivals).run_s
+        return self._simulate(moved, rivals, "").run_s
 
     def _ends(self) -> tuple[dict[int, float], dict[int, float]]:
         """Return how long each loop's steps span, and how long it ran after each last step."""
@@ -170,12 +180,22 @@ class Replay:
         ended = {where: turns[-1][1] for where, turns in self.turns.items()}
         return span, {last: ended[causes.thread[last]] - self.end[last] for last in causes.last}
 
-    def _simulate(self, moved: Moves, rivals: Rivals) -> _Run:
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known when all came that came from outside."""
+        return not self.causes.bounds
+
+    def _simulate(self, moved: Moves, rivals: Rivals, come: Come) -> _Run:
         moves = {
             self.place_of[given]: (move,) if isinstance(move, Move) else tuple(move)
             for given, move in moved.items()
         }
-        run = _Run(self, moves, rivals)
+        offset = self.causes.offset
+        if come:
+            offset = offset.copy()
+            for index, bounds in self.causes.bounds.items():
+                offset[index] = bounds[come == "late"]
+        run = _Run(self, moves, rivals, offset)
         run.prepare()
         run.go()
         return run
@@ -185,8 +205,13 @@ class _Run:
     """One replay. Until the first moved step it is the recorded run."""
 
     def __init__(
-        self, model: Replay, moved: Mapping[int, tuple[Move, ...]], rivals: Rivals
+        self,
+        model: Replay,
+        moved: Mapping[int, tuple[Move, ...]],
+        rivals: Rivals,
+        offset: list[float],
     ) -> None:
+        self.offset = offset
         self.rivals = rivals
         self.model = model
         self.moved = moved
@@ -210,10 +235,10 @@ class _Run:
         self.ran: list[int] = []
         self.saved = 0.0  # what the moved steps no longer take on their loops
         self.turns = {where: self._recorded_turns(where) for where in model.span}
-        self.threads = [0.0] * min(32, model.cores + 4)  # a heap: when each is free again
+        self.threads = [0.0] * threads_of(model.cores)  # a heap: when each is free again
         self.cores = [0.0] * model.cores  # the same
         self.processes: list[float] | None = None  # the same, of a pool that has started
-        self.alone: dict[int, float] = {}  # by `Move.turns`: when the next may begin
+        self.alone: dict[str, list[float]] = {}  # by `Move.turns`: a heap: when the next may begin
         self.pools_until = 0.0
         self.after = self._after()
 
@@ -244,7 +269,7 @@ class _Run:
             self.free[causes.thread[index]] = end[index]
         for index in range(start, len(begin)):
             by, before = base[index], causes.follows[index]
-            ready, waiting = causes.offset[index], 0
+            ready, waiting = self.offset[index], 0
             if by >= start:
                 ready, waiting = 0.0, 1
             elif by != NONE:
@@ -278,7 +303,7 @@ class _Run:
         causes, first, after = model.causes, model.first, model.next
         follower, rank, marks = model.follower, model.rank, self.marks
         duration, overhead, thread = causes.duration, causes.overhead, causes.thread
-        from_end, offset, waiting = causes.from_end, causes.offset, self.waiting
+        from_end, offset, waiting = causes.from_end, self.offset, self.waiting
         begin, end, ready, free = self.begin, self.end, self.ready, self.free
         while (where := self._next_loop()) is not None:
             heap = heaps[where]
@@ -367,6 +392,10 @@ class _Run:
         """Send a step elsewhere; return when it begins and ends there, and the loop is free."""
         moves, duration = self.moved[index], self.model.causes.duration[index]
         spared = _spared(duration, moves)
+        if self.processes is None:
+            spared -= max(
+                (move.start_on_loop_s for move in moves if move.to == "process"), default=0.0
+            )
         self.saved += spared
         sent = end = now + duration - spared  # what stays is done before
         for move in moves:
@@ -378,29 +407,34 @@ class _Run:
 
     def _run_elsewhere(self, move: Move, duration: float, sent: float) -> float:
         """Return when a part of a step ends that was sent away at a moment."""
-        begin = max(sent, self.alone.get(move.turns, 0.0) if move.turns else 0.0)
-        pool: list[float] | None = None
+        begin = sent
+        alone = pool = None
+        if move.turns:
+            alone = self.alone.setdefault(move.turns, [0.0] * move.at_once)
+            begin = max(begin, alone[0])
         if move.to == "thread":
             pool = self.threads
         elif move.to == "process":
             if self.processes is None:
-                self.processes = [sent + move.start_s + move.import_s] * self.model.cores
+                start_s = max(0.0, move.start_s - move.start_on_loop_s)
+                self.processes = [sent + start_s + move.import_s] * self.model.cores
             pool = self.processes
         if pool is not None:
             begin = max(begin, pool[0])
         if move.uses_cpu:
             begin = max(begin, max(self.cores) if move.all_cores else self.cores[0])
-        end = begin + duration + move.extra_s
+        takes = max(0.0, duration + move.extra_s)
+        end = begin + takes
         if move.uses_cpu:
-            end = begin + (duration + move.extra_s) * self._slower(begin)
+            end = begin + takes * self._slower(begin)
             if move.all_cores:
                 self.cores = [end] * len(self.cores)
             else:
                 heapreplace(self.cores, end)
         if pool is not None:
             heapreplace(pool, end)
-        if move.turns:
-            self.alone[move.turns] = end
+        if alone is not None:
+            heapreplace(alone, end)
         return end
 
     def _slower(self, begin: float) -> float:
@@ -436,6 +470,11 @@ class _Run:
         duration = model.causes.duration
         busy = sum(duration[: self.start]) + sum(map(duration.__getitem__, self.ran)) - self.saved
         return Outcome(self.run_s, max(0.0, busy), max(lags, key=lambda lag: (lag.p99, lag.max)))
+
+
+def threads_of(cores: int) -> int:
+    """Return how many threads asyncio's default pool has."""
+    return min(32, cores + 4)
 
 
 def _spared(duration: float, moves: Sequence[Move]) -> float:

@@ -59,6 +59,11 @@ estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, m
                     range_s: [low, high], assumes: [sentence]} or null; coarse: of some steps
                     little was known; range_s: in which the run's time lies; assumes: what makes
                     it longer
+headroom            of a server: {now, limit, with_advice, limit_with_advice, assumes: [sentence]}:
+                    how many times as much it bears as came, as it is and with all advice
+                    followed (null: there is none); limit: what is full then, loop, cores,
+                    threads, workers, or a lock; null where nothing came from outside, little, or
+                    now much and now little
 tasks               code that took most of the loops: [{function, file, line, is_coroutine,
                       task, tasks, steps, busy_s, share, delay_s, longest_s}]
 never_awaited       coroutines: [{function, file, line, count}]
@@ -90,6 +95,7 @@ from typing import Any
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame, sum_by_line
 from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.headroom import Headroom
 from fournil.observe.advice.pools import PoolFinding
 from fournil.observe.recording.model import BlockedGroup, End, Script, Site, Thread
 from fournil.observe.report.callers import Request
@@ -136,6 +142,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "loops": [_loop(loop) for loop in recording.loops],
         "blocked": [_finding(finding, ownership, source) for finding in report.findings],
         "estimate": _estimate(report),
+        "headroom": None if report.headroom is None else _headroom(report.headroom),
         "tasks": [_hot_site(hot) for hot in report.hot_sites],
         "never_awaited": [
             _place(site) | {"count": site.never_awaited} for site in report.never_awaited
@@ -269,6 +276,10 @@ def _estimate(report: Report) -> Document | None:
         "range_s": estimate.range_s,
         "assumes": list(estimate.assumes),
     }
+
+
+def _headroom(found: Headroom) -> Document:
+    return found._asdict() | {"assumes": list(found.assumes)}
 
 
 def _hot_site(hot: HotSite) -> Document:

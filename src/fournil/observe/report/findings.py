@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from fournil.evidence.ownership import Ownership
 from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.headroom import Headroom
 from fournil.observe.advice.pools import PoolFinding, find_pools
 from fournil.observe.recording import blocked
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
@@ -94,6 +95,7 @@ class Report:
     unfinished: tuple[endings.Unfinished, ...]
     pools: tuple[PoolFinding, ...]
     estimate: Outcome | None  # of following all advice
+    headroom: Headroom | None  # None: nothing came from outside, or not evenly
     notes: tuple[str, ...]
     processes: tuple[Alike, ...] = ()  # none where there is one process
     unseen: tuple[tuple[str, ...], ...] = ()  # the command lines of processes that were not seen
@@ -107,6 +109,9 @@ class Adviser(Protocol):
 
     def estimate(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Outcome | None:
         """Return what the run would have been with all advice followed."""
+
+    def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
+        """Return how many times its load the loop bears, now and with all advice followed."""
 
 
 def find(recording: Recording, adviser: Adviser) -> Report:
@@ -131,6 +136,7 @@ def find(recording: Recording, adviser: Adviser) -> Report:
         unfinished=tuple(endings.unfinished(recording)),
         pools=tuple(find_pools(recording)),
         estimate=adviser.estimate(advised) if advised else None,
+        headroom=adviser.headroom(advised),
         notes=tuple(notes(recording)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fournil.observe.advice.advisor import Advice
+from fournil.observe.advice.headroom import Headroom
 from fournil.observe.advice.pools import PoolFinding
 from fournil.observe.recording.model import Recording
 from fournil.observe.report.findings import Finding
@@ -19,6 +20,9 @@ NOTICED_SHARE = 0.01
 
 LESS_LATE = 0.9
 """A lag that is not below this part of what it was is as before."""
+
+MOST_TIMES, FEW_TIMES = 100, 10
+"""So many times a load is told as a bound, and fewer with a digit more."""
 
 NARROW = 1.15
 """A range whose ends differ by less is shown as one time."""
@@ -46,6 +50,40 @@ def gain(advice: Advice, recording: Recording) -> str:
     if advice.lag_s and advice.lag_s["p99"] < LESS_LATE * late_s:
         told.append(f"lag p99 {seconds(advice.lag_s['p99'])}")
     return ", ".join(told)
+
+
+def headroom(found: Headroom) -> str:
+    """Return how many times its load a loop bears.
+
+    >>> headroom(Headroom(1.25, "loop", 31.4, "threads", ()))
+    'bears 1.2 times what came; with this advice 31 times, then all threads are busy'
+    >>> headroom(Headroom(320.0, "loop", None, None, ()))
+    'bears more than 100 times what came'
+    """
+    told = f"bears {_times(found.now)} what came{_then(found.now, found.limit)}"
+    if found.with_advice is not None and found.limit_with_advice is not None:
+        told += f"; with this advice {_times(found.with_advice)}"
+        told += _then(found.with_advice, found.limit_with_advice)
+    return f"{told}; if {', and '.join(found.assumes)}" if found.assumes else told
+
+
+FULL = {
+    "loop": "",
+    "cores": ", then all cores are busy",
+    "threads": ", then all threads are busy",
+    "workers": ", then all workers are busy",
+    "a lock": ", then a lock is always held",
+}
+
+
+def _then(times: float, limit: str) -> str:
+    return FULL[limit] if times < MOST_TIMES else ""
+
+
+def _times(number: float) -> str:
+    if number >= MOST_TIMES:
+        return f"more than {MOST_TIMES} times"
+    return f"{number:.1f} times" if number < FEW_TIMES else f"{number:.0f} times"
 
 
 def few(names: Sequence[str]) -> str:

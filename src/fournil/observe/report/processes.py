@@ -52,6 +52,12 @@ def report_of(
             )
         ),
         estimate=_estimate(recordings, reports),
+        # What more comes is shared among them: the fullest bears least.
+        headroom=min(
+            (report.headroom for report in reports if report.headroom),
+            key=lambda found: found.now,
+            default=None,
+        ),
         notes=tuple(notes(whole, became=any(one.pid == whole.pid for one in recordings[1:]))),
         processes=tuple(kinds(recordings)),
         unseen=tuple(unseen),

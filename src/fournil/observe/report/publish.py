@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import linecache
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
-from fournil.observe.advice.machine import measure
+from fournil.observe.advice.machine import Machine, measure
+from fournil.observe.recording.model import Recording
 from fournil.observe.recording.program import load_program
 from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
@@ -30,6 +33,9 @@ LARGEST_SOURCE = 8 << 20
 
 STANDARD_OUTPUT = "-"
 
+JUST_ENDED_S = 20.0
+"""Other programs still do what they did while a program ran that ended no longer ago."""
+
 
 def load(path: str, folder: str | None = None, mine: Sequence[str] = ()) -> Report:
     """Return the report of the program that the recording at `path` is of.
@@ -43,8 +49,24 @@ def load(path: str, folder: str | None = None, mine: Sequence[str] = ()) -> Repo
         RecordingError: there is none, or it cannot be read.
     """
     program = load_program(path, folder, mine)
-    reports = [find(one, Advisor(one, source_text, measure)) for one in program.recordings]
+    measured = cache(measure)
+    reports = [report_of_one(one, measured) for one in program.recordings]
     return report_of(program.recordings, reports, program.unseen)
+
+
+def report_of_one(recording: Recording, measured: Callable[[], Machine] = measure) -> Report:
+    """Return the report of one process."""
+    return find(recording, Advisor(recording, source_text, _machine_of(recording, measured)))
+
+
+def _machine_of(recording: Recording, measured: Callable[[], Machine]) -> Callable[[], Machine]:
+    """Return how to ask what things cost on the machine of a recording, as far as is known."""
+    if recording.alive:
+        return measured
+    ended = recording.started_unix_s + recording.run_s
+    if abs(time.time() - ended) < JUST_ENDED_S:
+        return measured
+    return lambda: measured()._replace(others=None)
 
 
 def publish(path: str, folder: str | None = None, *, json_to: str | None, show: bool) -> None:

@@ -70,6 +70,7 @@ class _Sections:
         yield process_lines(self._report, self._view.width, loops)
         yield self._blocked.section()
         yield self._estimate()
+        yield self._headroom()
         yield self._blocked.startup()
         yield self._pools()
         yield self._script()
@@ -127,6 +128,12 @@ class _Sections:
         if estimate.assumes and run != seconds(estimate.run_s):
             told = f"the longer, if {', or '.join(estimate.assumes)}"
             yield from paragraph(clean(told), self._view.width, INDENT, Role.DIM, Span(""))
+
+    def _headroom(self) -> Iterator[Line]:
+        if found := self._report.headroom:
+            told = phrases.headroom(found)
+            lead = Span("Headroom  ", Role.STRONG)
+            yield from paragraph(told, self._view.width, 0, Role.PLAIN, lead)
 
     def _pools(self) -> Iterator[Line]:
         found = self._report.pools
