@@ -14,6 +14,7 @@ from typing import TextIO
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
 from fournil.observe.advice.machine import measure
+from fournil.observe.recording.carried import located
 from fournil.observe.recording.program import load_program
 from fournil.observe.report import render
 from fournil.observe.report.document import as_dict
@@ -40,8 +41,9 @@ def load(path: str, folder: str | None = None) -> Report:
         RecordingError: there is none, or it cannot be read.
     """
     program = load_program(path, folder)
-    reports = [find(one, Advisor(one, source_text, measure)) for one in program.recordings]
-    return report_of(program.recordings, reports, program.unseen)
+    recordings = [located(one, source_text) for one in program.recordings]
+    reports = [find(one, Advisor(one, source_text, measure)) for one in recordings]
+    return report_of(recordings, reports, program.unseen)
 
 
 def publish(path: str, folder: str | None = None, *, json_to: str | None, show: bool) -> None:

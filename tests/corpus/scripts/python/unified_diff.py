@@ -11,8 +11,8 @@ async def diff(old, new):
 
 
 async def main():
-    old = [f"line {n * 7 % 2_003}" for n in range(9_000)]
-    new = [f"line {n * 11 % 1_999}" for n in range(9_000)]
+    old = [f"line {n * 7 % 2_003}" for n in range(20_000)]
+    new = [f"line {n * 11 % 1_999}" for n in range(20_000)]
     print(await asyncio.gather(diff(old, new), asyncio.sleep(0)))
 
 
