@@ -24,7 +24,8 @@ from typing import Any
 
 from fournil.launch import commands
 from fournil.launch.order import Order
-from fournil.record import files, hook
+from fournil.record import files, hook, programs
+from fournil.record.layout import MINIMUM_SIZE
 from fournil.recorder import Recorder
 
 SIZE = 8 << 20
@@ -35,6 +36,10 @@ MOST = 1 << 30
 
 SHARE = 2
 """And no more than this part of what their file system has left: the program may need it too."""
+
+CHILDREN_TO_COME = 128
+"""A child takes no more than it would if so many were to share what is left: of a hundred at once,
+the last has a smaller recording than the first, and not none."""
 
 MOST_NOTES = 100
 SHEBANG = 256
@@ -75,9 +80,8 @@ class Children:
         """Begin the recording; without room for it, this process is one that was not seen."""
         hook.late = None
         order = self._order
-        size = min(order.size, SIZE)
         try:
-            _check_room(order.children, size)
+            size = _size_of(order.children, min(order.size, SIZE))
             recorder = Recorder(
                 _free_path(order.children),
                 threshold=order.threshold,
@@ -184,9 +188,10 @@ class Children:
         """Note a process that is not seen, for the report."""
         folder = self._order.notes
         with contextlib.suppress(OSError):
-            if not folder or len(os.listdir(folder)) >= MOST_NOTES:
+            # Recordings may lie in the same folder.
+            if not folder or _notes_in(folder) >= MOST_NOTES:
                 return
-            name = os.path.join(folder, f"{os.getpid()}-{os.urandom(4).hex()}.unseen")
+            name = os.path.join(folder, f"{os.getpid()}-{os.urandom(4).hex()}{programs.NOTE}")
             with open(name, "w", encoding="utf-8", errors="surrogateescape") as file:
                 json.dump({"argv": [str(word)[:200] for word in words[:20]], "why": why}, file)
 
@@ -197,16 +202,22 @@ def _name() -> str:
     return str(process.current_process().name) if process else ""
 
 
-def _check_room(pattern: str, size: int) -> None:
-    """Raise OSError where one more recording would take too much room."""
+def _notes_in(folder: str) -> int:
+    return sum(name.endswith(programs.NOTE) for name in os.listdir(folder))
+
+
+def _size_of(pattern: str, most: int) -> int:
+    """Return how large one more recording may be; raise OSError where there is no room for one."""
     taken = 0
     for path in files.matching(pattern):
         with contextlib.suppress(OSError):
             taken += os.lstat(path).st_blocks * 512
     system = os.statvfs(os.path.dirname(pattern))
     left = system.f_bavail * system.f_frsize
-    if taken + size > MOST or size > left // SHARE:
+    room = min(MOST - taken, left // SHARE)
+    if room < MINIMUM_SIZE:
         raise OSError(errno.ENOSPC, "the recordings of its program take all the room they may have")
+    return max(MINIMUM_SIZE, min(most, room // CHILDREN_TO_COME))
 
 
 def _is_ours(path: str) -> bool:
