@@ -316,5 +316,5 @@ def test_many_children_have_small_recordings(options: list[str], tmp_path: Path)
     # What found no room is named.
     assert recorded + len(told["not_seen"]) == 24
     assert recorded >= 10
-    sizes = {path.stat().st_size for path in tmp_path.glob("kept-*")}
+    sizes = {path.stat().st_size for path in tmp_path.glob("kept.*")}
     assert len(sizes) > 1 or not options
