@@ -7,6 +7,10 @@
 # make trials tries the sentences of the advice in more programs than make test does: it makes the
 # edits of each, and compares what ran before and after.
 #
+# make corpus runs programs in the style of real code many times, and says how often what blocks them
+# was told right; make commands runs servers and job queues as people start them. Both download what
+# these use.
+#
 # make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares;
 # make packages does so with those of well-known packages, which it downloads.
 
@@ -30,7 +34,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test bench check conformance packages sanitize trials valgrind clean
+.PHONY: demo test bench check commands conformance corpus packages sanitize trials valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -44,6 +48,12 @@ bench: $(made)/peers $(made)/native
 
 trials: $(made)/test $(made)/native
 	$(python) -m tests.advice $(ARGS)
+
+corpus: $(made)/test $(made)/corpus $(made)/native
+	$(python) -m tests.corpus.scripts $(ARGS)
+
+commands: $(made)/test $(made)/corpus $(made)/native
+	$(python) -m tests.integration.commands $(ARGS)
 
 conformance: $(made)/native
 	$(python) -m tests.conformance $(ARGS)
@@ -115,10 +125,12 @@ $(made)/%: $(made)/builders | $(made)/native
 	$(python) -m pip install -q 'fournil[$*]'
 	touch $@
 
-# Peers one by one: one that cannot be installed here is reported by the benchmarks as missing.
-$(made)/peers: $(made)/builders | $(made)/native
-	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' > $@.txt
-	@while read -r peer; do \
-	    $(python) -m pip install -q "$$peer" || echo "not installed: $$peer"; \
+# One by one: what cannot be installed here is named by the benchmarks, or the corpus, as missing.
+$(made)/peers: extra := bench
+$(made)/corpus: extra := corpus
+$(made)/peers $(made)/corpus: $(made)/builders | $(made)/native
+	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(extra)"], sep="\n")' > $@.txt
+	@while read -r package; do \
+	    $(python) -m pip install -q "$$package" || echo "not installed: $$package"; \
 	done < $@.txt
 	touch $@

@@ -1,4 +1,4 @@
-"""Runs the programs some times, in some of them with a busy core, and prints how often each was right."""
+"""Runs the programs some times, partly beside a busy core; prints how often each was right."""
 
 from __future__ import annotations
 

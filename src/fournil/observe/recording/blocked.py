@@ -172,7 +172,9 @@ def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:
     return sorted(groups, key=lambda group: -group.total_s)
 
 
-def join(items: Iterable[Item], lines_of: Callable[[Item], Sequence[ClassAtLine]]) -> list[list[Item]]:
+def join(
+    items: Iterable[Item], lines_of: Callable[[Item], Sequence[ClassAtLine]]
+) -> list[list[Item]]:
     """Return the items that have a line in common together, be it by a third one."""
     members: dict[ClassAtLine, list[Item]] = {}
     home: dict[ClassAtLine, ClassAtLine] = {}  # -> the key in `members`

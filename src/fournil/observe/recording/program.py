@@ -17,6 +17,7 @@ from fournil.observe.recording.live import load
 from fournil.observe.recording.model import BlockedStep, Recording, Thread, Unseen
 from fournil.record import programs
 
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """The recordings of one program.

@@ -9,7 +9,7 @@ FRAME = pl.DataFrame({"id": range(250_000), "name": [f"rye {n}" for n in range(2
 
 async def rows():
     await asyncio.sleep(0)
-    return len(FRAME.to_dicts())  # blocks: native-gil
+    return len(FRAME.to_dicts())  # blocks: native-gil|python
 
 
 async def main():
