@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from tests.corpus.scripts.script import HARMLESS, Script, run, scripts
+from tests.corpus.scripts.script import HARMLESS, Outcome, Script, run, scripts
+
+TRIES = 3
 
 SOME = [
     "waiting/retry_decorator",
@@ -30,11 +32,11 @@ SOME = [
 @pytest.mark.parametrize("name", SOME)
 def test_a_program_is_told_right(name: str) -> None:
     (script,) = (script for script in scripts() if script.name == name)
-    # A busy machine may leave the watch no time to look, for once.
-    outcome = run(script)
-    if outcome.wrong:
-        outcome = run(script)
-    assert not outcome.wrong, outcome
+    # A busy machine may leave the watch no time to look, once or twice.
+    outcomes: list[Outcome] = []
+    while len(outcomes) < TRIES and not (outcomes and not outcomes[-1].wrong):
+        outcomes.append(run(script))
+    assert not outcomes[-1].wrong, outcomes
 
 
 def test_the_corpus_is_large_enough() -> None:

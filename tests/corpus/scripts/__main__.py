@@ -21,7 +21,9 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="parts of names of programs")
     parser.add_argument("--runs", type=int, default=5, help="how often each is run (5)")
     parser.add_argument("--least", type=float, default=0.97, help="the share to reach (0.97)")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep reports and recordings")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep what was told of those that were wrong"
+    )
     options = parser.parse_args()
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)

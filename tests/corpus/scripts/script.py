@@ -109,7 +109,12 @@ def scripts() -> list[Script]:
 
 
 def run(script: Script, keep: Path | None = None) -> Outcome:
-    """Run a program under `fournil run`; return what its report says."""
+    """Run a program under `fournil run`; return what its report says.
+
+    Args:
+        script: the program.
+        keep: a folder for its report and its recording, where that is wrong.
+    """
     with tempfile.TemporaryDirectory() as folder:
         told = (keep or Path(folder)) / f"{script.name.replace('/', '-')}.json"
         command = [sys.executable, "-m", "fournil", "run", "--no-report", "--json", str(told)]
@@ -128,7 +133,11 @@ def run(script: Script, keep: Path | None = None) -> Outcome:
             return Outcome(script, f"it failed: {done.stdout[-500:]}", [])
         report = json.loads(told.read_text())
     entries = [_entry(entry) for entry in report["blocked"]]
-    return Outcome(script, judge(script, entries), entries)
+    wrong = judge(script, entries)
+    if keep and not wrong:
+        for path in keep.glob(f"{told.stem}.*"):
+            path.unlink()
+    return Outcome(script, wrong, entries)
 
 
 def _entry(entry: dict[str, Any]) -> Entry:

@@ -32,12 +32,11 @@ class Job(NamedTuple):
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
 
+PYTEST = "-m pytest -q -n 2 -c /dev/null --noconftest -p no:cacheprovider"
 CELERY = "-m celery -A celery_app worker -l error --without-gossip --without-mingle"
 
 JOBS = [
-    Job(
-        "pytest -n", "-m pytest -q -n 2 -p no:cacheprovider {apps}/suite/shop_tests.py", ("xdist",)
-    ),
+    Job("pytest -n", f"{PYTEST} {{apps}}/suite/shop_tests.py", ("xdist",)),
     *(
         Job(f"multiprocessing, {way}", f"{{apps}}/processes_app.py {way}")
         for way in ("fork", "spawn", "forkserver")

@@ -11,11 +11,11 @@ class Words:
         return self
 
     async def __anext__(self):
-        if self.at >= len(self.text):
+        if self.at >= len(self.text):  # blocks: python
             raise StopAsyncIteration
-        end = self.text.find(" ", self.at)
-        end = len(self.text) if end < 0 else end
-        word, self.at = self.text[self.at : end], end + 1
+        end = self.text.find(" ", self.at)  # blocks: python
+        end = len(self.text) if end < 0 else end  # blocks: python
+        word, self.at = self.text[self.at : end], end + 1  # blocks: python
         return word
 
 

@@ -17,7 +17,7 @@ def by_digits(left, right):
 async def sort(numbers):
     await asyncio.sleep(0)
     array = (ctypes.c_int * len(numbers))(*numbers)
-    libc.qsort(array, len(numbers), ctypes.sizeof(ctypes.c_int), by_digits)
+    libc.qsort(array, len(numbers), ctypes.sizeof(ctypes.c_int), by_digits)  # blocks: python
     return array[0]
 
 
