@@ -15,13 +15,13 @@ async def handler():
 
 
 async def main():
-    others = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(6)]
-    try:
-        await asyncio.gather(handler(), handler())
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+    await asyncio.gather(handler(), handler())
 
 
-asyncio.run(main())
+others = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(6)]
+try:
+    asyncio.run(main())
+finally:
+    for other in others:
+        other.kill()
+        other.wait()
