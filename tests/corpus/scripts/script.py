@@ -152,10 +152,10 @@ def _entry(entry: dict[str, Any]) -> Entry:
 
 def judge(script: Script, entries: Iterable[Entry]) -> str:
     """Return what is wrong with what was said of a program."""
-    entries = list(entries)
+    entries = [entry for entry in entries if entry.kind not in NOT_THE_CODES]
     if script.is_harmless:
         # What delayed nobody is told as such.
-        alarms = [one for one in entries if one.kind not in NOT_THE_CODES and one.delayed]
+        alarms = [one for one in entries if one.delayed]
         return f"a false alarm: {alarms[0]}" if alarms else ""
     rest = list(script.places)
     for entry in entries[: len(rest)]:

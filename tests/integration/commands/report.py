@@ -33,10 +33,12 @@ def wrong(report: Path, pid: int) -> str:
     if not report.exists():
         return "there is no report"
     told = json.loads(report.read_text())
-    found = {name: place(told["blocked"][:2], name) for name in CLASSES}
+    # On a busy machine, what blocks is told as well to have had no processor.
+    entries = [entry for entry in told["blocked"] if entry["class"] != "starved"]
+    found = {name: place(entries[:2], name) for name in CLASSES}
     missing = [name for name, is_there in found.items() if not is_there]
     if missing:
-        first = [(one["class"], one["file"], one["line"]) for one in told["blocked"][:3]]
+        first = [(one["class"], one["file"], one["line"]) for one in entries[:3]]
         return f"the line that {' and that '.join(missing)} is not first; first are {first}"
     if told["not_seen"]:
         return f"not seen: {told['not_seen']}"
