@@ -5,8 +5,8 @@ import hashlib
 import random
 
 random.seed(5)
-BLOB = bytes(150_000_000)
-KEYS = [random.random() for _ in range(500_000)]
+BLOB = bytes(350_000_000)
+KEYS = [random.random() for _ in range(1_200_000)]
 
 
 async def build():

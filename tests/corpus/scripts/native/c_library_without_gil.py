@@ -20,7 +20,7 @@ async def checksum(size):
 
 
 async def main():
-    print(await asyncio.gather(checksum(150_000_000), asyncio.sleep(0)))
+    print(await asyncio.gather(checksum(400_000_000), asyncio.sleep(0)))
 
 
 asyncio.run(main())

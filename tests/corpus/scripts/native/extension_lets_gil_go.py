@@ -36,7 +36,7 @@ async def simulate(size):
 
 
 async def main():
-    print(await asyncio.gather(simulate(150_000_000), asyncio.sleep(0)))
+    print(await asyncio.gather(simulate(400_000_000), asyncio.sleep(0)))
 
 
 asyncio.run(main())

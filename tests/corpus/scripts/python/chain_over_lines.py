@@ -5,7 +5,7 @@ import asyncio
 
 def words(rows):
     return {
-        key: sum(
+        key: sum(  # blocks: python
             price * count % 7
             for name, price, count in rows  # blocks: python
             if name.startswith(key)  # blocks: python
@@ -20,7 +20,7 @@ async def report(rows):
 
 
 async def main():
-    rows = [(f"{('rye', 'wheat', 'oats')[n % 3]} {n}", n, n % 5) for n in range(500_000)]
+    rows = [(f"{('rye', 'wheat', 'oats')[n % 3]} {n}", n, n % 5) for n in range(900_000)]
     print(await asyncio.gather(report(rows), asyncio.sleep(0)))
 
 

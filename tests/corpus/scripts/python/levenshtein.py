@@ -5,7 +5,7 @@ import random
 import string
 
 random.seed(3)
-WORDS = ["".join(random.choices(string.ascii_lowercase, k=9)) for _ in range(3_500)]
+WORDS = ["".join(random.choices(string.ascii_lowercase, k=9)) for _ in range(12_000)]
 
 
 def distance(left, right):

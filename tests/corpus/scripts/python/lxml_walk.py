@@ -4,7 +4,7 @@ import asyncio
 
 from lxml import etree
 
-PAGE = etree.fromstring("<page>" + "<p class='a'>rye <b>bread</b> and rolls</p>" * 60_000 + "</page>")
+PAGE = etree.fromstring("<page>" + "<p class='a'>rye <b>bread</b> and rolls</p>" * 180_000 + "</page>")
 
 
 def words(element):

@@ -3,7 +3,7 @@
 import asyncio
 import tomllib
 
-TEXT = "\n".join(f'[shop{n}]\nname = "Shop {n}"\nopen = 07:30:00\nprices = [1.5, 2.25, {n}]' for n in range(2_500))
+TEXT = "\n".join(f'[shop{n}]\nname = "Shop {n}"\nopen = 07:30:00\nprices = [1.5, 2.25, {n}]' for n in range(6_000))
 
 
 async def reload():

@@ -25,7 +25,7 @@ async def accept(documents):
 
 
 async def main():
-    documents = [{"id": n, "tags": ["a", "b", "c", "d"] * 5} for n in range(40_000)]
+    documents = [{"id": n, "tags": ["a", "b", "c", "d"] * 5} for n in range(60_000)]
     print(await asyncio.gather(accept(documents), asyncio.sleep(0)))
 
 
