@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-SIGNAL = np.random.default_rng(2).random(6_000_000)
+SIGNAL = np.random.default_rng(2).random(16_000_000)
 
 
 def energy(signal):

@@ -9,7 +9,7 @@ sys.set_int_max_str_digits(0)
 async def show(exponent):
     number = 7**exponent
     await asyncio.sleep(0)
-    return len(str(number))  # blocks: native-gil
+    return len(str(number))  # blocks: native-gil|python
 
 
 async def main():
