@@ -12,7 +12,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Coroutine, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -252,6 +252,9 @@ def describe_process(main: str | None) -> dict[str, Any]:
     """Return what a reader needs to know of this process, for the recording's meta text."""
     from fournil import __version__
 
+    packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    packages.update(site.getsitepackages())
+    packages.add(site.getusersitepackages())
     return {
         "argv": _shortened(sys.orig_argv if main is None else sys.argv),
         "main": main,
@@ -259,20 +262,11 @@ def describe_process(main: str | None) -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "fournil": __version__,
         "cores": len(os.sched_getaffinity(0)),
-        "code_roots": _code_roots(),
-    }
-
-
-@cache  # a fork of a process that was recorded has it already
-def _code_roots() -> dict[str, list[str]]:
-    """Return in which folders whose code lies."""
-    packages = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    packages.update(site.getsitepackages())
-    packages.add(site.getusersitepackages())
-    return {
-        "stdlib": sorted({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}),
-        "packages": sorted(packages),
-        "fournil": [str(Path(__file__).parent)],
+        "code_roots": {
+            "stdlib": sorted({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}),
+            "packages": sorted(packages),
+            "fournil": [str(Path(__file__).parent)],
+        },
     }
 
 
