@@ -9,6 +9,10 @@
 #
 # make pairs runs programs as they are and mended, and compares what was estimated with what came.
 #
+# make corpus runs programs in the style of real code many times, and says how often what blocks them
+# was told right; make commands runs servers and job queues as people start them. Both download what
+# these use.
+#
 # make conformance runs CPython's own asyncio tests on asyncio's loop and on ours, and compares;
 # make packages does so with those of well-known packages, which it downloads.
 
@@ -32,7 +36,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo picture test bench check conformance packages pairs sanitize trials valgrind clean
+.PHONY: demo picture test bench check commands conformance corpus packages pairs sanitize trials
+.PHONY: valgrind clean
 
 demo: $(made)/demo $(made)/native
 	$(python) examples/bakery/demo.py $(ARGS)
@@ -53,6 +58,12 @@ trials: $(made)/test $(made)/native
 
 pairs: $(made)/test $(made)/native
 	env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(abspath build/pycache) $(python) -m tests.pairs $(ARGS)
+
+corpus: $(made)/test $(made)/corpus $(made)/native
+	$(python) -m tests.corpus.scripts $(ARGS)
+
+commands: $(made)/test $(made)/corpus $(made)/native
+	$(python) -m tests.integration.commands $(ARGS)
 
 conformance: $(made)/native
 	$(python) -m tests.conformance $(ARGS)
@@ -124,10 +135,12 @@ $(made)/%: $(made)/builders | $(made)/native
 	$(python) -m pip install -q 'fournil[$*]'
 	touch $@
 
-# Peers one by one: one that cannot be installed here is reported by the benchmarks as missing.
-$(made)/peers: $(made)/builders | $(made)/native
-	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' > $@.txt
-	@while read -r peer; do \
-	    $(python) -m pip install -q "$$peer" || echo "not installed: $$peer"; \
+# One by one: what cannot be installed here is named by the benchmarks, or the corpus, as missing.
+$(made)/peers: extra := bench
+$(made)/corpus: extra := corpus
+$(made)/peers $(made)/corpus: $(made)/builders | $(made)/native
+	@$(python) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["$(extra)"], sep="\n")' > $@.txt
+	@while read -r package; do \
+	    $(python) -m pip install -q "$$package" || echo "not installed: $$package"; \
 	done < $@.txt
 	touch $@

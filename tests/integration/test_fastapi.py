@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.test_server_commands import free_port, served_at
+from tests.integration.commands.servers import free_port, serve
 
 pytest.importorskip("fastapi")
 
@@ -36,7 +35,7 @@ def test_it_is_named_by_its_route(tmp_path: Path) -> None:
     port = free_port()
     run = ["-m", "fournil", "run", "--json", "report.json", "-m", "uvicorn", "--port", str(port)]
     command = [sys.executable, *run, "app:app"]
-    status = served_at(command, port, tmp_path, signal.SIGINT, paths=["/", "/rows/x", "/rows/y"])
+    status, _ = serve(command, port, tmp_path, ["rows/x", "rows/y"])
     assert status == 0
     told = json.loads((tmp_path / "report.json").read_text())
     first = told["blocked"][0]

@@ -179,10 +179,10 @@ def test_others_take_no_room_of_the_program(tmp_path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, 8 << 20)
     pattern = str(tmp_path / "kept.%p.fournil")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(children, "MOST", 12 << 20)
-        children._check_room(pattern, 8 << 20, program=2)
+        patch.setattr(children, "MOST", 9 << 20)
+        children._size_of(pattern, 8 << 20, program=2)
         with pytest.raises(OSError, match="all the room"):
-            children._check_room(pattern, 8 << 20, program=1)
+            children._size_of(pattern, 8 << 20, program=1)
 
 
 @pytest.mark.parametrize(
@@ -320,3 +320,40 @@ def test_many_children_leave_nothing_behind_and_take_bounded_room(tmp_path: Path
     assert len(told["processes"]) == 41
     taken = sum(path.stat().st_blocks * 512 for path in (tmp_path / "kept").iterdir())
     assert taken < 8 << 20  # of 40 times 8 MiB, and 32 MiB
+
+
+MANY = """
+import asyncio, os
+from fournil.launch import children
+
+# As if all had a thirty-secondth of the room, so that few are many.
+children.MOST >>= 5
+children.CHILDREN_TO_COME >>= 4
+children.MOST_NOTES = 20
+
+waiting, go = os.pipe()
+for number in range(24):
+    if os.fork() == 0:
+        async def main():
+            os.close(go)
+            os.read(waiting, 1)
+        asyncio.run(main())
+        os._exit(0)
+os.close(go)
+for number in range(24):
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--record", "kept"]])
+def test_many_children_have_small_recordings(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(MANY)
+    done = run([*FOURNIL, "--json", "report.json", *options, "program.py"], cwd=tmp_path)
+    assert done == Result("", "", 0)
+    told = json.loads((tmp_path / "report.json").read_text())
+    recorded = len(told["processes"]) - 1
+    # What found no room is named.
+    assert recorded + len(told["not_seen"]) == 24
+    assert recorded >= 10
+    sizes = {path.stat().st_size for path in tmp_path.glob("kept.*")}
+    assert len(sizes) > 1 or not options

@@ -27,6 +27,8 @@ def process(
     *,
     blocked: tuple[float, ...] = (),
     line: int = 7,
+    also: int | None = None,
+    file: str = APP,
     program: int = 7,
     **meta: Any,
 ) -> Path:
@@ -39,7 +41,12 @@ def process(
         task = builder.task(site)
         for number, duration in enumerate(blocked):
             begin = float(number)
-            builder.look(begin, begin + duration, begin, OFF, [(APP, line, "work")])
+            since = begin
+            # Lines that take turns are a loop's.
+            for share, seen in ((0.1, also), (0.7, line), (0.2, also)) if also else ((1.0, line),):
+                at = since + share * duration
+                builder.look(begin, at, since, OFF, [(file, seen, "work")])
+                since = at
             builder.blocked(begin, begin + duration, task)
     path.write_bytes(builder.end(9.0).build())
     return path
@@ -114,6 +121,27 @@ def test_loose_ends_are_one_line_for_processes_alike(tmp_path: Path) -> None:
     out = io.StringIO()
     print_report(report, out)
     assert out.getvalue().count("pending at the end") == 1
+
+
+def test_the_lines_of_a_loop_are_one_in_all_processes(tmp_path: Path) -> None:
+    first = process(tmp_path / "first", 1)
+    process(tmp_path / "a", 2, blocked=(0.5,), line=7, parent=1)
+    process(tmp_path / "b", 3, blocked=(0.25,), line=8, parent=1)
+    assert len(as_dict(load(str(first)))["blocked"]) == 2
+    process(tmp_path / "c", 4, blocked=(0.25, 0.25), line=8, also=7, parent=1)
+    (told,) = as_dict(load(str(first)))["blocked"]
+    assert (told["line"], told["count"], round(told["total_s"], 3)) == (7, 4, 1.25)
+    assert sorted((of["pid"], of["steps"]) for of in told["processes"]) == [(2, 1), (3, 1), (4, 2)]
+
+
+def test_code_that_came_by_value_has_the_file_of_the_program(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text("import time\n\ndef work(n):\n    time.sleep(n)\n\ndef other():\n    pass\n")
+    came = tmp_path / "came"
+    for line, place in ((4, str(main)), (7, "<dynamic-code>")):  # the last is another one's
+        process(came, 1, blocked=(0.5,), line=line, file="<dynamic-code>", main=str(main))
+        (told,) = as_dict(load(str(came)))["blocked"]
+        assert (told["file"], told["line"], told["function"]) == (place, line, "work")
 
 
 def test_processes_are_listed(tmp_path: Path) -> None:

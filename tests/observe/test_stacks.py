@@ -134,6 +134,19 @@ def test_a_module_of_the_standard_library_that_is_run_stays_pythons() -> None:
     assert not Ownership(meta).is_own(f"{STDLIB}/unittest/case.py")
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        f"{STDLIB}/bdb.py",
+        f"{PACKAGES}/debugpy/server/api.py",
+        f"{PACKAGES}/_pydevd_bundle/pydevd_frame.py",
+    ],
+)
+def test_a_debugger_is_told_from_the_program(file: str) -> None:
+    assert OWNERSHIP.is_debugger((Frame(file, 9, "user_line"), HANDLER))
+    assert not OWNERSHIP.is_debugger((CLIENT, HANDLER, Frame(f"{PROJECT}/bdb.py", 1, "f")))
+
+
 def test_a_librarys_path_is_shown_as_its_users_know_it() -> None:
     assert OWNERSHIP.short_path(CLIENT.file) == "requests/api.py"
     assert OWNERSHIP.short_path(SOCKET.file) == "socket.py"

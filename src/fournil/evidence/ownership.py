@@ -17,8 +17,14 @@ BUILT_FROM = "src/fournil/_native/"
 ASYNCIO_FUNCTION = "run_forever"
 ASYNCIO_FILE = "asyncio/base_events.py"
 
-TYPED = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest")
-"""What the user typed, by the name that stands for its file."""
+CARRIED = "<dynamic-code>"
+"""What cloudpickle calls the file of a function that it took to another process by value."""
+
+TYPED = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest", CARRIED)
+"""What the user typed or sent, by the name that stands for its file."""
+
+DEBUGGERS = ("bdb.py", "_pydevd_bundle/", "debugpy/")
+"""What pdb and its like stand on, and what the debuggers of editors do: libraries' short paths."""
 
 TEMPLATES = frozenset({".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".tmpl", ".xml"})
 
@@ -123,6 +129,10 @@ class Ownership:
             ):
                 return tuple(frames[:index])
         return tuple(frames)
+
+    def is_debugger(self, frames: Sequence[Frame]) -> bool:
+        """Tell whether a debugger is among the frames: then somebody looks at the program."""
+        return any(self.short_path(frame.file).startswith(DEBUGGERS) for frame in frames)
 
     def runs_loop_of_asyncio(self, frames: Sequence[Frame]) -> bool:
         """Tell whether asyncio's own loop is among the frames: its turns are no steps of ours."""

@@ -25,6 +25,7 @@ from typing import Any
 from fournil.launch import commands
 from fournil.launch.order import Order
 from fournil.record import files, hook, programs
+from fournil.record.layout import MINIMUM_SIZE
 from fournil.recorder import Recorder
 
 SIZE = 8 << 20
@@ -35,6 +36,10 @@ MOST = 1 << 30
 
 SHARE = 2
 """And no more than this part of what their file system has left: the program may need it too."""
+
+CHILDREN_TO_COME = 128
+"""A child takes no more than it would if so many were to share what is left: of a hundred at once,
+the last has a smaller recording than the first, and not none."""
 
 MOST_NOTES = 100
 SHEBANG = 256
@@ -75,9 +80,8 @@ class Children:
         """Begin the recording; without room for it, this process is one that was not seen."""
         hook.late = None
         order = self._order
-        size = min(order.size, SIZE)
         try:
-            _check_room(order.children, size, int(order.program, 16))
+            size = _size_of(order.children, min(order.size, SIZE), int(order.program, 16))
             recorder = Recorder(
                 _free_path(order.children),
                 threshold=order.threshold,
@@ -185,9 +189,10 @@ class Children:
         """Note a process that is not seen, for the report."""
         folder = self._order.notes
         with contextlib.suppress(OSError):
-            if not folder or len(os.listdir(folder)) >= MOST_NOTES:
+            # Recordings may lie in the same folder.
+            if not folder or _notes_in(folder) >= MOST_NOTES:
                 return
-            name = os.path.join(folder, f"{os.getpid()}-{os.urandom(4).hex()}.unseen")
+            name = os.path.join(folder, f"{os.getpid()}-{os.urandom(4).hex()}{programs.NOTE}")
             with open(name, "w", encoding="utf-8", errors="surrogateescape") as file:
                 json.dump({"argv": [str(word)[:200] for word in words[:20]], "why": why}, file)
 
@@ -198,8 +203,12 @@ def _name() -> str:
     return str(process.current_process().name) if process else ""
 
 
-def _check_room(pattern: str, size: int, program: int) -> None:
-    """Raise OSError where one more recording of a program would take too much room."""
+def _notes_in(folder: str) -> int:
+    return sum(name.endswith(programs.NOTE) for name in os.listdir(folder))
+
+
+def _size_of(pattern: str, most: int, program: int) -> int:
+    """Return how large one more recording of a program may be; raise OSError without room."""
     taken = 0
     for path in files.matching(pattern):
         # Beside one that is kept there may be those of earlier runs, and what is no recording.
@@ -209,8 +218,10 @@ def _check_room(pattern: str, size: int, program: int) -> None:
             taken += os.lstat(path).st_blocks * 512
     system = os.statvfs(os.path.dirname(pattern))
     left = system.f_bavail * system.f_frsize
-    if taken + size > MOST or size > left // SHARE:
+    room = min(MOST - taken, left // SHARE)
+    if room < MINIMUM_SIZE:
         raise OSError(errno.ENOSPC, "the recordings of its program take all the room they may have")
+    return max(MINIMUM_SIZE, min(most, room // CHILDREN_TO_COME))
 
 
 def _is_ours(path: str) -> bool:

@@ -15,6 +15,9 @@ from typing import NamedTuple
 from fournil.record.files import SHARED_MEMORY
 from fournil.record.layout import HEADER, MAGIC, VERSION
 
+NOTE = ".unseen"
+"""How the names of notes end of processes that were not seen."""
+
 
 class Found(NamedTuple):
     """A recording in a folder."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from fournil.evidence import classify, stacks
 from fournil.evidence.classify import Blocker
 from fournil.evidence.looks import Answer, Look, weight
+from fournil.evidence.ownership import Ownership
 from fournil.evidence.parts import split
 from fournil.evidence.stacks import Frame
 from fournil.observe.recording.decode import Key, SampleOfEnd
@@ -23,6 +25,10 @@ from fournil.observe.recording.model import (
 )
 from fournil.observe.recording.samples import Samples
 from fournil.record.units import Clock
+
+Item = TypeVar("Item")
+
+ClassAtLine = tuple[Blocker | None, str, int]
 
 CodeOf = Callable[[int], Code | None]
 """Returns the code that a subject runs."""
@@ -39,9 +45,11 @@ class Judge:
         clock: Clock,
         limits: classify.Limits,
         threshold_s: float,
+        ownership: Ownership,
         served_of: Callable[[Key], Served | None] = lambda key: None,
     ) -> None:
         self._samples = samples
+        self._ownership = ownership
         self._clock = clock
         self._limits = limits
         self._threshold_s = threshold_s
@@ -91,6 +99,7 @@ class Judge:
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
             stacks=self._stacks(looks, verdict.lines) if verdict else {},
             served=self._served_of((thread, begin)),
+            debugged=any(self._ownership.is_debugger(look.frames) for look in looks),
         )
         found = replace(found, cpu_share=_share_seen(begin, looks))
         return replace(found, parts=tuple(self._parts(found, looks, answers)))
@@ -177,24 +186,33 @@ def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:
     A loop's body has several lines, and chance decides which of them weighs most in one
     step. So steps that were seen on a common line of the culprit's function are one group.
     """
-    members: dict[object, list[BlockedStep]] = {}
-    home: dict[object, object] = {}  # a class and a line -> the key in `members`
     each = (part for step in steps for part in step.parts or (step,))
-    for step in sorted(each, key=lambda step: step.begin_ticks):
-        seen = _lines_of_culprit(step)
+    in_order = sorted(each, key=lambda step: step.begin_ticks)
+    groups = [_make_group(steps) for steps in join(in_order, lines_of_culprit)]
+    return sorted(groups, key=lambda group: -group.total_s)
+
+
+def join(
+    items: Iterable[Item], lines_of: Callable[[Item], Sequence[ClassAtLine]]
+) -> list[list[Item]]:
+    """Return the items that have a line in common together, be it by a third one."""
+    members: dict[ClassAtLine, list[Item]] = {}
+    home: dict[ClassAtLine, ClassAtLine] = {}  # -> the key in `members`
+    for item in items:
+        seen = lines_of(item)
         found = {home[line]: None for line in seen if line in home}
         kept, *others = found or {seen[0]: None}
         together = members.setdefault(kept, [])
-        together.append(step)
+        together.append(item)
         for other in others:
             together += members.pop(other)
             home.update({line: kept for line, key in home.items() if key == other})
         home.update(dict.fromkeys(seen, kept))
-    groups = [_make_group(steps) for steps in members.values()]
-    return sorted(groups, key=lambda group: -group.total_s)
+    return list(members.values())
 
 
-def _lines_of_culprit(step: BlockedStep) -> list[tuple[Blocker | None, str, int]]:
+def lines_of_culprit(step: BlockedStep) -> list[ClassAtLine]:
+    """Return the lines of the culprit's function that a step was seen on, with its class."""
     file, line, function = step.culprit
     name = stacks.plain_name(function)
     lines = {line} | {

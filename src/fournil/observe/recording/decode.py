@@ -81,13 +81,20 @@ def clock(header: Mapping[str, Any], longer: Clock | None = None) -> Clock:
 
 
 def unseen(
-    header: Mapping[str, Any], *, events: int, samples: int, calls: int, blocked: int
+    header: Mapping[str, Any],
+    *,
+    events: int,
+    samples: int,
+    calls: int,
+    blocked: int,
+    debugged: int,
 ) -> Unseen:
-    """Return what found no room; by name what was overwritten, and steps without a sample."""
+    """Return what found no room; by name what was overwritten, and steps that are not told."""
     return Unseen(
         events=events,
         samples=samples,
         blocked=blocked,
+        debugged=debugged,
         texts=header["text_dropped"],
         sites=header["sites_dropped"],
         tasks=header["tasks_dropped"],

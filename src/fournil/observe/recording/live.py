@@ -128,7 +128,7 @@ class State:
         )
         threshold_s = clock.duration(header["threshold_ticks"])
         limits = Limits(clock.ns_per_tick, header["switch_interval_ns"])
-        judge = Judge(self._samples, clock, limits, threshold_s, self._served_of)
+        judge = Judge(self._samples, clock, limits, threshold_s, self._ownership, self._served_of)
         serving = decode.serving_tick(header)
         if abs(clock.ns_per_tick - self._judged_at) > SAME_RATE * clock.ns_per_tick:
             self._judged.clear()
@@ -139,7 +139,8 @@ class State:
         steps = self._blocked(
             judge, running, lambda subject: code_of(subject, codes, tasks, events)
         )
-        blocked = tuple(step for step in steps if step.kind != Kind.CALL)
+        at_steps = [step for step in steps if step.kind != Kind.CALL]
+        blocked = tuple(step for step in at_steps if not step.debugged)
         script = self._script(judge, threads)
         taken = [self._samples.script_looks] if script else self._looks_at_steps()
         # The first look at a step stands for all the time since the step's begin.
@@ -178,7 +179,8 @@ class State:
                 events=self._events.dropped,
                 samples=self._samples.dropped,
                 calls=self._calls.dropped,
-                blocked=max(0, counted - sum(step.ended for step in blocked)),
+                blocked=max(0, counted - sum(step.ended for step in at_steps)),
+                debugged=len(at_steps) - len(blocked),
             ),
             clock=clock,
             events=events,

@@ -239,6 +239,7 @@ class BlockedStep:
     part_s: float | None = None  # how long of it this is about; None: all of it
     cpu_share: float | None = None
     """How much of its time it ran or waited by itself; the rest, it wanted a CPU and had none."""
+    debugged: bool = False  # a debugger stood in it: how long it took is somebody's who thinks
     parts: tuple[BlockedStep, ...] = ()
     """Where it did several things that took long, the same step as each of them has it."""
 
@@ -368,6 +369,7 @@ class Unseen:
     events: int = 0  # overwritten
     samples: int = 0  # overwritten
     blocked: int = 0  # blocked steps whose records were overwritten
+    debugged: int = 0  # blocked steps in which a debugger stood
     texts: int = 0  # names and stacks that found no room
     sites: int = 0  # pieces of code that found no slot
     tasks: int = 0  # tasks that found no slot

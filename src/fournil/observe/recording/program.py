@@ -17,9 +17,6 @@ from fournil.observe.recording.live import load
 from fournil.observe.recording.model import BlockedStep, Recording, Thread, Unseen
 from fournil.record import programs
 
-NOTE = ".unseen"
-"""How the names of notes end of processes that were not seen."""
-
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -71,7 +68,7 @@ def _notes(folder: str) -> Iterator[tuple[str, ...]]:
     with contextlib.suppress(OSError):
         for name in sorted(os.listdir(folder)):
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                if name.endswith(NOTE):
+                if name.endswith(programs.NOTE):
                     with open(os.path.join(folder, name), encoding="utf-8") as file:
                         yield tuple(map(str, json.load(file)["argv"]))
 

@@ -90,6 +90,8 @@ def _about_room(recording: Recording) -> Iterator[str]:
     if unseen.blocked:
         more = count(unseen.blocked, "more blocked step")
         yield f"{more} counted and not shown: the ring of samples had no room."
+    if unseen.debugged:
+        yield f"{count(unseen.debugged, 'step')} in which a debugger stood: not shown as blocked."
     if unseen.samples:
         yield f"The {count(unseen.samples, 'oldest sample')} of the watch were overwritten."
     if unseen.tasks:

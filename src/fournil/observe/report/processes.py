@@ -6,10 +6,11 @@ What its processes have in common, as the workers of a server do, is said once.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fournil.evidence.ownership import Ownership
+from fournil.observe.recording.blocked import ClassAtLine, join, lines_of_culprit
 from fournil.observe.recording.lag import Lag
 from fournil.observe.recording.model import BlockedGroup, Recording, Site
 from fournil.observe.recording.program import as_one
@@ -68,12 +69,14 @@ def _findings(
     recordings: Sequence[Recording], reports: Sequence[Report], whole: Recording
 ) -> list[Finding]:
     first = recordings[0]
-    parts: dict[object, list[tuple[Recording, Finding]]] = defaultdict(list)
-    for recording, report in zip(recordings, reports, strict=True):
-        for finding in report.findings:
-            parts[finding.group.blocker, finding.group.culprit].append((recording, finding))
+    parts = [
+        (recording, finding)
+        for recording, report in zip(recordings, reports, strict=True)
+        for finding in report.findings
+    ]
     merged = []
-    for those in parts.values():
+    # Which line of a loop weighs most may differ between workers that do the same.
+    for those in join(parts, lambda part: _lines_of(part[1])):
         those.sort(key=lambda part: -part[1].group.total_s)
         heaviest = those[0][1]
         steps = tuple(
@@ -94,13 +97,23 @@ def _findings(
                 others=sum(finding.others + 1 for _, finding in those) - 1,
                 suffering=_suffering([finding.suffering for _, finding in those]),
                 sufferers=tuple(sufferers.most_common()),
-                shares=tuple(
-                    Share(recording.pid, finding.group.count, finding.group.total_s)
-                    for recording, finding in those
-                ),
+                shares=tuple(_shares(those)),
             )
         )
     return sorted(merged, key=Finding.rank)
+
+
+def _lines_of(finding: Finding) -> list[ClassAtLine]:
+    return [line for step in finding.group.steps for line in lines_of_culprit(step)]
+
+
+def _shares(parts: Iterable[tuple[Recording, Finding]]) -> Iterator[Share]:
+    by_process: dict[int, list[Finding]] = defaultdict(list)
+    for recording, finding in parts:
+        by_process[recording.pid].append(finding)
+    for pid, findings in by_process.items():
+        groups = [finding.group for finding in findings]
+        yield Share(pid, sum(of.count for of in groups), sum(of.total_s for of in groups))
 
 
 def _suffering(parts: Sequence[Suffering]) -> Suffering:

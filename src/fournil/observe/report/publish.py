@@ -17,6 +17,7 @@ from typing import TextIO
 from fournil.evidence.stacks import Frame
 from fournil.observe.advice.advisor import Advisor
 from fournil.observe.advice.machine import Machine, measure
+from fournil.observe.recording.carried import located
 from fournil.observe.recording.model import Recording
 from fournil.observe.recording.program import load_program
 from fournil.observe.report import render
@@ -49,9 +50,10 @@ def load(path: str, folder: str | None = None, mine: Sequence[str] = ()) -> Repo
         RecordingError: there is none, or it cannot be read.
     """
     program = load_program(path, folder, mine)
+    recordings = [located(one, source_text) for one in program.recordings]
     measured = cache(measure)
-    reports = [report_of_one(one, measured) for one in program.recordings]
-    return report_of(program.recordings, reports, program.unseen)
+    reports = [report_of_one(one, measured) for one in recordings]
+    return report_of(recordings, reports, program.unseen)
 
 
 def report_of_one(recording: Recording, measured: Callable[[], Machine] = measure) -> Report:
