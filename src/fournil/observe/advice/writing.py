@@ -61,10 +61,18 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     )
 
 
-def grows(context: Context, code: Code) -> str:
-    """Return the name of what is called if it fills what it returns."""
+def warnings(context: Context, code: Code) -> list[str]:
+    """Return what is to be known of what travels to a process and back."""
     module = context.place.module
-    return sendable.grows(module, code.moved) if module else ""
+    found = []
+    if module and sendable.holds_unknown(module, code.moved):
+        found.append("`self` is sent along, with all that it holds.")
+    if module and (filling := sendable.grows(module, code.moved)):
+        found.append(
+            f"`{filling}` returns what it fills: many objects take about as long to be sent as to "
+            "be made, and then one function does what is done with them, too."
+        )
+    return found
 
 
 def code_for(found: Found, context: Context) -> Code | None:
