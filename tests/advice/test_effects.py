@@ -154,6 +154,19 @@ def test_what_a_with_around_it_does_not_bear(head: str, blocker: Blocker, says: 
     assert (after == dedent(text)) is bool(says)
 
 
+def test_nobody_sleeps_with_a_lock_of_threads_but_in_a_thread() -> None:
+    text = """\
+    import threading, time
+    lock = threading.Lock()
+    async def handle(n):
+        with lock:
+            time.sleep(n)  # 1
+    """
+    found, after = said(WAITING, text, "handle")
+    assert "a thread's lock, `lock`, would be held meanwhile" in found.text
+    assert after == dedent(text)
+
+
 @pytest.mark.parametrize("given", ["db", "db: int", ""])
 def test_an_object_is_sent_with_all_that_it_was_given(given: str) -> None:
     text = f"""\

@@ -133,7 +133,7 @@ def find_effect(
     reached = dict(_reached(module, [found.function for _, found in called]))
     reached_by_name = frozenset(reached)
     reached |= {one.function: one.module for one in ran}
-    if (effect := _around(module, scope, node, to)) is not None:
+    if (effect := find_around(module, scope, node, to)) is not None:
         return effect
     for function, home in reached.items():
         if (effect := _anywhere(home, function)) is not None:
@@ -152,7 +152,9 @@ def find_effect(
     )
 
 
-def _around(module: Module, scope: ast.AST, node: ast.expr | ast.stmt, to: str) -> Effect | None:
+def find_around(
+    module: Module, scope: ast.AST, node: ast.expr | ast.stmt, to: str
+) -> Effect | None:
     """Return what a `with` around it does that an `await` inside may not bear."""
     for outer in module.enclosing(node):
         if outer is scope:

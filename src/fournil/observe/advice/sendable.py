@@ -53,14 +53,9 @@ def held_by(module: Module, owner: ast.ClassDef, depth: int = DEEPEST) -> str:
 
 def holds_unknown(module: Module, node: ast.AST | None) -> bool:
     """Whether code sends its `self`, whose class holds what it was given: anything."""
-    if node is None or not any(
-        isinstance(one, ast.Name) and one.id == "self" for one in ast.walk(node)
-    ):
-        return False
-    owner = module.class_around(node)
-    if owner is None:
-        return False
-    return any(
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)} if node else set()
+    owner = module.class_around(node) if node and "self" in names else None
+    return owner is not None and any(
         isinstance(value, ast.Name) and module.origin(value) == value.id
         for _, value in module.attributes(owner)
     )
