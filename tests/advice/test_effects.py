@@ -128,6 +128,61 @@ def test_a_method_that_changes_its_object_stays() -> None:
     assert after == dedent(text)
 
 
+@pytest.mark.parametrize(
+    ("head", "blocker", "says"),
+    [
+        ("with lock:", WAITING, "a thread's lock, `lock`, would be held"),
+        ("with self.stock_lock:", PYTHON, "a thread's lock, `self.stock_lock`, would be held"),
+        ("async with lock:", PYTHON, ""),
+        ("with decimal.localcontext(prec=9):", PYTHON, "`decimal.localcontext` is for this thread"),
+        ("with decimal.localcontext(prec=9):", WAITING, ""),
+        ("with open(n) as file:", PYTHON, ""),
+    ],
+)
+def test_what_a_with_around_it_does_not_bear(head: str, blocker: Blocker, says: str) -> None:
+    text = f"""\
+    import decimal, threading
+    lock = threading.Lock()
+    def f(n):
+        return n  # 1
+    async def handle(self, n):
+        {head}
+            return f(n)  # 2
+    """
+    found, after = said(blocker, text, "f", "handle")
+    assert says in found.text
+    assert (after == dedent(text)) is bool(says)
+
+
+def test_nobody_sleeps_with_a_lock_of_threads_but_in_a_thread() -> None:
+    text = """\
+    import threading, time
+    lock = threading.Lock()
+    async def handle(n):
+        with lock:
+            time.sleep(n)  # 1
+    """
+    found, after = said(WAITING, text, "handle")
+    assert "a thread's lock, `lock`, would be held meanwhile" in found.text
+    assert after == dedent(text)
+
+
+@pytest.mark.parametrize("given", ["db", "db: int", ""])
+def test_an_object_is_sent_with_all_that_it_was_given(given: str) -> None:
+    text = f"""\
+    class Shop:
+        def __init__(self, {given}):
+            self.db = {given[:2] or 3}
+        def f(self, n):
+            return n  # 1
+        async def handle(self, n):
+            return self.f(n)  # 2
+    """
+    found, after = said(PYTHON, text, "Shop.f", "Shop.handle")
+    assert ("`self` is sent along" in found.text) is (given == "db")
+    assert "await fournil.to_process(self.f, n)" in after
+
+
 def test_a_method_that_is_overridden_is_that_which_ran() -> None:
     text = """\
     class Base:

@@ -36,6 +36,15 @@ LOOPS = re.compile(
 SEEDS = re.compile(r"(random|numpy\.random)\.seed")
 GLOBAL_RANDOM = re.compile(r"(random|numpy\.random)\.\w+")
 
+LOCKS = re.compile(r"threading\.(R?Lock|Condition|(Bounded)?Semaphore)\(\)|(\w+\.)*\w*[lL]ock")
+"""What a `with` of a thread's lock enters."""
+
+SETTINGS = re.compile(
+    r"decimal\.localcontext\(\)|numpy\.(errstate|printoptions)\(\)|warnings\.catch_warnings\(\)|"
+    r"contextlib\.(redirect_\w+|chdir)\(\)|pandas\.option_context\(\)|(unittest\.)?mock\.patch.*\(\)"
+)
+"""What a `with` sets for what runs inside."""
+
 CONNECTION = re.compile(r"sqlite3\.(connect|Connection|Cursor)\(\)(\.(cursor|execute\w*)\(\))?")
 """What may only be used in the thread that made it."""
 
@@ -83,6 +92,10 @@ TEXTS = {
     "needs of it.",
     "loop": "`{function}` calls `{what}`, which only the loop's own thread may: leave that call "
     "here, and put the rest in a function of its own.",
+    "held": "a thread's lock, `{what}`, would be held meanwhile, and whoever else wants it stops "
+    "the loop: do this before or after the `with`, or use an `asyncio.Lock`.",
+    "within": "`{what}` is for this thread and process: put that `with` into a function of its own "
+    "as well.",
     "connection": "the result, a connection of `sqlite3`, may only be used in the thread that made "
     "it: have one function open it, use it and close it.",
 }
@@ -120,6 +133,8 @@ def find_effect(
     reached = dict(_reached(module, [found.function for _, found in called]))
     reached_by_name = frozenset(reached)
     reached |= {one.function: one.module for one in ran}
+    if (effect := find_around(module, scope, node, to)) is not None:
+        return effect
     for function, home in reached.items():
         if (effect := _anywhere(home, function)) is not None:
             return effect
@@ -135,6 +150,24 @@ def find_effect(
         or (_unsendable_result(module, node) if is_result else None)
         or _unsendable(module, node, is_written=is_written)
     )
+
+
+def find_around(
+    module: Module, scope: ast.AST, node: ast.expr | ast.stmt, to: str
+) -> Effect | None:
+    """Return what a `with` around it does that an `await` inside may not bear."""
+    for outer in module.enclosing(node):
+        if outer is scope:
+            break
+        for item in outer.items if isinstance(outer, ast.With) else ():
+            if node in ast.walk(item.context_expr):
+                continue
+            origin = module.origin(item.context_expr)
+            if LOCKS.fullmatch(origin):
+                return Effect("held", "", module.source(item.context_expr))
+            if to == "process" and SETTINGS.fullmatch(origin):
+                return Effect("within", "", origin.removesuffix("()"))
+    return None
 
 
 def _changed_in(ran: Sequence[Running], known: Set[ast.AST]) -> Effect | None:

@@ -51,6 +51,16 @@ def held_by(module: Module, owner: ast.ClassDef, depth: int = DEEPEST) -> str:
     return ""
 
 
+def holds_unknown(module: Module, node: ast.AST | None) -> bool:
+    """Whether code sends its `self`, whose class holds what it was given: anything."""
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)} if node else set()
+    owner = module.class_around(node) if node and "self" in names else None
+    return owner is not None and any(
+        isinstance(value, ast.Name) and module.origin(value) == value.id
+        for _, value in module.attributes(owner)
+    )
+
+
 def _fields(module: Module, owner: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
     """Yield the fields of a dataclass with calls that make their values."""
     for node in owner.body:

@@ -15,7 +15,7 @@ from fournil.observe.advice.moves import Code
 from fournil.observe.advice.rules.rule import Rule
 from fournil.observe.advice.sizes import Sent
 from fournil.observe.advice.work import last_name
-from fournil.observe.advice.writing import code_for, effect_for, grows, sent_by
+from fournil.observe.advice.writing import code_for, effect_for, sent_by, warnings
 from fournil.observe.words import size
 
 LARGE = 1 << 20
@@ -86,11 +86,8 @@ def _text(found: Found, context: Context, code: Code | None, hindered: str) -> s
     parts = [rule.why.format(**fields)]
     if code is not None:
         parts += [rule.how.format(**fields), *_where(context)]
-        if rule.to == "process" and (filling := grows(context, code)):
-            parts.append(
-                f"`{filling}` returns what it fills: many objects take about as long to be sent as "
-                "to be made, and then one function does what is done with them, too."
-            )
+        if rule.to == "process":
+            parts += warnings(context, code)
     elif hindered:
         parts += [hindered]
     elif not context.may_await and rule.to not in {"code", "process"}:

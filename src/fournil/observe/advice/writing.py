@@ -10,7 +10,7 @@ from fournil.observe.advice import edits, moves, sendable
 from fournil.observe.advice.choice import ALSO_PLAIN, Found
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
-from fournil.observe.advice.effects import Effect, Running, find_effect
+from fournil.observe.advice.effects import Effect, Running, find_around, find_effect
 from fournil.observe.advice.moves import Code
 from fournil.observe.advice.needs import sent
 from fournil.observe.advice.program import Module
@@ -41,7 +41,9 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     if place.module is None or place.scope is None or rule.to == "code" or rule.gil:
         return None
     if context.is_direct and (rule.template or (code is None and rule.to == "await")):
-        return None
+        if code is None or code.moved is None:
+            return None
+        return find_around(place.module, place.scope, code.moved, rule.to)
     work = place.work
     loop = None if work.is_sure else work.loop
     node = code.moved if code else loop or work.expression or work.loop or work.statement
@@ -61,10 +63,18 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     )
 
 
-def grows(context: Context, code: Code) -> str:
-    """Return the name of what is called if it fills what it returns."""
+def warnings(context: Context, code: Code) -> list[str]:
+    """Return what is to be known of what travels to a process and back."""
     module = context.place.module
-    return sendable.grows(module, code.moved) if module else ""
+    found = []
+    if module and sendable.holds_unknown(module, code.moved):
+        found.append("`self` is sent along, with all that it holds.")
+    if module and (filling := sendable.grows(module, code.moved)):
+        found.append(
+            f"`{filling}` returns what it fills: many objects take about as long to be sent as to "
+            "be made, and then one function does what is done with them, too."
+        )
+    return found
 
 
 def code_for(found: Found, context: Context) -> Code | None:
