@@ -77,17 +77,8 @@ asyncio.run(main())
 def main(path: Path) -> None:
     with TemporaryDirectory() as folder:
         Path(folder, "shop.py").write_text(PROGRAM)
-        command = [
-            sys.executable,
-            "-m",
-            "fournil",
-            "run",
-            "--no-report",
-            "--record",
-            "r",
-            "shop.py",
-        ]
-        subprocess.run(command, cwd=folder, check=True)
+        run = [sys.executable, "-m", "fournil", "run", "--no-report"]
+        subprocess.run([*run, "--record", "r", "shop.py"], cwd=folder, check=True)
         os.chdir(folder)
         report = publish.load("r")
         lines = lines_of(report, View(WIDTH, folder, publish.source_line))

@@ -11,7 +11,7 @@ from tests.observe.builder import APP, OFF, PROJECT, Builder, tick
 from tests.observe.samples import report_of
 
 
-def server(*, accepted: float = 0.0, listening: float = 0.0) -> Builder:
+def server(*, accepted: float = 0.0, listening: float = 0.5) -> Builder:
     """Return a recording of a server that blocks from 1.0 to 3.0 s, and from 5.0 to 5.2 s."""
     builder = Builder(
         accepted_ticks=tick(accepted) if accepted else 0,
@@ -54,9 +54,13 @@ def test_without_a_connection_it_is_what_came_before_it_listened() -> None:
 
 
 def test_a_program_that_serves_nobody_has_no_startup() -> None:
-    text = text_of(server())
+    text = text_of(server(listening=0.0))
     assert "At start-up" not in text
     assert "2 steps blocked the loop for 2.20 s" in text
+
+
+def test_of_a_server_that_listened_before_the_recording_nothing_is_the_startup() -> None:
+    assert "At start-up" not in text_of(server(listening=0.0, accepted=4.0))
 
 
 def test_a_step_that_goes_on_when_the_first_connection_is_accepted_is_not_of_the_startup() -> None:

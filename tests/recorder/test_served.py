@@ -110,8 +110,9 @@ ROUTE = SimpleNamespace(path="/bread/{kind}", endpoint=list_bread)
 SCOPE = {"type": "http", "method": "GET", "endpoint": list_bread, "route": ROUTE}
 
 
-def aiohttp_request() -> object:
-    route = SimpleNamespace(_handler=list_bread, _resource=SimpleNamespace(_path="/bread/{kind}"))
+def aiohttp_request(path: str = "_path") -> object:
+    resource = SimpleNamespace(**{path: "/bread/{kind}"})
+    route = SimpleNamespace(_handler=list_bread, _resource=resource)
     return SimpleNamespace(_match_info=SimpleNamespace(_route=route), _method="GET")
 
 
@@ -123,6 +124,9 @@ FOUND: dict[str, tuple[dict[str, object], str | None, str | None]] = {
     "a route": ({"route": ROUTE}, None, "list_bread"),
     "FastAPI": ({"dependant": SimpleNamespace(call=list_bread)}, None, "list_bread"),
     "aiohttp": ({"request": aiohttp_request()}, "GET /bread/{kind}", "list_bread"),
+    "aiohttp, with a variable": (
+        {"request": aiohttp_request("_formatter")}, "GET /bread/{kind}", "list_bread"
+    ),
     "Django": (
         {
             "request": SimpleNamespace(

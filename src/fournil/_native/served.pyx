@@ -135,10 +135,11 @@ cdef str route_of(object value):
     """Return the route of a request as `GET /bread/{kind}`; "": the value tells none."""
     scope = part(value, "scope")
     scope = scope if PyDict_CheckExact(scope) else value
+    aiohttp = part(part(part(value, "_match_info"), "_route"), "_resource")
     paths = (
         part(scope, "path_template"),  # Litestar
         part(part(scope, "route"), "path"),  # Starlette, FastAPI, Sanic
-        part(part(part(part(value, "_match_info"), "_route"), "_resource"), "_path"),  # aiohttp
+        part(aiohttp, "_path"), part(aiohttp, "_formatter"),
         part(part(value, "url_rule"), "rule"),  # Quart
         part(part(value, "resolver_match"), "route"),  # Django
     )

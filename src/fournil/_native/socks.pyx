@@ -13,7 +13,6 @@ from libc.stdint cimport uint64_t
 from fournil._native.calls cimport call, call_with
 from fournil._native.core cimport LoopCore
 from fournil._native.layout cimport KIND_READER, KIND_WRITER
-from fournil._native.ring cimport note_accepted
 from fournil._native.sys.errors cimport os_error
 from fournil._native.sys.python cimport raise_again
 from fournil._native.sys.sockets cimport (
@@ -247,6 +246,5 @@ cdef object start_call(LoopCore loop, sock, bint reads, function, tuple args):
 
 def accept_one(sock):
     connection, address = sock.accept()
-    note_accepted()
     connection.setblocking(False)
     return connection, address

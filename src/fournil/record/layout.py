@@ -215,7 +215,7 @@ HEADER = Layout(
     control_value="Q",
     control_answered="Q",  # how many requests were answered; written by the watch
     # The ticks when the first server of the process began to listen, and when one accepted its
-    # first connection; 0: none did.
+    # first connection, since the recording began; 0: none did.
     listening_ticks="Q",
     accepted_ticks="Q",
     other_loops="Q",  # 1: a loop of another kind ran, of which nothing is recorded

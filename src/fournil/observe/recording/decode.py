@@ -113,8 +113,13 @@ def unseen(
 
 
 def serving_tick(header: Mapping[str, Any]) -> int:
-    """Return when the first connection was accepted, or else a server began to listen; 0: none."""
-    return int(header["accepted_ticks"] or header["listening_ticks"])
+    """Return when the first connection was accepted, or else a server began to listen; 0: none.
+
+    Of a server that listened before the recording began, nobody knows when that was.
+    """
+    return int(
+        header["listening_ticks"] and (header["accepted_ticks"] or header["listening_ticks"])
+    )
 
 
 def end(how: int, code: int) -> End | None:
