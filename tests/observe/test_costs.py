@@ -255,7 +255,7 @@ def test_a_pool_that_had_started_starts_no_more() -> None:
     (first, lag), (again, no_lag) = runs
     assert first == pytest.approx(again + 0.2, abs=0.02)
     assert lag == pytest.approx(0.15, abs=0.02)
-    assert no_lag == pytest.approx(0.001, abs=0.001)
+    assert 0.0 < no_lag < 0.01
 
 
 def test_steps_that_the_watch_did_not_see_are_as_their_like() -> None:

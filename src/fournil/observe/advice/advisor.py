@@ -246,7 +246,7 @@ class Advisor:
         model, company, cases = self._model, self._company if uses_cpu else NO_COMPANY, []
         found: dict[object, Outcome] = {}
         for at, rivals in enumerate(company.rivals):
-            come = COME[at] if not model.is_told else ""
+            come: Come = "" if model.is_told else COME[at]
             case = (tuple(costs.moves[at] for _, costs in moved), rivals, come)
             if case not in found:
                 moves = [(group, costs.moves[at]) for group, costs in moved]

@@ -18,8 +18,11 @@ from fournil.record.kinds import SITE_BIT
 MOST_STEPS = 200_000
 """So many steps are replayed; with more, an estimate takes longer than two seconds."""
 
-LEAST_LAG_S = 1e-3
-"""What a thread or a process that computes beside a loop has it wait."""
+MOST_UNSURE = 50_000
+"""With more steps, a run is not replayed as well with what came from outside at other times."""
+
+LEAST_LAG_S, SLICE_S = 1e-3, 4e-3
+"""What a call has a loop wait at least, and one that computes: a slice of the scheduler's."""
 
 AT_THE_END = 0.1
 """What happens in this share of a run, the last, may have ended it."""
@@ -76,13 +79,14 @@ class RecordedRun:
 
     @property
     def is_told(self) -> bool:
-        """Whether it is known when all came that came from outside."""
-        return self._replay.is_told
+        """Whether it is known when all came that came from outside, or takes too long to try."""
+        return self._replay.is_told or self.size > MOST_UNSURE
 
     def _replay_of(self, come: Come) -> tuple[Replay, float]:
         """Return a replay for when what comes from outside does, and what it makes of the run."""
         if come not in self._replays:
-            is_other = come and not self._replay.causes.is_sure
+            is_small = self.size <= MOST_UNSURE
+            is_other = come and is_small and not self._replay.causes.is_sure
             replay = self._replay_when(come=come) if is_other else self._replay
             self._replays[come] = replay, replay.run_time({})
         return self._replays[come]
@@ -110,8 +114,10 @@ class RecordedRun:
 def _with_handover(lag: Lag, moves: Iterable[Sequence[Move]]) -> Lag:
     """Return a lag that is no shorter than what sending, or a thread beside the loop, brings."""
     each = [one for found in moves for one in found if one.to != "await"]
-    send_s = max((one.send_s for one in each), default=0.0)
-    p99 = max(lag.p99, send_s, LEAST_LAG_S) if each else lag.p99
+    least_s = max(
+        (max(one.send_s, SLICE_S if one.uses_cpu else LEAST_LAG_S) for one in each), default=0.0
+    )
+    p99 = max(lag.p99, least_s)
     return Lag(lag.p50, p99, max(lag.max, p99))
 
 

@@ -80,6 +80,12 @@ class Arrivals:
         self.born = requests.Born(causes, of_subject)
         self.like: dict[tuple[int, int], _Like] = {}
         self.woken: dict[int, int] = {}  # by step that came during a turn
+        # Steps, by turn, of tasks that may ask: what a request had begin sends answers.
+        self.askers = Counter(
+            turn
+            for turn, who in zip(causes.turn, causes.subject, strict=True)
+            if is_task(who) and who not in self.born.tasks
+        )
 
     def add(self, index: int, woken: int) -> None:
         """Take a step that a poll made ready, with the task that it woke or 0."""
@@ -110,11 +116,10 @@ class Arrivals:
             return
         ranks: dict[int, dict[int, int]] = {}
         for like in likes:
-            asks = self._asks(like)
-            if like.is_internal() and not (asks and self._has_no_senders(like)):
-                ranks |= dict.fromkeys(like.during_turns, self._rank_senders(like))
-            elif asks:
+            if self._asks(like):
                 self._place_requests(like)
+            elif like.is_internal():
+                ranks |= dict.fromkeys(like.during_turns, self._rank_senders(like))
             else:
                 self._place_outside(like)
         if ranks:
@@ -127,27 +132,17 @@ class Arrivals:
         return causes.begin[opening] - POLL_EVERY_S
 
     def _asks(self, like: _Like) -> bool:
-        """Whether these events are requests: they had tasks begin."""
-        return any(index in self.born.of_event for index in (*like.during_turns, *like.waited_for))
+        """Whether these events are requests from outside.
 
-    def _has_no_senders(self, like: _Like) -> bool:
-        """Whether requests came although no task ran that can have sent them.
-
-        What a request had begin sends answers.
+        They had tasks begin, and in the turns before them hardly any ran that can have asked.
         """
-        causes, without = self.causes, 0
-        sample = like.during_turns[:SAMPLE]
-        for index in sample:
-            begin = self._window_begin(index)
-            for by in range(causes.closing[index], NONE, -1):
-                if causes.begin[by] < begin:
-                    without += 1
-                    break
-                who = causes.subject[by]
-                is_here = causes.thread[by] == causes.thread[index]
-                if is_here and is_task(who) and who not in self.born.tasks:
-                    break
-        return without > EXCEPTIONS * len(sample)
+        causes, of_event = self.causes, self.born.of_event
+        came = [*like.during_turns, *like.waited_for]
+        if 2 * sum(index in of_event for index in came) < len(came):
+            return False
+        in_turn = Counter(causes.turn[causes.closing[index]] for index in like.during_turns)
+        asked = sum(min(count, self.askers[turn]) for turn, count in in_turn.items())
+        return 2 * asked <= len(like.during_turns)
 
     def _place_requests(self, like: _Like) -> None:
         causes = self.causes

@@ -8,9 +8,9 @@ comes on one. Two kinds of load differ in what they do when a server becomes fas
 - Clients that come by themselves (open): a request comes when it came, whatever was answered.
 
 The recording does not say which it is, and where it can be either, a replay takes the one or the
-other. Under a closed load about as many requests are under way
-whenever one has come; under an open one the number changes, and grows where the server is too slow.
-Where only one is ever under way, what is more regular tells: pauses after answers, or intervals.
+other. Under a closed load about as many requests are under way whenever one has come; under an open
+one the number changes, and grows where the server is too slow. Where only one is ever under way,
+what is more regular tells: pauses after answers, or intervals.
 """
 
 from __future__ import annotations
