@@ -18,27 +18,35 @@ def read(path: Path) -> Recording:
     return snapshot(read_file(str(path)))
 
 
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-    writer.close()
+class Visits:
+    """What a server does for each connection; `gone` is set when one has come to its end."""
 
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
 
-async def visit(server: asyncio.Server) -> None:
-    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    writer.write_eof()
-    writer.close()
-    await writer.wait_closed()
-    await asyncio.sleep(0)
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        self.gone.set()
+
+    async def make(self, server: asyncio.Server) -> None:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write_eof()
+        await self.gone.wait()
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_a_server_that_was_visited(tmp_path: Path) -> None:
     async def main() -> None:
         time.sleep(0.06)
-        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        visits = Visits()
+        async with await asyncio.start_server(visits.take, "127.0.0.1", 0) as server:
             await asyncio.sleep(0)
             time.sleep(0.07)
             await asyncio.sleep(0)
-            await visit(server)
+            await visits.make(server)
             time.sleep(0.08)
 
     with fournil.Recorder(tmp_path / "r"):
@@ -57,7 +65,7 @@ def test_a_server_that_was_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(echo, "127.0.0.1", 0):
+        async with await asyncio.start_server(Visits().take, "127.0.0.1", 0):
             await asyncio.sleep(0)
 
     with fournil.Recorder(tmp_path / "r"):
@@ -69,10 +77,11 @@ def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_was_there_before(tmp_path: Path) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        visits = Visits()
+        async with await asyncio.start_server(visits.take, "127.0.0.1", 0) as server:
             with fournil.Recorder(tmp_path / "r"):
                 await asyncio.sleep(0)
-                await visit(server)
+                await visits.make(server)
 
     fournil.run(main())
     assert read(tmp_path / "r").serving_s is None
