@@ -24,6 +24,7 @@ from fournil._native.threads import ThreadRecord, watch_script
 from fournil.other_loops import OtherLoops
 from fournil.record import bounds, files, hook
 from fournil.record.layout import DEFAULT_SIZE
+from fournil.record.quotas import quota_file
 
 ARGUMENTS = 4096
 """How many characters of a command line are kept."""
@@ -157,7 +158,8 @@ class Recorder:
             if threading.current_thread() is threading.main_thread():
                 watch_script(self._ring)
             if self._watches:
-                self._watch = native_watch.Watch(self._ring)
+                quota = quota_file()
+                self._watch = native_watch.Watch(self._ring, os.fsencode(quota) if quota else None)
                 self._watch.start()
             self._ring.begin()
             file.keep()

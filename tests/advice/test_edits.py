@@ -336,7 +336,8 @@ def test_a_coroutine_of_a_library_that_is_awaited_is_not_moved() -> None:
 
 def test_containers_that_are_made_on_one_line_with_their_loop() -> None:
     text = "async def handle():\n    for i in range(9): cache.append({'i': [i]})  # 1\n"
-    assert said(NATIVE_GIL, text, "handle")[0].rule.name == "collector"
+    assert said(NATIVE_GIL, text, "handle")[0].rule.name == "containers"
+    assert said(Blocker.GC, text, "handle")[0].rule.name == "collector"
 
 
 def test_a_small_call_beside_the_work_is_not_the_work() -> None:

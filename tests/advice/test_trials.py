@@ -29,7 +29,7 @@ UNTRIED = {
     "imported",  # a module beside the program, as servers load them
     "first call of a pool",  # once in a process
     "gil",  # two loops in threads: tests/observe/test_advice.py
-    "collector at the start",
+    "containers",  # its class, native-gil or python, is chance
     "no line",
     "logging",  # a disk that is slow
     "httpx",  # servers that are not here

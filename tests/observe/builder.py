@@ -216,13 +216,48 @@ class Builder:
 
     def answer(self, ask: int, cpu: float, **fields: int) -> None:
         """Add the answer to a request for the GIL; `cpu` is in seconds."""
-        entry = {"kind": SampleKind.ASK, "ask": ask, "cpu_ns": round(cpu * 1e9)}
+        entry = {"kind": SampleKind.ASK, "ask": ask, "number": round(cpu * 1e9)}
         self._samples.append(_pack(layout.SAMPLE, entry | fields))
 
     def served(self, begin: float, handlers: Frames) -> None:
         """Add what the step serves that began at `begin`; a route has no file."""
         text = "".join(f"{file}\x1f{line}\x1f{function}\n" for file, line, function in handlers)
         entry = {"kind": SampleKind.SERVED, "begin": tick(begin), "stack": self.text(text)}
+        self._samples.append(_pack(layout.SAMPLE, entry))
+
+    def holder(
+        self, begin: float, at: float, since: float, evidence: int, frames: Frames, **fields: int
+    ) -> None:
+        """Add a look at the thread that had the GIL for which a loop waited since `begin`."""
+        stack = "".join(f"{file}\x1f{line}\x1f{function}\n" for file, line, function in frames)
+        entry = {
+            "kind": SampleKind.HOLDER,
+            "begin": tick(begin),
+            "at": tick(at),
+            "since": tick(since),
+            "evidence": evidence,
+            "stack": self.text(stack),
+        }
+        self._samples.append(_pack(layout.SAMPLE, entry | fields))
+
+    def thread_name(self, native_id: int, name: str) -> None:
+        entry = {"kind": SampleKind.NAME, "subject": native_id, "stack": self.text(name)}
+        self._samples.append(_pack(layout.SAMPLE, entry))
+
+    def gil_wait(self, begin: float, end: float, **fields: int) -> None:
+        """Add a loop's wait for the GIL between two steps."""
+        entry = {"kind": SampleKind.GIL_WAIT, "begin": tick(begin), "at": tick(end)}
+        self._samples.append(_pack(layout.SAMPLE, entry | fields))
+
+    def late(self, since: float, at: float, wanted: float = 0.0, throttled: float = 0.0) -> None:
+        """Add that the watch could not look; `wanted`, `throttled`: for how long, in seconds."""
+        entry = {
+            "kind": SampleKind.LATE,
+            "since": tick(since),
+            "at": tick(at),
+            "number": round(wanted * 1e9),
+            "extra": round(throttled * 1e6),
+        }
         self._samples.append(_pack(layout.SAMPLE, entry))
 
     def blocked(self, begin: float, end: float, subject: int, **fields: int) -> None:

@@ -168,6 +168,7 @@ ADVICE = {
         busy_s=0.5,
         lag_s={"p50": 0.0, "p99": 0.01, "max": 0.3},
     ),
+    Blocker.GC: Advice("code", "`gc.freeze()`.", "collector", APP, (), None, None, None, None),
 }
 SOURCE = {
     42: "    return requests.get(URL)\n",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fournil.evidence.classify import Blocker, Limits, judge, label, until
-from fournil.evidence.looks import Answer, Look
+from fournil.evidence.classify import Blocker, Limits, judge, label, label_holder, until
+from fournil.evidence.looks import Answer, Collection, HolderLook, Look
 from fournil.evidence.stacks import Frame
+from fournil.record import kinds
 from tests.observe.builder import GIL_WAIT, HELD, OFF, ON_CPU
 
 MS = 2_500_000  # ticks
@@ -97,11 +98,11 @@ def test_the_culprit_is_the_heaviest_line_of_the_class_that_won() -> None:
 
 
 def test_waiting_for_the_gil_speaks_for_no_class_but_is_counted() -> None:
-    looks = [look(0, 900, GIL_WAIT), look(900, 950, HELD, LOOP, ask=1)]
+    looks = [look(0, 700, GIL_WAIT), look(700, 950, HELD, LOOP, ask=1)]
     verdict = judge(looks, {1: Answer(5_000_000)}, LIMITS)
     assert verdict is not None
     assert (verdict.blocker, verdict.culprit) == (Blocker.PYTHON, LOOP)
-    assert verdict.gil_wait == 900 * MS
+    assert verdict.gil_wait == 700 * MS
 
 
 def test_a_step_that_only_waited_for_the_gil_waited() -> None:
@@ -109,6 +110,47 @@ def test_a_step_that_only_waited_for_the_gil_waited() -> None:
     assert verdict is not None
     assert (verdict.blocker, verdict.culprit) == (Blocker.WAITING, LOOP)
     assert verdict.gil_wait == 900 * MS
+
+
+def test_a_step_that_did_hardly_anything_but_wait_for_the_gil_waited() -> None:
+    looks = [look(0, 900, GIL_WAIT, SLEEP), look(900, 950, HELD, LOOP, ask=1)]
+    verdict = judge(looks, {1: Answer(5_000_000)}, LIMITS)
+    assert verdict is not None
+    assert (verdict.blocker, verdict.culprit) == (Blocker.WAITING, SLEEP)
+
+
+def test_what_waits_and_keeps_the_gil_does_not_just_wait() -> None:
+    assert label([look(0, 50, kinds.SAW_GIL_HELD)], {}, LIMITS) == [Blocker.NATIVE_GIL]
+
+
+FULL = Collection(2, 1_000_000)
+
+
+def test_the_collector_of_garbage_is_a_class_of_its_own() -> None:
+    looks = [look(0, 50, HELD, LOOP)._replace(collection=FULL), look(50, 90, HELD, LOOP, ask=1)]
+    assert label(looks, {1: Answer(5_000_000)}, LIMITS) == [Blocker.GC, Blocker.PYTHON]
+
+
+def test_what_a_destructor_does_is_not_the_collectors() -> None:
+    own = Frame("app.py", 9, "Session.__del__")
+    seen = look(0, 50, HELD, own)._replace(collection=FULL)
+    assert label([seen], {}, LIMITS) == [Blocker.PYTHON]
+    assert label([seen._replace(evidence=OFF)], {}, LIMITS) == [Blocker.WAITING]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        (HELD, Blocker.PYTHON),
+        (HELD | kinds.SAW_KEPT, Blocker.NATIVE_GIL),
+        (kinds.SAW_GIL_HELD, Blocker.NATIVE_GIL),
+    ],
+)
+def test_what_a_look_at_the_holder_of_the_gil_speaks_for(evidence: int, expected: Blocker) -> None:
+    seen = HolderLook(50, 0, evidence, 1, (SORT,), SORT)
+    assert label_holder(seen) is expected
+    if evidence & ON_CPU:
+        assert label_holder(seen._replace(collection=FULL)) is Blocker.GC
 
 
 def test_the_stack_shown_is_the_heaviest_at_the_culprit() -> None:

@@ -21,7 +21,7 @@ from fournil.observe.recording.model import BlockedGroup, Pool, Recording
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.replay.whatif import Outcome
 from fournil.record.kinds import Kind
-from tests.observe.builder import APP, HELD, OFF, STDLIB, Builder, site_subject
+from tests.observe.builder import APP, HELD, OFF, STDLIB, Builder, site_subject, ticks
 
 
 def load(text: str) -> Load | None:
@@ -130,10 +130,12 @@ def recording(
         begin = 1.001 + 0.3 * number
         fields = {"subject": task, "waker": tasks[0], "delay": 0.3 * number + 0.0005}
         builder.event(Kind.TASK, begin, 0.3, **fields)
-        builder.blocked(begin, begin + 0.3, task, delay=round((0.3 * number + 0.0005) * 2.5e9))
+        late, used = ticks(0.3 * number + 0.0005), round(0.3e9 * seen)
+        builder.blocked(begin, begin + 0.3, task, delay=late, number=used)
         frames = [(APP, line, function)]
         since = begin + 0.29 * (1 - seen)
-        builder.look(begin, begin + 0.29, since, evidence, frames, ask=number + 1)
+        wanted = ticks(since - begin)
+        builder.look(begin, begin + 0.29, since, evidence, frames, ask=number + 1, delay=wanted)
         builder.answer(number + 1, 0.2 if evidence == HELD else 0.0)
     builder.event(Kind.TASK, 1.9011, 0.001, subject=tasks[0], waker=tasks[-1], delay=0.0001)
     return snapshot(read_buffer(builder.build()))

@@ -60,6 +60,11 @@ def test_the_names_of_the_json() -> None:
             "unknown": 4,
         },
         "sufferers": [],
+        "lack": {"wanted_s": 0.0, "throttled_s": 0.0, "stopped_s": 0.0},
+        "kernel_s": 0.0,
+        "collection": None,
+        "holder": None,
+        "not_seen": None,
         "stack": [
             {"file": ANY, "line": 706, "function": "readinto", "own": False},
             {"file": ANY, "line": 73, "function": "get", "own": False},

@@ -137,6 +137,7 @@ Blocked for 50 ms or longer                                              steps  
   unknown     app.py:12  poll                                                1      60 ms      60 ms
               task       Task-1 (poll)
               when       at 3.00 s
+              not seen   it ended before the watch could look
 
 Estimate                                                   run time       busy    lag p99    lag max
   as it is                                                   9.00 s     7.00 s     2.42 s     2.50 s

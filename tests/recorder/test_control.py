@@ -19,7 +19,7 @@ import fournil
 from fournil import recording
 from fournil.errors import RecordingError
 from fournil.record import control
-from fournil.record.layout import HEADER
+from fournil.record.layout import HEADER, VERSION
 
 ASK = """
 import sys
@@ -154,8 +154,8 @@ def another_version(path: Path) -> None:
     ("make", "message"),
     [
         (ended, "the recording has ended"),
-        (another_version, "no recording of version 3"),
-        (Path.touch, "no recording of version 3"),
+        (another_version, f"no recording of version {VERSION}"),
+        (Path.touch, f"no recording of version {VERSION}"),
         (Path.mkdir, "directory"),
         (lambda path: None, "No such file"),
     ],

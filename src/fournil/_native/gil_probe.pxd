@@ -74,6 +74,7 @@ cdef class GilProbe:
     cdef bint holder_is_told(self) noexcept nogil
     cdef void note_told(self, int slot, uint64_t cpu_ns) noexcept nogil
     cdef void note_cpu(self, int slot, uint64_t cpu_ns) noexcept nogil
+    cdef void ask_for_names(self) noexcept nogil
     cdef void open(self) noexcept nogil
     cdef bint is_open(self) noexcept nogil
     cdef bint is_gil_futex(self, uint64_t address) noexcept nogil

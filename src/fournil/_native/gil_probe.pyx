@@ -12,6 +12,7 @@ written down how long it had to, and how much CPU time the holder spent once it 
 from libc.stdint cimport uint32_t, uint64_t
 
 from fournil._native.layout cimport (
+    MAX_LOOPS,
     MAX_THREADS,
     SAMPLE_ASK,
     SAMPLE_SERVED,
@@ -52,6 +53,7 @@ from fournil._native.sys.threads cimport (
     sem_wait,
     usleep,
 )
+from fournil._native.thread_names cimport name_holder
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
 
 cdef extern from "Python.h":
@@ -190,6 +192,11 @@ cdef class GilProbe:
         """A thread, which may be one that is being timed, has spent so much CPU time."""
         publish(&self.questions[slot].last_cpu_ns, cpu_ns)
 
+    cdef void ask_for_names(self) noexcept nogil:
+        """Have the threads named that were seen with the GIL: they may end soon after that."""
+        if observe(&self.state) == ASK_IDLE:
+            self.put += 1
+
     cdef void open(self) noexcept nogil:
         """Ask, if there are questions and no request is under way."""
         if self.put and observe(&self.state) == ASK_IDLE:
@@ -269,6 +276,8 @@ cdef class GilProbe:
         cdef Question *question
         cdef uint64_t later
         cdef int slot
+        for slot in range(MAX_LOOPS):
+            name_holder(self.ring, slot)
         for slot in range(MAX_THREADS):
             question = &self.questions[slot]
             if question.served:
@@ -337,9 +346,9 @@ cdef class GilProbe:
         sample.at = ticks_now()
         sample.since = since
         sample.begin = begin
-        sample.cpu_ns = max(until, cpu_ns) - cpu_ns
+        sample.number = max(until, cpu_ns) - cpu_ns
         if question.told_cpu_ns and until > told:
-            sample.syscall = <uint32_t> min((until - told) // 1000, <uint64_t> 0xFFFFFFFF)
+            sample.extra = <uint32_t> min((until - told) // 1000, <uint64_t> 0xFFFFFFFF)
         sample.delay = <uint64_t> (waited_ns * self.ticks_per_ns)
         sample.ask = ask
         sample.thread = slot

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef enum:
-    RECORDING_VERSION = 3
+    RECORDING_VERSION = 4
     RECORDING_HEADER_SIZE = 4096
     TURN_BUCKETS = 384
     MAX_LOOPS = 64
@@ -38,7 +38,10 @@ cdef enum:
     SAW_ON_CPU = 1
     SAW_GIL_HELD = 2
     SAW_GIL_WAIT = 4
+    SAW_KERNEL = 8
+    SAW_WANTED_CPU = 16
     SAW_OVER = 32
+    SAW_KEPT = 64
     WATCH_NO_THREADS = 65536
     CONTROL_THRESHOLD = 1
     KIND_TASK = 1
@@ -54,7 +57,11 @@ cdef enum:
     SAMPLE_LOOK = 1
     SAMPLE_ASK = 2
     SAMPLE_BLOCKED = 3
-    SAMPLE_SERVED = 4
+    SAMPLE_HOLDER = 4
+    SAMPLE_NAME = 5
+    SAMPLE_GIL_WAIT = 6
+    SAMPLE_LATE = 7
+    SAMPLE_SERVED = 8
 
 
 cdef struct Header:
@@ -261,16 +268,17 @@ cdef struct Sample:
     uint64_t at
     uint64_t since
     uint64_t begin
-    uint64_t cpu_ns
+    uint64_t number
     uint64_t delay
     uint32_t subject
     uint32_t stack
     uint32_t ask
-    uint32_t syscall
+    uint32_t extra
     uint16_t thread
     uint8_t kind
     uint8_t evidence
     uint8_t step_kind
+    uint8_t generation
 
 
 cdef struct Call:

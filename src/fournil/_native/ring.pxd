@@ -2,10 +2,12 @@ from cpython.object cimport PyObject
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from fournil._native.cpu_marks cimport CpuMarks
 from fournil._native.layout cimport (
     COARSE_BIT,
     COARSE_SHIFT,
     Call,
+    MAX_LOOPS,
     MAX_THREADS,
     Event,
     Header,
@@ -38,6 +40,11 @@ cdef class Ring(MappedRecording):
     # GIL when it begins and ends to run; the watch reads them without, so that one may be gone
     # when it is used (sys/stack_read.h).
     cdef void *states[MAX_THREADS]
+    # What the threads of loops have used of the CPU.
+    cdef CpuMarks cpu_marks[MAX_LOOPS]
+    # Which thread was seen with the GIL for which a loop waited, and is not named yet; 0: none.
+    # Written by the watch; set back, with the GIL, by who names it.
+    cdef uint64_t gil_holders[MAX_LOOPS]
     # Which slot is the main thread's while it runs no loop; -1: none.
     cdef int script_slot
     # Touched only with the GIL held.

@@ -47,12 +47,14 @@ cdef class LoopRecord:
     cdef void begin_run(self) noexcept
     cdef void end_run(self) noexcept
     cdef void begin_wait(self, uint64_t now) noexcept
+    cdef void count_turn(self, uint64_t turn) noexcept
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept
     cdef void begin_steps(self, uint64_t now) noexcept
     cdef void begin_step(self, Running *running, Handle handle, PyObject *callback) noexcept
     cdef void end_step(self, Running *running) noexcept
     cdef void end_steps(self) noexcept
     cdef void end_part(self, uint64_t now) noexcept
+    cdef void waited_for_gil(self, uint64_t since, uint64_t now) noexcept
     cdef void created(self, object task, object coroutine) noexcept
     cdef void task_ended(self, PyObject *task, uint64_t now) noexcept
     cdef void name_task(self, Task *slot, object task) noexcept

@@ -3,15 +3,13 @@
 Nothing here raises, nor runs code of the program: a step runs as it would unrecorded.
 """
 
-import threading
-
 cimport cython
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
-from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from fournil._native.cpu_marks cimport cpu_of_step
 from fournil._native.handles cimport Handle
 from fournil._native.layout cimport (
     FLAG_FIRST,
@@ -21,6 +19,7 @@ from fournil._native.layout cimport (
     KIND_WAIT,
     NAME_BIT,
     SAMPLE_BLOCKED,
+    SAMPLE_GIL_WAIT,
     SITE_BIT,
     TASK_CANCELLED,
     TASK_FINISHED,
@@ -32,7 +31,7 @@ from fournil._native.layout cimport (
     Sample,
     Task,
 )
-from fournil._native.names cimport field, own_value, plain
+from fournil._native.names cimport field
 from fournil._native.ring cimport NO_SLOT, Ring, next_number, pack_ticks
 from fournil._native.sys.atomics cimport begin_slot, end_slot, publish, retract
 from fournil._native.sys.ticks cimport ticks_choose, ticks_now
@@ -46,6 +45,7 @@ from fournil._native.task_callbacks cimport (
     name_of_task,
     task_of,
 )
+from fournil._native.thread_names cimport name_holder, thread_name
 from fournil._native.threads cimport close_thread, open_thread
 
 cdef extern from "Python.h":
@@ -145,6 +145,7 @@ cdef class LoopRecord:
         if self.thread == NULL:
             return
         publish(&self.thread.begin, 0)
+        self.count_turn(now - self.polled)
         self.loop.ran += now - self.loop.running_since
         self.loop.running_since = 0
         self.thread.waiting_since = 0
@@ -154,15 +155,18 @@ cdef class LoopRecord:
 
     cdef void begin_wait(self, uint64_t now) noexcept:
         """The loop is about to look at the kernel: one turn has ended."""
-        cdef uint64_t turn = now - self.polled
-        cdef int exponent
-        cdef uint64_t bucket
         if self.thread == NULL:
             return
         if self.subject and self.step.begin:
             # A step runs its own loop: others run meanwhile, so that it keeps nobody waiting.
             self.end_part(now)
             publish(&self.thread.begin, 0)
+        self.count_turn(now - self.polled)
+        self.thread.waiting_since = now
+
+    cdef void count_turn(self, uint64_t turn) noexcept:
+        cdef int exponent
+        cdef uint64_t bucket
         if turn < 8:
             bucket = turn
         else:
@@ -173,7 +177,6 @@ cdef class LoopRecord:
         self.loop.turns[bucket] += 1
         if turn > self.loop.longest_turn:
             self.loop.longest_turn = turn
-        self.thread.waiting_since = now
 
     cdef void end_wait(self, uint64_t began, uint64_t now, int events, bint waited) noexcept:
         """The loop has looked.
@@ -197,6 +200,8 @@ cdef class LoopRecord:
             self.loop.gil_waited += gil_wait
             if gil_wait > self.loop.gil_longest:
                 self.loop.gil_longest = gil_wait
+            if gil_wait >= self.ring.threshold_ticks:
+                self.waited_for_gil(returned, now)
             write_event(
                 self, began, pack_ticks(now - began), pack_ticks(gil_wait), 0, 0, KIND_WAIT, 0,
                 events,
@@ -314,10 +319,25 @@ cdef class LoopRecord:
             sample.thread = self.slot
             sample.step_kind = step.kind
             sample.delay = step.delay
+            sample.extra = <uint32_t> (step.site - self.ring.sites)
+            sample.number = cpu_of_step(
+                &self.ring.cpu_marks[self.slot], step.begin, now, self.loop.busy
+            )
             sample.kind = SAMPLE_BLOCKED
+            name_holder(self.ring, self.slot)
         step.begin = step.delay = 0
         step.waker = 0
         step.is_first = False
+
+    cdef void waited_for_gil(self, uint64_t since, uint64_t now) noexcept:
+        """Write down that the loop waited for the GIL for as long as for a blocked step."""
+        cdef Sample *sample = self.ring.next_sample()
+        sample.at = now
+        sample.since = since
+        sample.begin = since
+        sample.thread = self.slot
+        sample.kind = SAMPLE_GIL_WAIT
+        name_holder(self.ring, self.slot)
 
     cdef void end_steps(self) noexcept:
         """The turn has no more steps."""
@@ -440,15 +460,6 @@ cdef bint has_run(object task):
     """Tell whether a task whose step begins has had one before."""
     coroutine = coroutine_of(task)
     return (field(coroutine, "cr_suspended") or field(coroutine, "gi_suspended")) is True
-
-
-cdef str thread_name():
-    """Return the name of this thread as `threading` keeps it: a subclass may override `name`."""
-    threads = getattr(threading, "_active", None)
-    if type(threads) is not dict:
-        return ""
-    name = own_value(threads.get(PyThread_get_thread_ident()), "_name")
-    return plain(name) if isinstance(name, str) else ""
 
 
 cdef uint32_t number_in(const char *name, Py_ssize_t length) noexcept:

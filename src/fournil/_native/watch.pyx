@@ -1,34 +1,33 @@
 """The watch: finds steps that block, and gathers the evidence of where and why.
 
 A native thread that never takes the GIL: it looks at the step that each thread says it is
-in, and when one is past the threshold, at the thread, again and again:
-
-- on the CPU, the thread is sent a signal; its handler writes its stack, and whether it holds
-  the GIL and was in a system call (see sys/stack_signal.h);
-- off the CPU, no signal is sent. The watch itself reads the thread's stack, which does not
-  change before the thread's CPU clock does.
-
-A thread that holds the GIL is handed to the probe, which tells Python code from C code.
+in, and when one is past the threshold, at the thread, again and again (looks.pyx). A thread that
+holds the GIL is handed to the probe, which tells Python code from C code. Where a loop waits for
+the GIL, in a step or between two, it looks at the thread that has it.
 
 It is awake ten times a second at least: to renew the recording's clock, to answer what another
-process asks through the recording's control words, and to write the history of loops.
+process asks through the recording's control words, and to write the history of loops. Where it
+wakes late itself, it says so: the machine was busy, or the process was stopped.
 """
 
 import os
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport ENOENT, ESRCH, errno
 from libc.stdint cimport uint32_t, uint64_t
 
+from fournil._native.cpu_marks cimport mark_cpu
 from fournil._native.gil_probe cimport GilProbe
 from fournil._native.history cimport History
 from fournil._native.layout cimport (
     CONTROL_THRESHOLD,
     MAX_LOOPS,
     MAX_THREADS,
+    SAMPLE_HOLDER,
+    SAMPLE_LATE,
     SAMPLE_LOOK,
     SAW_GIL_HELD,
     SAW_GIL_WAIT,
+    SAW_KEPT,
     SAW_ON_CPU,
     THREAD_CLOSED,
     THREAD_LOOP,
@@ -38,42 +37,24 @@ from fournil._native.layout cimport (
     Sample,
     Thread,
 )
+from fournil._native.looks cimport Look, Looks, Sight
 from fournil._native.ring cimport Ring
 from fournil._native.stacks cimport StackStore
 from fournil._native.sys.atomics cimport observe, observe_again, publish
 from fournil._native.sys.interpreter cimport interpreter_ends
 from fournil._native.sys.native_thread cimport native_thread_start
 from fournil._native.sys.pause cimport pause_end, pause_for
-from fournil._native.sys.stack_signal cimport (
-    STACK_IN_KERNEL,
-    STACK_UNANSWERED,
-    STACK_WAITS,
-    PyThreadState,
-    stack_read,
-    stack_signal,
-    stack_signal_ask,
-    stack_signal_give_back,
-    stack_signal_is_ours,
-    stack_signal_take,
-    stack_timer_make,
-    stack_timer_remove,
-)
-from fournil._native.sys.thread_descriptors cimport (
-    O_DIRECTORY,
-    descriptor_close,
-    descriptor_reopen,
-    descriptors_apart,
-)
+from fournil._native.sys.stack_signal cimport PyThreadState, StackSeen
+from fournil._native.sys.thread_descriptors cimport descriptor_close, descriptor_open
 from fournil._native.sys.thread_state cimport (
-    THREADS,
     SYS_futex,
+    group_throttled_us,
     thread_cpu_ns,
-    thread_file,
-    thread_kernel_ticks,
-    thread_state,
+    thread_cpu_wait_ns,
+    thread_file_reopen,
     thread_syscall,
 )
-from fournil._native.sys.threads cimport pthread_join, usleep
+from fournil._native.sys.threads cimport gettid, pthread_join
 from fournil._native.sys.ticks cimport monotonic_ns, ticks_choose, ticks_now
 
 cdef enum:
@@ -85,19 +66,14 @@ cdef enum:
     HOLDER_INTERVAL = 2                 # between looks at whether a thread has let go of the GIL
     CLOCK_INTERVAL = 100                # between renewals of the recording's clock
     HISTORY_INTERVAL = 1000             # between rows of the history
-    # Nanoseconds. What may be asked for as the threshold: record/bounds.py.
+    LATE = 5                            # by so much later than it wanted to, the watch is late
+    # Switch intervals: who used so much CPU time without a wait has kept the GIL.
+    KEPT = 3
+    # Nanoseconds.
+    DEFAULT_SWITCH_INTERVAL = 5_000_000
+    # What may be asked for as the threshold: record/bounds.py.
     SHORTEST_THRESHOLD = 1_000_000
     LONGEST_THRESHOLD = 3_600_000_000_000
-    # How long a thread that was asked for its stack may be off the CPU, and how
-    # long, on a busy machine or in a long system call, it may take to answer.
-    OFF_CPU_PATIENCE = 8_000_000
-    STACK_PATIENCE = 50_000_000
-    # A thread that used more CPU time than this without answering does not take signals.
-    # The kernel looks at CPU clocks at its ticks, each 1 to 10 ms.
-    UNANSWERED_CPU = 20_000_000
-    STACK_TRIES = 3
-    # One that waits often and shortly is mostly found on its way from one wait to the next.
-    WAITING_TRIES = 20
 
 ctypedef void *(*Run)(void *) noexcept nogil
 
@@ -107,13 +83,23 @@ ticks_choose()
 
 
 cdef class Watch:
-    """Watches the threads of a ring until it is stopped."""
+    """Watches the threads of a ring until it is stopped.
 
-    def __cinit__(self, Ring ring not None):
+    Args:
+        ring: the recording.
+        quota: the path of the file that tells how long a quota has stopped this process; None: no
+            quota is known.
+    """
+
+    def __cinit__(self, Ring ring not None, bytes quota=None):
         self.ring = ring
         self.stacks = StackStore(ring)
         self.probe = GilProbe(ring)
         self.history = History(ring)
+        self.looks = Looks(ring, self.probe)
+        self.quota = quota
+        if quota is not None:
+            self.quota_path = self.quota
 
     def start(self):
         """Begin to watch. Where the system refuses it threads, the recording says so."""
@@ -128,9 +114,7 @@ cdef class Watch:
         )
         error = self.probe.start()
         if error == 0:
-            # Without a signal, the watch sees less.
-            self.signal = header.watch_signal = stack_signal_take()
-            self.took_signal = self.signal != 0
+            self.looks.prepare(self.ticks_per_ms / 1e6)
             error = native_thread_start(
                 &self.thread, "fournil-watch", <Run> watch_in_thread, <void *> self
             )
@@ -161,36 +145,82 @@ cdef class Watch:
 
     cdef void end(self) noexcept:
         self.probe.stop()
-        if self.took_signal:
-            stack_signal_give_back()
+        self.looks.give_back()
 
     # The watch's thread.
 
     cdef void watch(self) noexcept nogil:
-        cdef uint64_t now
+        cdef uint64_t now, due
         cdef uint64_t renewed = 0
         cdef uint64_t wait_ms = 1
         cdef int slot
-        self.apart = descriptors_apart()
-        self.open_files()
-        self.reader.pid = self.ring.pid
-        self.reader.memory = &self.memory
+        self.looks.begin()
+        self.tid = gettid()
+        self.wanted_ns = 0
+        if self.quota_path != NULL:
+            self.quota_stat = descriptor_open(NULL, self.quota_path, 0, self.looks.apart)
+            self.throttled_us = group_throttled_us(&self.quota_stat)
         pause_end(&self.ready)
+        due = ticks_now() + wait_ms * self.ticks_per_ms
         while not pause_for(&self.stopping, wait_ms * 1_000_000) and not interpreter_ends():
             self.ring.look()
             now = ticks_now()
+            self.note_late(due, now)
             if now - renewed >= CLOCK_INTERVAL * self.ticks_per_ms:
                 renewed = now
                 renew_clock(self.ring)
             self.answer_control()
             self.history.write(now, HISTORY_INTERVAL * self.ticks_per_ms)
             wait_ms = min(self.look_at_all(now), <uint64_t> CLOCK_INTERVAL)
+            due = ticks_now() + wait_ms * self.ticks_per_ms
+        self.note_late(due, ticks_now())
         self.history.write(ticks_now(), 0)
         for slot in range(MAX_THREADS):
-            self.close_files_of(&self.looks[slot])
-        self.probe.close_status()
-        descriptor_close(&self.memory)
-        descriptor_close(&self.threads)
+            self.looks.close_files_of(&self.looked[slot])
+        self.looks.close_files_of(&self.holder)
+        descriptor_close(&self.schedstat)
+        descriptor_close(&self.quota_stat)
+        self.looks.close_files()
+
+    cdef void note_late(self, uint64_t due, uint64_t now) noexcept nogil:
+        """Write down that the watch could not look when it wanted to, where a step blocked."""
+        cdef uint64_t before = self.wanted_ns
+        cdef uint64_t throttled = 0
+        cdef bint is_late = now > due + LATE * self.ticks_per_ms
+        cdef Sample *sample
+        thread_file_reopen(&self.schedstat, &self.looks.threads, self.tid, "schedstat")
+        self.wanted_ns = thread_cpu_wait_ns(&self.schedstat)
+        if not is_late and not self.was_starved:
+            return
+        self.was_starved = False
+        if self.quota_stat.opened:
+            throttled = group_throttled_us(&self.quota_stat)
+            throttled, self.throttled_us = throttled - self.throttled_us, throttled
+        if throttled == 0 and not (is_late and self.has_blocked(due)):
+            return
+        sample = self.ring.next_sample()
+        sample.at = now
+        sample.since = due if is_late else now
+        sample.number = self.wanted_ns - before
+        sample.extra = <uint32_t> throttled
+        sample.kind = SAMPLE_LATE
+
+    cdef bint has_blocked(self, uint64_t since) noexcept nogil:
+        """Tell whether a step has blocked since a tick, or one that runs was begun before."""
+        cdef uint64_t blocked = 0
+        cdef uint64_t begin
+        cdef bint is_between = False
+        cdef bint found = False
+        cdef uint32_t slot = self.next_slot(0)
+        while slot < MAX_THREADS:
+            begin = self.begin_of(slot, &is_between)
+            found = found or 0 < begin < since
+            if slot < MAX_LOOPS:
+                blocked += self.ring.loops[slot].blocked
+            slot = self.next_slot(slot + 1)
+        found = found or blocked != self.blocked
+        self.blocked = blocked
+        return found
 
     cdef void answer_control(self) noexcept nogil:
         """Do what another process asks for, if it is anything; see record/control.py."""
@@ -210,14 +240,6 @@ cdef class Watch:
             header.control_refused = 0
         publish(&header.control_answered, request)
 
-    cdef void open_files(self) noexcept nogil:
-        """Open what is not open yet, or was closed by the program."""
-        descriptor_reopen(&self.threads, THREADS, O_DIRECTORY, self.apart)
-        if not self.threads.opened:
-            self.ring.header.watch_error = errno
-        descriptor_reopen(&self.memory, "/proc/self/mem", 0, self.apart)
-        self.probe.open_status(&self.threads)
-
     cdef uint64_t look_at_all(self, uint64_t now) noexcept nogil:
         """Look at each thread whose step is due for a look; return how long to wait then, ms."""
         cdef uint64_t next = now + max(self.ring.threshold_ticks // 2, self.ticks_per_ms)
@@ -227,7 +249,7 @@ cdef class Watch:
             slot = self.next_slot(slot + 1)
         self.probe.open()
         if self.probe.is_open():
-            self.look_at_holders()
+            self.look_at_timed()
             next = min(next, now + HOLDER_INTERVAL * self.ticks_per_ms)
         if next <= now:
             return 1
@@ -241,24 +263,37 @@ cdef class Watch:
             return MAX_THREADS
         return slot
 
+    cdef uint64_t begin_of(self, uint32_t slot, bint *is_between) noexcept nogil:
+        """Return when what a thread is in began: a step, or a wait for the GIL; 0: neither."""
+        cdef Thread *thread = &self.ring.threads[slot]
+        cdef uint64_t begin = observe(&thread.begin)
+        cdef uint64_t waiting, returned
+        is_between[0] = False
+        if thread.state == THREAD_CLOSED:
+            return 0
+        if begin == 0 and thread.state == THREAD_LOOP:
+            waiting = observe(&thread.waiting_since)
+            returned = observe(&thread.returned)
+            if 0 < waiting < returned:
+                is_between[0] = True
+                return returned
+        return begin
+
     cdef uint64_t look_if_due(self, uint32_t slot, uint64_t *now) noexcept nogil:
         """Look at a thread if that is due; return the tick when it is the next time."""
         cdef Thread *thread = &self.ring.threads[slot]
-        cdef Look *look = &self.looks[slot]
-        cdef uint64_t begin = observe(&thread.begin)
+        cdef Look *look = &self.looked[slot]
+        cdef bint is_between = False
+        cdef uint64_t begin = self.begin_of(slot, &is_between)
         cdef uint64_t first = self.ring.threshold_ticks
         cdef uint64_t age
-        if begin == 0 or thread.state == THREAD_CLOSED:
+        if begin == 0:
             look.begin = 0
             return NEVER
         if thread.state == THREAD_SCRIPT:
             first = SCRIPT_INTERVAL * self.ticks_per_ms
         if look.begin != begin:
-            look.begin = look.last = begin
-            look.unanswered_cpu_ns = 0
-            look.met = now[0]
-            look.last_cpu_ns = thread_cpu_ns(<int> thread.native_id)
-            look.next = begin + first
+            self.meet(slot, begin, is_between, first, now[0])
         if look.next <= now[0]:
             self.look_at(slot, begin)
             now[0] = ticks_now()
@@ -271,7 +306,26 @@ cdef class Watch:
                 look.next = now[0] + self.interval(age // 32, FIRST_INTERVAL, LAST_INTERVAL)
         return look.next
 
-    cdef void look_at_holders(self) noexcept nogil:
+    cdef void meet(
+        self, uint32_t slot, uint64_t begin, bint is_between, uint64_t first, uint64_t now
+    ) noexcept nogil:
+        """Begin to look at what a thread is in."""
+        cdef int tid = <int> self.ring.threads[slot].native_id
+        cdef Look *look = &self.looked[slot]
+        look.begin = look.last = begin
+        look.is_between = is_between
+        look.met = now
+        look.next = begin + first
+        self.looks.meet(look, tid)
+        if is_between:
+            self.note_holder(slot)
+        elif slot < MAX_LOOPS:
+            mark_cpu(
+                &self.ring.cpu_marks[slot], now, look.last_cpu_ns,
+                self.ring.loops[slot].busy + now - begin,
+            )
+
+    cdef void look_at_timed(self) noexcept nogil:
         """Notice the threads that are being timed and have let go of the GIL."""
         # Another thread may have taken it before the probe. Python code that competes for the
         # GIL would otherwise look like C code that keeps it.
@@ -279,7 +333,7 @@ cdef class Watch:
         cdef bint told = self.probe.holder_is_told()
         cdef Look *look
         while slot < MAX_THREADS:
-            look = &self.looks[slot]
+            look = &self.looked[slot]
             if self.probe.is_timing(slot, look.begin):
                 if self.waits_for_gil(look):
                     self.probe.note_let_go(slot, thread_cpu_ns(look.tid))
@@ -299,187 +353,110 @@ cdef class Watch:
         return min(max(ticks, least * self.ticks_per_ms), most * self.ticks_per_ms)
 
     cdef void look_at(self, int slot, uint64_t begin) noexcept nogil:
-        """Take one sample of a blocked step."""
-        cdef Look *look = &self.looks[slot]
+        """Take one sample of a blocked step, or of a wait for the GIL."""
+        cdef Look *look = &self.looked[slot]
+        cdef const PyThreadState *state = <const PyThreadState *> self.ring.states[slot]
         cdef Sight sight
-        cdef char state
-        cdef uint64_t cpu_ns
-        cdef long kernel_ticks
-        cdef int answer = STACK_WAITS
-        self.open_files()
-        if not self.open_files_of(look, <int> self.ring.threads[slot].native_id):
-            return
-        state = thread_state(&look.stat)
-        if state == 0:
-            self.close_files_of(look)  # the thread has ended; another may get its number
-            return
-        sight.syscall = 0
-        cpu_ns = thread_cpu_ns(look.tid)
-        kernel_ticks = thread_kernel_ticks(&look.stat)
-        if state == c"R":
-            answer = self.ask_for_stack(slot)
-        sight.runs = answer != STACK_WAITS
-        if answer == STACK_WAITS:
-            if not self.see_waiting(slot, &sight):
-                return
-        elif answer == STACK_UNANSWERED:
-            if not self.see_running(slot, cpu_ns, kernel_ticks, &sight):
-                return
-        else:
-            self.see_answer(answer, &sight)
-        look.unanswered_cpu_ns = 0
-        self.write_sample(slot, begin, &sight)
-
-    cdef int ask_for_stack(self, int slot) noexcept nogil:
-        """Have a thread write its stack; return as stack_signal_ask does."""
-        cdef Look *look = &self.looks[slot]
-        cdef int _attempt
-        cdef int answer = STACK_UNANSWERED
-        if self.signal and not stack_signal_is_ours():
-            self.ring.header.watch_signal_lost = self.signal
-            self.ring.header.watch_signal = 0
-            self.signal = 0
-        if self.signal == 0 or look.timer < 0:
-            return STACK_UNANSWERED
-        # A stack that was just changing can be read at the next try.
-        for _attempt in range(STACK_TRIES):
-            answer = stack_signal_ask(
-                <const PyThreadState *> self.ring.states[slot], look.tid, look.timer, &look.stat,
-                OFF_CPU_PATIENCE, STACK_PATIENCE,
-            )
-            if answer == STACK_UNANSWERED:
-                self.ring.header.watch_unanswered += 1
-            if answer == STACK_UNANSWERED or answer == STACK_WAITS or stack_signal.seen.length:
-                break
-        return answer
-
-    cdef void see_answer(self, int answer, Sight *sight) noexcept nogil:
-        """See a thread that has written its stack."""
-        sight.stack = &stack_signal.seen
-        if answer != STACK_IN_KERNEL:
-            sight.evidence = SAW_ON_CPU
-        elif self.probe.is_gil_futex(stack_signal.argument):
-            sight.evidence = SAW_GIL_WAIT
-        else:
-            sight.evidence = 0
-
-    cdef bint see_waiting(self, int slot, Sight *sight) noexcept nogil:
-        """See a thread that is off the CPU; return whether it stayed so meanwhile."""
-        cdef Look *look = &self.looks[slot]
-        cdef uint64_t argument = 0
-        cdef uint64_t cpu_ns
-        cdef long number
-        cdef int _attempt
-        for _attempt in range(WAITING_TRIES):
-            cpu_ns = thread_cpu_ns(look.tid)
-            number = thread_syscall(&look.syscall, &argument)
-            stack_read(&self.reader, <const PyThreadState *> self.ring.states[slot], &self.seen)
-            if thread_state(&look.stat) != c"R" and thread_cpu_ns(look.tid) == cpu_ns:
-                sight.stack = &self.seen
-                sight.syscall = <uint32_t> (number + 1)
-                sight.evidence = 0
-                if number == SYS_futex and self.probe.is_gil_futex(argument):
-                    sight.evidence = SAW_GIL_WAIT
-                return True
-            usleep(200)
-        return False
-
-    cdef bint see_running(
-        self, int slot, uint64_t cpu_ns, long kernel_ticks, Sight *sight
-    ) noexcept nogil:
-        """See a thread that did not answer; return whether it has run enough while it was asked.
-
-        On a busy machine, it may get that much of the CPU only in several requests.
-        """
-        cdef Look *look = &self.looks[slot]
-        if look.unanswered_cpu_ns == 0:
-            look.kernel_ticks = kernel_ticks
-        look.unanswered_cpu_ns += max(thread_cpu_ns(look.tid), cpu_ns) - cpu_ns
-        if self.signal and look.timer >= 0 and look.unanswered_cpu_ns < UNANSWERED_CPU:
-            return False
-        # It may run on meanwhile: a stack that is partly of one moment and partly of another
-        # is better than none.
-        stack_read(&self.reader, <const PyThreadState *> self.ring.states[slot], &self.seen)
-        sight.stack = &self.seen
-        sight.evidence = SAW_ON_CPU
-        if not self.seen.gil and thread_kernel_ticks(&look.stat) > look.kernel_ticks:
-            sight.evidence = 0
-        return True
+        self.looks.open_files()
+        if look.is_between:
+            self.look_at_holder(slot, begin, look.last, ticks_now())
+        elif self.looks.open_files_of(look, <int> self.ring.threads[slot].native_id):
+            if self.looks.see(look, state, &sight):
+                self.write_sample(slot, begin, &sight)
 
     cdef void write_sample(self, int slot, uint64_t begin, Sight *sight) noexcept nogil:
         cdef Thread *thread = &self.ring.threads[slot]
-        cdef Look *look = &self.looks[slot]
+        cdef Look *look = &self.looked[slot]
         cdef uint64_t now = ticks_now()
-        cdef uint64_t cpu_ns = thread_cpu_ns(look.tid)
-        cdef uint64_t on_cpu = self.time_on_cpu(look, now, cpu_ns)
+        cdef uint64_t last = look.last
         cdef uint32_t subject = thread.subject
         cdef uint32_t kind = thread.kind
-        cdef StackSeen *seen = sight.stack
-        cdef bint holds = sight.evidence & SAW_ON_CPU and seen.gil
         cdef uint32_t ask = 0
-        cdef uint32_t stack = 0
+        cdef bint holds
         cdef Sample *sample
         if observe_again(&thread.begin) != begin:
             return  # the step ended meanwhile: what was seen may be of the next
+        self.looks.see_times(look, now, sight)
+        self.was_starved = self.was_starved or sight.wanted > LATE * self.ticks_per_ms
+        holds = sight.evidence & SAW_ON_CPU and sight.evidence & SAW_GIL_HELD
         if holds:
             ask = self.probe.time_holder(slot, begin, look.tid)
         elif self.probe.is_timing(slot, begin):
-            self.probe.note_let_go(slot, cpu_ns)
+            self.probe.note_let_go(slot, look.last_cpu_ns)
         elif thread.state == THREAD_LOOP and not sight.evidence & SAW_GIL_WAIT:
             self.probe.ask_what_it_serves(slot, begin)
-        self.probe.note_cpu(slot, cpu_ns)
-        if seen.length:
-            stack = self.stacks.store(seen.text, seen.length)
+        self.probe.note_cpu(slot, look.last_cpu_ns)
         sample = self.ring.next_sample()
         sample.at = now
-        # It stands for as much of the time since the last one as the thread spent so: on a busy
-        # machine, one that was seen to run may have waited for the CPU for most of it.
-        sample.since = now - on_cpu if sight.runs else look.last + on_cpu
+        # It stands for as much of the time since the last one as the thread spent so.
+        sample.since = now - sight.on_cpu if sight.runs else last + sight.on_cpu + sight.wanted
         sample.begin = begin
-        sample.cpu_ns = on_cpu * 1_000_000 // self.ticks_per_ms
+        sample.delay = sight.wanted
         sample.subject = subject
-        sample.stack = stack
         sample.ask = ask
-        sample.syscall = sight.syscall
+        sample.extra = sight.syscall
         sample.thread = slot
-        sample.evidence = sight.evidence | (SAW_GIL_HELD if holds else 0)
+        sample.evidence = sight.evidence
         sample.step_kind = kind
+        self.write_stack(sample, sight.stack)
         sample.kind = SAMPLE_LOOK
-        look.last = now
-        look.last_cpu_ns = cpu_ns
+        if sight.evidence & SAW_GIL_WAIT and slot < MAX_LOOPS:
+            self.look_at_holder(slot, begin, sample.since, now)
 
-    cdef uint64_t time_on_cpu(self, Look *look, uint64_t now, uint64_t cpu_ns) noexcept nogil:
-        """Return how much of the time since the last sample the thread was on the CPU, ticks."""
-        cdef double on_cpu = <double> (cpu_ns - look.last_cpu_ns) / 1e6 * self.ticks_per_ms
-        cdef double whole = <double> (now - look.last)
-        if cpu_ns < look.last_cpu_ns:
-            return <uint64_t> whole  # the thread has ended
-        if look.last == look.begin:
-            # Its CPU clock is known from when the watch met the step: what came before was alike.
-            on_cpu *= whole / max(<double> (now - look.met), 1.0)
-        return <uint64_t> min(on_cpu, whole)
+    cdef void note_holder(self, int slot) noexcept nogil:
+        """Note who has the GIL, and how often it has waited, for the look that may follow."""
+        cdef Look *look = &self.looked[slot]
+        cdef int tid = 0
+        self.looks.holder_of_gil(<const PyThreadState *> self.ring.states[slot], &tid)
+        self.looks.note_holder(look, tid)
 
-    cdef bint open_files_of(self, Look *look, int tid) noexcept nogil:
-        if look.tid == tid:
-            return True
-        self.close_files_of(look)
-        look.stat = thread_file(&self.threads, tid, "stat")
-        if not look.stat.opened:
-            if self.threads.opened and errno != ENOENT and errno != ESRCH:
-                self.ring.header.watch_error = errno
-            return False
-        look.syscall = thread_file(&self.threads, tid, "syscall")
-        look.timer = stack_timer_make(tid)
-        look.tid = tid
-        return True
+    cdef void look_at_holder(
+        self, int slot, uint64_t begin, uint64_t since, uint64_t now
+    ) noexcept nogil:
+        """Take one sample of the thread that has the GIL for which a loop waits."""
+        cdef Look *look = &self.looked[slot]
+        cdef const PyThreadState *holder
+        cdef Sight sight
+        cdef Sample *sample
+        cdef int before = look.holder
+        cdef uint64_t wanted_ns = look.holder_wanted_ns
+        cdef int tid = 0
+        cdef bint is_between = False
+        holder = self.looks.holder_of_gil(<const PyThreadState *> self.ring.states[slot], &tid)
+        if holder == NULL or not self.looks.open_files_of(&self.holder, tid):
+            return
+        if not self.looks.see(&self.holder, holder, &sight):
+            return
+        if not sight.stack.gil or self.begin_of(slot, &is_between) != begin:
+            return  # it has let go of it meanwhile
+        self.looks.note_holder(look, tid)
+        sample = self.ring.next_sample()
+        sample.at = now
+        sample.since = since
+        sample.begin = begin
+        sample.subject = tid
+        sample.thread = slot
+        sample.evidence = sight.evidence
+        if before == tid:
+            sample.delay = (look.holder_wanted_ns - wanted_ns) * self.ticks_per_ms // 1_000_000
+            if thread_cpu_ns(tid) >= look.holder_cpu_ns + KEPT * self.switch_interval_ns():
+                sample.evidence |= SAW_KEPT
+        self.write_stack(sample, sight.stack)
+        sample.kind = SAMPLE_HOLDER
+        publish(&self.ring.gil_holders[slot], tid)
+        self.probe.ask_for_names()
+        if look.is_between:
+            look.last = now
 
-    cdef void close_files_of(self, Look *look) noexcept nogil:
-        if look.tid:
-            descriptor_close(&look.stat)
-            descriptor_close(&look.syscall)
-            if look.timer >= 0:
-                stack_timer_remove(look.timer)
-            look.tid = 0
+    cdef uint64_t switch_interval_ns(self) noexcept nogil:
+        return self.ring.header.switch_interval_ns or DEFAULT_SWITCH_INTERVAL
+
+    cdef void write_stack(self, Sample *sample, StackSeen *seen) noexcept nogil:
+        """Write down the stack of a look, and what the collector of garbage did."""
+        if seen.length:
+            sample.stack = self.stacks.store(seen.text, seen.length)
+        sample.generation = seen.collector.generation
+        sample.number = seen.collector.objects
 
 
 cdef void renew_clock(Ring ring) noexcept nogil:

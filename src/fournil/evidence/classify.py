@@ -9,14 +9,19 @@ much CPU time the thread used before it gave the GIL up.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from fournil.evidence import stacks
-from fournil.evidence.looks import Answer, Look, weight
-from fournil.evidence.stacks import Frame
-from fournil.record.kinds import SAW_GIL_HELD, SAW_GIL_WAIT, SAW_ON_CPU
+from fournil.evidence.looks import Answer, Collection, HolderLook, Look, weight
+from fournil.evidence.stacks import Frame, plain_name
+from fournil.record.kinds import (
+    SAW_GIL_HELD,
+    SAW_GIL_WAIT,
+    SAW_KEPT,
+    SAW_ON_CPU,
+)
 
 PATIENCE = 3
 """A thread that used so many switch intervals of CPU time after a request is in C code."""
@@ -24,6 +29,9 @@ PATIENCE = 3
 PATIENCE_TO_THE_END = 2
 """The same for one that kept the GIL until its step had ended: Python code would have given it
 up within the step, about one interval after the request."""
+
+GIL_WAIT_SHARE = 0.8
+"""A step that waited for the GIL for more of its time than this did nothing else."""
 
 DEFAULT_SWITCH_INTERVAL_NS = 5_000_000
 
@@ -34,7 +42,9 @@ class Blocker(StrEnum):
     WAITING = "waiting"  # off the CPU: it slept, or waited for a socket, a lock, a file
     PYTHON = "python"  # on the CPU, in Python code
     NATIVE = "native"  # on the CPU, in C code that lets the GIL go
-    NATIVE_GIL = "native-gil"  # on the CPU, in C code that keeps the GIL
+    NATIVE_GIL = "native-gil"  # in C code that keeps the GIL, on the CPU or off
+    GC = "gc"  # in the collector of garbage
+    STARVED = "starved"  # it wanted a CPU and had none, or its process was stopped
 
 
 class Limits(NamedTuple):
@@ -56,6 +66,11 @@ class Verdict(NamedTuple):
     lines: dict[Frame, int]  # the time of the looks that speak for the class
     frames: tuple[Frame, ...]  # of the heaviest look at the culprit
     gil_wait: int
+    collection: Collection | None = None  # the greatest that was seen, where it speaks for that
+
+
+DESTRUCTOR = "__del__"
+"""The collector calls these, and what they do is theirs."""
 
 
 def until(end: int, answer: Answer, limits: Limits) -> Answer:
@@ -129,10 +144,34 @@ def _held(look: Look) -> bool:
 
 def _label(look: Look, asked: Mapping[int, Blocker], unasked: Blocker) -> Blocker | None:
     if not look.evidence & SAW_ON_CPU:
-        return None if look.evidence & SAW_GIL_WAIT else Blocker.WAITING
+        if look.evidence & SAW_GIL_WAIT:
+            return None
+        # What waits and keeps the GIL keeps all threads waiting.
+        return Blocker.NATIVE_GIL if look.evidence & SAW_GIL_HELD else Blocker.WAITING
     if not look.evidence & SAW_GIL_HELD:
         return Blocker.NATIVE
+    if _collects(look):
+        return Blocker.GC
     return asked.get(look.ask, unasked)
+
+
+def _collects(look: Look | HolderLook) -> bool:
+    return look.collection is not None and not any(
+        plain_name(frame.function) == DESTRUCTOR for frame in look.frames
+    )
+
+
+def label_holder(look: HolderLook) -> Blocker:
+    """Return the class that a look at the thread speaks for which had the GIL.
+
+    Python code that is asked for the GIL waits until another thread has it: one that has computed
+    for long without any wait has kept it.
+    """
+    if _collects(look):
+        return Blocker.GC
+    if not look.evidence & SAW_ON_CPU or look.evidence & SAW_KEPT:
+        return Blocker.NATIVE_GIL
+    return Blocker.PYTHON
 
 
 def judge(looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits) -> Verdict | None:
@@ -140,7 +179,7 @@ def judge(looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits) 
 
     The class is the one that most of the time speaks for, and the culprit is the line where
     most of that time went. Time spent waiting for the GIL speaks for no class, unless there
-    is nothing else: then the step waited.
+    is hardly anything else: then the step waited.
     """
     if not looks:
         return None
@@ -150,7 +189,9 @@ def judge(looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits) 
     for look, of in zip(looks, labels, strict=True):
         if of is not None:
             totals[of] += weight(look)
-    blocker = heaviest(totals)
+    blocker: Blocker | None = heaviest(totals)
+    if gil_wait > GIL_WAIT_SHARE * sum(map(weight, looks)):
+        blocker = None
     speaking = [look for look, of in zip(looks, labels, strict=True) if of == blocker]
     lines = time_by_line(speaking)
     culprit = max(lines, key=lambda frame: lines[frame], default=None)
@@ -160,7 +201,13 @@ def judge(looks: Sequence[Look], answers: Mapping[int, Answer], limits: Limits) 
         lines,
         heaviest_stack(speaking, culprit),
         gil_wait,
+        greatest_collection(speaking) if blocker is Blocker.GC else None,
     )
+
+
+def greatest_collection(looks: Iterable[Look | HolderLook]) -> Collection | None:
+    """Return the collection of the highest generation that some looks saw."""
+    return max((look.collection for look in looks if look.collection), default=None)
 
 
 def heaviest(totals: Mapping[Blocker, int]) -> Blocker | None:
@@ -168,12 +215,12 @@ def heaviest(totals: Mapping[Blocker, int]) -> Blocker | None:
     return max((of for of in Blocker if of in totals), key=lambda of: totals[of], default=None)
 
 
-def time_by_line(looks: Sequence[Look]) -> dict[Frame, int]:
+def time_by_line(looks: Sequence[Look | HolderLook]) -> dict[Frame, int]:
     """Return how long the looks stand for, by the user's own frame."""
     return stacks.sum_by_line((look.own, weight(look)) for look in looks if look.own)
 
 
-def heaviest_stack(looks: Sequence[Look], own: Frame | None) -> tuple[Frame, ...]:
+def heaviest_stack(looks: Sequence[Look | HolderLook], own: Frame | None) -> tuple[Frame, ...]:
     """Return the stack of the look that stands for most time at the user's own line."""
     there = [look for look in looks if own and look.own and look.own[:2] == own[:2]]
     return max(there, key=weight).frames if there else ()

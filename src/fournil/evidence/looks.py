@@ -16,6 +16,28 @@ class Look(NamedTuple):
     ask: int  # the number of the request for the GIL that was open, 0: none
     frames: tuple[Frame, ...]  # the frames inside the step, innermost first
     own: Frame | None  # the innermost frame of the user's own code, or just the innermost
+    wanted: int = 0  # for how many ticks since the last one the thread wanted a CPU and had none
+    collection: Collection | None = None  # that ran
+
+
+class Collection(NamedTuple):
+    """A collection of garbage."""
+
+    generation: int
+    objects: int  # how many there were to look through, about; 0: not known
+
+
+class HolderLook(NamedTuple):
+    """The watch looked at the thread that had the GIL for which a loop waited."""
+
+    at: int  # tick
+    since: int  # tick
+    evidence: int  # kinds.SAW_*
+    native_id: int  # of the thread that had it
+    frames: tuple[Frame, ...]  # innermost first
+    own: Frame | None  # the innermost frame of the user's own code, or just the innermost
+    wanted: int = 0  # for how many ticks since the last one it wanted a CPU and had none
+    collection: Collection | None = None
 
 
 class Answer(NamedTuple):
@@ -29,6 +51,6 @@ class Answer(NamedTuple):
     took_ns: int = 0  # how long the request was open, by the wall clock
 
 
-def weight(look: Look) -> int:
+def weight(look: Look | HolderLook) -> int:
     """Return for how many ticks a look stands."""
     return max(0, look.at - look.since)

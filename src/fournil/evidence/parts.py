@@ -10,8 +10,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fournil.evidence.classify import Blocker, heaviest, heaviest_stack, time_by_line
-from fournil.evidence.looks import Look, weight
+from fournil.evidence.classify import (
+    Blocker,
+    greatest_collection,
+    heaviest,
+    heaviest_stack,
+    time_by_line,
+)
+from fournil.evidence.looks import Collection, Look, weight
 from fournil.evidence.stacks import Frame, plain_name
 
 LEAST_SHARE = 0.05
@@ -20,7 +26,8 @@ LEAST_SHARE = 0.05
 LARGE_SHARE = 0.2
 """What took as much of a step as this is worth naming, however short the step was."""
 
-Line = tuple[str, int]
+Line = tuple[str, int, bool]
+"""A file, a line of it, and whether the collector of garbage ran there."""
 
 
 class Part(NamedTuple):
@@ -31,6 +38,7 @@ class Part(NamedTuple):
     lines: dict[Frame, int]
     frames: tuple[Frame, ...]  # of the heaviest look at the culprit
     share: float  # of the step
+    collection: Collection | None = None
 
 
 class _Seen:
@@ -94,7 +102,7 @@ def _by_line(
     for place, (look, blocker) in enumerate(zip(looks, labels, strict=True)):
         if look.own is None or blocker is None:
             continue
-        line = look.own.file, look.own.line
+        line = look.own.file, look.own.line, blocker is Blocker.GC
         if line not in found:
             found[line] = plain_name(look.own.function), _Seen(place)
         found[line][1].add(place, look, blocker)
@@ -107,9 +115,9 @@ def _take_turns(lines: Mapping[Line, tuple[str, _Seen]]) -> list[_Seen]:
     Python code that runs for so long in one function is a loop's, even where chance shows its
     lines one after the other.
     """
-    groups: dict[tuple[str, str], list[_Seen]] = defaultdict(list)
-    for (file, _), (function, seen) in lines.items():
-        groups[file, function].append(seen)
+    groups: dict[tuple[str, str, bool], list[_Seen]] = defaultdict(list)
+    for (file, _, collects), (function, seen) in lines.items():
+        groups[file, function, collects].append(seen)
     found = []
     for same in groups.values():
         same.sort(key=lambda seen: seen.first)
@@ -130,4 +138,5 @@ def _part(seen: _Seen, share: float) -> Part:
     speaking = [look for look, of in seen.looks if of is blocker]
     lines = time_by_line(speaking)
     culprit = max(lines, key=lambda frame: lines[frame])
-    return Part(blocker, culprit, lines, heaviest_stack(speaking, culprit), share)
+    collection = greatest_collection(speaking) if blocker is Blocker.GC else None
+    return Part(blocker, culprit, lines, heaviest_stack(speaking, culprit), share, collection)

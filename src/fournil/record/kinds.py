@@ -64,15 +64,22 @@ class SampleKind(IntEnum):
     """What an entry of the samples' ring is."""
 
     LOOK = 1  # the watch looked at a blocked step
-    ASK = 2  # a request for the GIL was answered; `cpu_ns`: CPU time of the thread meanwhile
+    ASK = 2  # a request for the GIL was answered
     BLOCKED = 3  # a blocked step ended; `since` is its begin, `at` its end
-    SERVED = 4  # for which handler of a framework's, and which route, a blocked step works
+    HOLDER = 4  # the watch looked at the thread that had the GIL, for which a loop waited
+    NAME = 5  # `stack` is the name of the thread whose native number `subject` is
+    GIL_WAIT = 6  # between two steps, a loop waited for the GIL for as long as for a blocked step
+    LATE = 7  # the watch wanted to look and got no CPU, or was stopped
+    SERVED = 8  # for which handler of a framework's, and which route, a blocked step works
 
 
 SAW_ON_CPU = 1  # the thread was running or wanted to
 SAW_GIL_HELD = 2  # and it held the GIL
 SAW_GIL_WAIT = 4  # the thread waited for the GIL, which another thread held
+SAW_KERNEL = 8  # on the CPU: it was there in the kernel for most of the time
+SAW_WANTED_CPU = 16  # on the CPU: it wanted one just then, and had none
 SAW_OVER = 32  # on an ASK: the thread was not seen without the GIL until the step had ended
+SAW_KEPT = 64  # on a HOLDER: it has used CPU time for longer than Python code keeps the GIL
 
 WATCH_NO_THREADS = 1 << 16
 """In the watch's error: it got no threads; without this bit, it cannot read `/proc`."""

@@ -52,7 +52,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 MAGIC = b"FOURNIL\n"
-VERSION = 3
+VERSION = 4
 DEFAULT_SIZE = 32 << 20
 MINIMUM_SIZE = 2 << 20
 MAXIMUM_SIZE = 32 << 30
@@ -382,28 +382,36 @@ EVENT = Layout(
     extra="I",  # by kind
 )
 
+# What each kind of sample has of these: kinds.SampleKind. Of a step, `thread` and `begin` are its
+# name; of a wait for the GIL between two steps, `begin` is the tick of `returned`.
 SAMPLE = Layout(
     "Sample",
     at="Q",  # tick
     since="Q",  # tick: the sample stands for the time from then on
-    begin="Q",  # tick: of the step; with `thread`, names it
-    cpu_ns="Q",  # CPU time of the thread between `since` and `at`
-    # Ticks: the ready delay of a blocked step; how long, while it asked, who asked for the GIL
-    # had to wait for a CPU.
+    begin="Q",  # tick
+    # LOOK, HOLDER: how many objects the collector of garbage has to look through, where it runs.
+    # ASK: the CPU time, in nanoseconds, that the thread used before it gave the GIL up. BLOCKED:
+    # the CPU time of the step in nanoseconds, 0: not known. LATE: how many nanoseconds of the
+    # time the watch wanted a CPU and had none.
+    number="Q",
+    # Ticks. LOOK, HOLDER: how long since the last one the thread wanted a CPU and had none. ASK:
+    # how long who asked for the GIL wanted a CPU meanwhile. BLOCKED: the ready delay.
     delay="Q",
-    subject="I",
-    # Text: lines of file, line, function, innermost first; 0: unknown. Of what a step serves: the
-    # functions that its frames hold, and with no file and line 0 the route.
+    subject="I",  # HOLDER: the native number of the thread that has the GIL
+    # Text: lines of file, line, function, innermost first; 0: unknown. SERVED: the functions that
+    # the step's frames hold, and with no file and line 0 the route. NAME: the name.
     stack="I",
     ask="I",  # the request for the GIL that was open; 0: none
-    # Of a look: 1 + the number of the system call that the thread was in; 0: unknown or none. Of
-    # an answer: how many microseconds of CPU time the thread spent after it was seen that it
-    # had been told to give up the GIL; 0: it was not seen, or none.
-    syscall="I",
+    # LOOK: 1 + the number of the system call that the thread was in; 0: unknown or none. ASK: how
+    # many microseconds of CPU time the thread spent after it was seen that it had been told to give
+    # up the GIL; 0: it was not seen, or none. BLOCKED: the step's site. LATE: for how many
+    # microseconds a quota had stopped the process since the last such sample.
+    extra="I",
     thread="H",
     kind="B",  # kinds.SampleKind; 0: it is being written
     evidence="B",  # kinds.SAW_*
     step_kind="B",  # kinds.Kind
+    generation="B",  # LOOK, HOLDER: 1 + the generation of the collection that runs; 0: none
 )
 
 LAYOUTS = (HEADER, SITE, TASK, THREAD, LOOP, POOL, WORKER, HISTORY, EVENT, SAMPLE, CALL)

@@ -128,7 +128,8 @@ class BlockedStep:
     loop: int  # Loop.number; 0: not known, or none
     who: str | None  # the task or callback in words
     ended: bool  # False: it was still running
-    blocker: str | None  # waiting, python, native, native-gil; None: the watch did not see it
+    blocker: str | None
+    """waiting, python, native, native-gil, gc, starved; None: the watch did not see it."""
     culprit: Frame  # where most of the time went, in the user's own code
     stack: tuple[Frame, ...]  # inside the step, innermost first; empty where it was not seen
     gil_wait_s: float  # of the time, waiting for the GIL that another thread held

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "collector_state.h"
 #include "thread_descriptors.h"
 #include "text.h"
 
@@ -51,6 +52,7 @@ typedef struct _PyInterpreterFrame StackFrame;
 /* What was read of a thread. */
 typedef struct {
     int gil;       /* whether it held the GIL */
+    CollectorSeen collector; /* of a thread that held the GIL */
     size_t length; /* of `text`; 0: it has no stack, or one that could not be read just now */
     /* A line for each frame, innermost first: file, line and function, with the unit
      * separator in between. */
@@ -72,6 +74,7 @@ typedef struct {
     /* This process's `mem` file: for sandboxes that refuse process_vm_readv; NULL: none. */
     const Descriptor *memory;
     PyThreadState thread;
+    CollectorState collector;
     StackFrame frame;
     PyCodeObject code;
     PyCompactUnicodeObject string;
@@ -255,6 +258,41 @@ static int stack_holds_gil(const PyThreadState *state, const PyThreadState *copy
 #endif
 }
 
+/* See what the collector does in the interpreter of the thread that was copied last. */
+static CollectorSeen stack_collector(StackReader *reader) {
+    static const CollectorSeen none;
+    if (!collector_is_known || !stack_copy(reader, &reader->collector,
+                                           collector_of(reader->thread.interp),
+                                           sizeof reader->collector))
+        return none;
+    return collector_seen(&reader->collector);
+}
+
+/* The thread that has the GIL which another one may wait for; NULL: none, or it is not known.
+ * Its native number is in `thread` of the reader then. */
+static const PyThreadState *stack_gil_holder(StackReader *reader, const PyThreadState *one) {
+#if PY_VERSION_HEX >= 0x030C0000
+    /* Each interpreter may have a GIL of its own: of its threads, those before and after this. */
+    for (int forward = 0; forward < 2; forward++) {
+        const PyThreadState *next = one;
+        for (int links = 0; next != NULL && links < STACK_LINKS; links++) {
+            if (!stack_copy(reader, &reader->thread, next, sizeof reader->thread))
+                break;
+            if (stack_holds_gil(next, &reader->thread))
+                return next;
+            next = forward ? reader->thread.next : reader->thread.prev;
+        }
+    }
+    return NULL;
+#else
+    (void)one;
+    const PyThreadState *holder = _PyThreadState_UncheckedGet();
+    return holder != NULL && stack_copy(reader, &reader->thread, holder, sizeof reader->thread)
+               ? holder
+               : NULL;
+#endif
+}
+
 /* The frame that a thread is in; NULL: none. Returns 0 when it cannot be read. */
 static int stack_innermost(StackReader *reader, const StackFrame **frame) {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -275,11 +313,15 @@ static int stack_read(StackReader *reader, const PyThreadState *state, StackSeen
     Text text = {seen->text, STACK_BYTES, 0, 0};
     const StackFrame *next;
     int frames = 0;
+    static const CollectorSeen none;
     seen->gil = 0;
+    seen->collector = none;
     seen->length = 0;
     if (!stack_copy(reader, &reader->thread, state, sizeof reader->thread))
         return 0;
     seen->gil = stack_holds_gil(state, &reader->thread);
+    if (seen->gil)
+        seen->collector = stack_collector(reader);
     if (!stack_innermost(reader, &next))
         return 1;
     for (int links = 0; next != NULL && frames < STACK_FRAMES && !text.cut; links++) {

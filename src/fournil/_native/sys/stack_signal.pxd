@@ -6,14 +6,21 @@ from fournil._native.sys.thread_descriptors cimport Descriptor
 # The Python stacks of threads; see the headers.
 cdef extern from "sys/stack_read.h" nogil:
     ctypedef struct PyThreadState:
-        pass
+        unsigned long native_thread_id
+    ctypedef struct CollectorSeen:
+        int generation
+        uint64_t objects
     ctypedef struct StackReader:
         int pid
         const Descriptor *memory
+        PyThreadState thread
     ctypedef struct StackSeen:
         bint gil
+        CollectorSeen collector
         size_t length
         char *text
+    const PyThreadState *stack_gil_holder(StackReader *reader, const PyThreadState *one)
+    bint collector_find(int first, int second)
     bint stack_read(StackReader *reader, const PyThreadState *state, StackSeen *seen)
 
 cdef extern from "sys/stack_signal.h" nogil:

@@ -119,4 +119,29 @@ static inline uint64_t thread_cpu_ns(int tid) {
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
+/* The CPU time of the calling thread, in nanoseconds. */
+static inline uint64_t own_cpu_ns(void) {
+    struct timespec used;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+/* For how long a quota has stopped the processes of a control group so far, in microseconds; 0: it
+ * has none, or the kernel does not tell. `stat` is its open `cpu.stat` file, or none: of the second
+ * version of control groups, or of the first. */
+static inline uint64_t group_throttled_us(const Descriptor *stat) {
+    static const char first[] = "throttled_time ", second[] = "throttled_usec ";
+    char text[1024];
+    const char *found;
+    ssize_t size = descriptor_read(stat, text, sizeof text - 1, 0);
+    if (size <= 0)
+        return 0;
+    text[size] = 0;
+    if ((found = strstr(text, second)) != NULL)
+        return strtoull(found + sizeof second - 1, NULL, 10);
+    found = strstr(text, first);
+    return found != NULL ? strtoull(found + sizeof first - 1, NULL, 10) / 1000 : 0;
+}
+
 #endif

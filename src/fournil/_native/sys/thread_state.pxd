@@ -12,6 +12,8 @@ cdef extern from "sys/thread_state.h" nogil:
     long thread_syscall(const Descriptor *file, uint64_t *argument)
     uint64_t thread_cpu_ns(int tid)
     uint64_t thread_cpu_wait_ns(const Descriptor *schedstat)
+    uint64_t own_cpu_ns()
+    uint64_t group_throttled_us(const Descriptor *stat)
     unsigned long thread_waits(const Descriptor *status)
 
 cdef extern from "<sys/syscall.h>" nogil:

@@ -36,9 +36,7 @@ def _found(rule: Rule, context: Context, calls: list[Named]) -> Found | None:
     if context.blocker not in rule.blockers or (rule.gil and not context.waited_for_gil):
         return None
     situations = {context.situation, ""} if context.situation in ALSO_PLAIN else {context.situation}
-    if rule.situation not in situations and not (rule.gil or rule.starved):
-        return None
-    if rule.starved and (context.cpu_s is None or context.cpu_s >= context.threshold_s):
+    if rule.situation not in situations and not rule.gil:
         return None
     if rule.imports and not any(module.startswith("importlib") for module, _ in context.inside):
         return None
@@ -47,7 +45,7 @@ def _found(rule: Rule, context: Context, calls: list[Named]) -> Found | None:
     if rule.around and not _is_seen(rule.around, context.around):
         return None
     if not rule.calls and not rule.inside:
-        is_general = not (rule.situation or rule.gil or rule.starved or rule.around)
+        is_general = not (rule.situation or rule.gil or rule.around)
         return None if is_general and context.situation == "awaited" else Found(rule, None)
     for names, call in calls if rule.calls else ():
         if any(re.fullmatch(rule.calls, name) for name in names):

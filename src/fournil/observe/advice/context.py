@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
+from pathlib import PurePath
 from typing import NamedTuple
 
 from fournil.evidence.classify import Blocker
@@ -50,7 +50,6 @@ class Context(NamedTuple):
     may_await: bool  # False: no line is known that may
     in_callback: bool
     in_lambda: bool  # and the callback is one
-    cpu_s: float | None  # how long each step ran, or waited by itself; None: not known
     waited_for_gil: bool
     holder: str  # who held the GIL meanwhile; empty where it is not known
     held: Held | None  # the lock that the line that took the time holds
@@ -99,7 +98,6 @@ def look_at(group: BlockedGroup, recording: Recording, sources: Sources) -> Cont
         may_await=may_await,
         in_callback=in_callback,
         in_lambda=in_callback and isinstance(places[-1].scope, ast.Lambda),
-        cpu_s=_cpu_s(group),
         waited_for_gil=group.waited_for_gil,
         holder=_holder(group, recording) if group.waited_for_gil else "",
         held=_locks(places[first:]),
@@ -148,6 +146,8 @@ def _situation(
     own: list[int],
     cause: Place,
 ) -> tuple[Situation, Place]:
+    if blocker in {Blocker.GC, Blocker.STARVED}:
+        return "", cause
     for place, index in zip(reversed(places), reversed(own), strict=True):
         imports = isinstance(place.work.statement, (ast.Import, ast.ImportFrom))
         inner = frames[index - 1] if index else None
@@ -223,14 +223,6 @@ def _where_to_await(places: list[Place], *, in_callback: bool) -> tuple[Place, b
     return places[min(1, len(places) - 1)], True
 
 
-def _cpu_s(group: BlockedGroup) -> float | None:
-    """Return how long a step of a group would have taken with a CPU of its own: the median."""
-    if group.blocker is Blocker.WAITING:
-        return None
-    times = [step.duration_s * step.cpu_share for step in group.steps if step.cpu_share is not None]
-    return median(times) if times else None
-
-
 def _module(path: str) -> str:
     """Return the module of a library's file.
 
@@ -244,7 +236,11 @@ def _module(path: str) -> str:
 
 
 def _holder(group: BlockedGroup, recording: Recording) -> str:
-    """Return which other loop ran what keeps the GIL while the longest step waited for it."""
+    """Return which thread kept the GIL while the longest step waited for it."""
+    if found := group.holder:
+        name = f"thread {found.name!r}" if found.name else "another thread"
+        place = f"{PurePath(found.culprit.file).name}:{found.culprit.line}"
+        return f"{name} ({found.culprit.function}, {place})"
     step = group.longest
     end = step.begin_s + step.duration_s
     for other in recording.blocked:

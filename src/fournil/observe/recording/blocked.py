@@ -13,7 +13,11 @@ from fournil.evidence.looks import Answer, Look, weight
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.parts import split
 from fournil.evidence.stacks import Frame
-from fournil.observe.recording.decode import Key, SampleOfEnd
+from fournil.observe.recording.decode import Key, Text
+from fournil.observe.recording.decode_samples import SampleOfEnd
+from fournil.observe.recording.hindrances import Lack, Unlooked
+from fournil.observe.recording.holders import holder_of, waits_between_steps
+from fournil.observe.recording.lacking import lack_of, was_starved
 from fournil.observe.recording.model import (
     BlockedGroup,
     BlockedStep,
@@ -21,9 +25,10 @@ from fournil.observe.recording.model import (
     RunningStep,
     Script,
     ScriptLine,
-    Served,
 )
 from fournil.observe.recording.samples import Samples
+from fournil.observe.recording.served import Served
+from fournil.record.kinds import SAW_KERNEL, SITE_BIT
 from fournil.record.units import Clock
 
 Item = TypeVar("Item")
@@ -46,14 +51,19 @@ class Judge:
         limits: classify.Limits,
         threshold_s: float,
         ownership: Ownership,
+        text: Text,
         served_of: Callable[[Key], Served | None] = lambda key: None,
+        *,
+        blind: bool = False,
     ) -> None:
         self._samples = samples
         self._ownership = ownership
         self._clock = clock
         self._limits = limits
         self._threshold_s = threshold_s
+        self._text = text
         self._served_of = served_of
+        self._blind = blind
 
     def ended(self, step: SampleOfEnd, code_of: CodeOf) -> BlockedStep:
         """Return a blocked step that ended."""
@@ -79,7 +89,8 @@ class Judge:
         duration = self._clock.duration
         culprit = verdict.culprit if verdict else None
         if culprit is None:
-            code = code_of(step.subject)
+            # The task's own slot may be another's by now.
+            code = code_of(step.subject) or code_of(SITE_BIT | step.site)
             culprit = Frame(code.file, code.line, code.function) if code else UNKNOWN
         found = BlockedStep(
             thread=thread,
@@ -99,10 +110,55 @@ class Judge:
             gil_wait_s=duration(verdict.gil_wait) if verdict else 0.0,
             stacks=self._stacks(looks, verdict.lines) if verdict else {},
             served=self._served_of((thread, begin)),
+            collection=verdict.collection if verdict else None,
             debugged=any(self._ownership.is_debugger(look.frames) for look in looks),
         )
-        found = replace(found, cpu_share=_share_seen(begin, looks))
+        found = self._with_causes(found, step, looks, answers)
+        if found.blocker is Blocker.STARVED or found.waited_for_gil:
+            return found
         return replace(found, parts=tuple(self._parts(found, looks, answers)))
+
+    def _with_causes(
+        self,
+        found: BlockedStep,
+        step: SampleOfEnd,
+        looks: Sequence[Look],
+        answers: Mapping[int, Answer],
+    ) -> BlockedStep:
+        """Return a step with what kept it from running: no CPU, or the GIL."""
+        duration = self._clock.duration
+        labels = classify.label(looks, answers, self._limits)
+        waits = {Blocker.WAITING, None}
+        waited = sum(weight(look) for look, of in zip(looks, labels, strict=True) if of in waits)
+        lack = lack_of(step, looks, self._samples.late, duration(waited), self._clock)
+        blocker, unlooked = found.blocker, None
+        if lack and was_starved(found.duration_s, lack, self._threshold_s):
+            blocker = Blocker.STARVED
+        elif not looks:
+            dropped = self._samples.dropped
+            unlooked = Unlooked.OVERWRITTEN if dropped else Unlooked.SHORT
+            if self._blind:
+                unlooked = Unlooked.BLIND
+        holders = self._samples.holder_looks.get(found.key, ())
+        return replace(
+            found,
+            blocker=blocker,
+            lack=lack,
+            kernel_s=duration(sum(weight(look) for look in looks if look.evidence & SAW_KERNEL)),
+            holder=holder_of(holders, self._name_of),
+            unlooked=unlooked,
+        )
+
+    def gil_waits(self) -> tuple[BlockedStep, ...]:
+        """Return the waits of loops for the GIL between two steps."""
+        return tuple(
+            waits_between_steps(
+                self._samples, self._clock, self._name_of, UNKNOWN, self._threshold_s
+            )
+        )
+
+    def _name_of(self, native_id: int) -> str:
+        return self._text.at(self._samples.names.get(native_id, 0), "")
 
     def _parts(
         self, step: BlockedStep, looks: Sequence[Look], answers: Mapping[int, Answer]
@@ -119,6 +175,9 @@ class Judge:
                 lines={line: self._clock.duration(time) for line, time in part.lines.items()},
                 stacks=self._stacks(looks, part.lines),
                 gil_wait_s=step.gil_wait_s * part.share,
+                kernel_s=step.kernel_s * part.share,
+                lack=step.lack and Lack(*(time * part.share for time in step.lack)),
+                collection=part.collection,
                 part_s=step.duration_s * part.share,
             )
 
@@ -168,16 +227,6 @@ class Judge:
         return Script(tuple(lines), self._clock.duration(watched))
 
 
-def _share_seen(begin: int, looks: Sequence[Look]) -> float | None:
-    """Return for how much of the time until the last look the looks stand.
-
-    A look at a thread that runs stands for its time on the CPU alone.
-    """
-    if not looks or looks[-1].at <= begin:
-        return None
-    return min(1.0, sum(map(weight, looks)) / (looks[-1].at - begin))
-
-
 def group(steps: Iterable[BlockedStep]) -> list[BlockedGroup]:
     """Return the steps grouped by class and culprit line, the greatest total time first.
 
@@ -215,6 +264,8 @@ def lines_of_culprit(step: BlockedStep) -> list[ClassAtLine]:
     """Return the lines of the culprit's function that a step was seen on, with its class."""
     file, line, function = step.culprit
     name = stacks.plain_name(function)
+    if step.blocker is Blocker.STARVED:
+        return [(step.blocker, f"{file}:{name}", 0)]  # where it was just then was chance
     lines = {line} | {
         frame.line
         for frame in step.lines

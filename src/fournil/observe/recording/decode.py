@@ -1,4 +1,4 @@
-"""Raw sections become values: the one place, with `events` and `tasks`, that decodes them. Pure.
+"""Raw sections become values: here, in `decode_samples`, `events` and `tasks`. Pure.
 
 It is lenient with what it is given. `reading` has checked where the sections are. What their
 entries refer to may still be missing, since names that found no room are dropped and slots may be
@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from fournil.evidence.looks import Answer
 from fournil.observe.recording.lag import Lag, lag_of_turns, turns_of_buckets
 from fournil.observe.recording.model import (
     Caller,
@@ -25,11 +24,10 @@ from fournil.observe.recording.model import (
     Second,
     Site,
     Thread,
-    Unseen,
     Worker,
 )
+from fournil.observe.recording.unseen import Unseen
 from fournil.record import kinds, layout
-from fournil.record.kinds import Kind, SampleKind
 from fournil.record.units import Clock, unpack_ticks
 
 MISSING = "?"
@@ -183,7 +181,7 @@ def codes(data: bytes, text: Text) -> dict[int, Code]:
             entry["line"],
             bool(entry["flags"] & kinds.SITE_COROUTINE),
         )
-        for index, entry in enumerate(_entries(data, layout.SITE))
+        for index, entry in enumerate(each_entry(data, layout.SITE))
         if index or entry["steps"] or entry["tasks"]
     }
 
@@ -192,7 +190,7 @@ def sites(data: bytes, codes: Mapping[int, Code], clock: Clock) -> dict[int, Sit
     """Return the sites with their totals."""
     return {
         index: _site(codes[index], entry, clock)
-        for index, entry in enumerate(_entries(data, layout.SITE))
+        for index, entry in enumerate(each_entry(data, layout.SITE))
         if index in codes
     }
 
@@ -218,7 +216,7 @@ def _site(code: Code, entry: Mapping[str, Any], clock: Clock) -> Site:
 def last_tick_of_threads(data: bytes) -> int:
     """Return the last moment that the slots of threads tell of; 0: none."""
     names = ("opened", "closed", "begin", "waiting_since", "returned")
-    entries = [entry for entry in _entries(data, layout.THREAD) if entry["sequence"]]
+    entries = [entry for entry in each_entry(data, layout.THREAD) if entry["sequence"]]
     return max((entry[name] for entry in entries for name in names), default=0)
 
 
@@ -240,7 +238,7 @@ def threads(
         last_tick: until when what runs has run.
         looked_at: the steps that the watch looked at.
     """
-    pairs = zip(_entries(data, layout.THREAD), _entries(loops, layout.LOOP), strict=False)
+    pairs = zip(each_entry(data, layout.THREAD), each_entry(loops, layout.LOOP), strict=False)
     return {
         index: _thread(index, loop | thread, text, clock, last_tick, looked_at)
         for index, (thread, loop) in enumerate(pairs)
@@ -312,7 +310,7 @@ def callers(data: bytes, text: Text) -> dict[int, Caller]:
             if entry["begin"]
             else None,
         )
-        for index, entry in enumerate(_entries(data, layout.THREAD))
+        for index, entry in enumerate(each_entry(data, layout.THREAD))
         if entry["sequence"] and entry["state"] == kinds.THREAD_CALLS
     }
 
@@ -322,7 +320,7 @@ def pools(data: bytes, text: Text, clock: Clock, last_tick: int) -> tuple[Pool, 
     last_ns = clock.start_ns + clock.seconds(last_tick) * 1e9
     found = [
         _pool(entry, text, last_ns)
-        for entry in _entries(data, layout.POOL)
+        for entry in each_entry(data, layout.POOL)
         if entry["number"] and entry["state"] in (kinds.POOL_OPEN, kinds.POOL_CLOSED)
     ]
     return tuple(sorted(found, key=lambda pool: pool.number))
@@ -351,7 +349,7 @@ def workers(data: bytes, text: Text, clock: Clock) -> tuple[Worker, ...]:
             calls=entry["call"],
             since_s=(entry["since"] - clock.start_ns) / 1e9 if entry["since"] else None,
         )
-        for entry in _entries(data, layout.WORKER)
+        for entry in each_entry(data, layout.WORKER)
         if entry["sequence"] and entry["pool"]
     )
 
@@ -385,7 +383,7 @@ def history(data: bytes, clock: Clock) -> tuple[Second, ...]:
             pending=row["pending"],
             blocked=row["blocked"],
         )
-        for row in _entries(data, layout.HISTORY)
+        for row in each_entry(data, layout.HISTORY)
     )
 
 
@@ -408,97 +406,9 @@ def calls(data: bytes, text: Text, clock: Clock) -> tuple[PoolCall, ...]:
             pool=call["pool"],
             state=call["state"],
         )
-        for call in _entries(data, layout.CALL)
+        for call in each_entry(data, layout.CALL)
     )
 
 
-class SampleOfLook(NamedTuple):
-    """The watch looked at a step; times in ticks."""
-
-    thread: int
-    begin: int
-    at: int
-    since: int
-    evidence: int
-    ask: int
-    stack: int  # text
-    kind: int  # kinds.Kind: of the step
-
-
-class SampleOfAnswer(NamedTuple):
-    """A thread gave up the GIL."""
-
-    thread: int
-    ask: int
-    answer: Answer
-
-
-class SampleOfEnd(NamedTuple):
-    """A blocked step ended; times in ticks."""
-
-    thread: int
-    begin: int
-    end: int
-    delay: int
-    subject: int
-    kind: int
-
-
-class SampleOfServed(NamedTuple):
-    """It was found out what a step serves."""
-
-    thread: int
-    begin: int
-    text: int
-
-
-Sample = SampleOfLook | SampleOfAnswer | SampleOfEnd | SampleOfServed
-
-
-def samples(data: bytes, clock: Clock) -> Iterator[Sample]:
-    """Yield what the watch and the loops wrote of blocked steps."""
-    for entry in _entries(data, layout.SAMPLE):
-        thread, kind = entry["thread"], entry["kind"]
-        if kind == SampleKind.ASK:
-            answer = Answer(
-                used_ns=entry["cpu_ns"],
-                told_ns=entry["syscall"] * 1000,
-                waited_ns=int(entry["delay"] * clock.ns_per_tick),
-                over=bool(entry["evidence"] & kinds.SAW_OVER),
-                since=entry["since"],
-                took_ns=int(max(0, entry["at"] - entry["since"]) * clock.ns_per_tick),
-            )
-            yield SampleOfAnswer(thread, entry["ask"], answer)
-        elif kind == SampleKind.LOOK:
-            yield SampleOfLook(
-                thread,
-                entry["begin"],
-                entry["at"],
-                entry["since"],
-                entry["evidence"],
-                entry["ask"],
-                entry["stack"],
-                entry["step_kind"],
-            )
-        elif kind == SampleKind.SERVED:
-            yield SampleOfServed(thread, entry["begin"], entry["stack"])
-        elif kind == SampleKind.BLOCKED and entry["step_kind"] != Kind.SCRIPT:
-            yield SampleOfEnd(
-                thread,
-                entry["begin"],
-                entry["at"],
-                entry["delay"],
-                entry["subject"],
-                entry["step_kind"],
-            )
-
-
-def last_tick_of_samples(data: bytes) -> int:
-    """Return when the last of some samples was taken; 0: there is none."""
-    if not data:
-        return 0
-    return int(layout.SAMPLE.unpack(data, len(data) - layout.SAMPLE.size)["at"])
-
-
-def _entries(data: bytes, entry: layout.Layout) -> Iterator[dict[str, Any]]:
+def each_entry(data: bytes, entry: layout.Layout) -> Iterator[dict[str, Any]]:
     return (entry.unpack(data, offset) for offset in range(0, len(data), entry.size))

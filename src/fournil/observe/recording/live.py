@@ -15,7 +15,13 @@ from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import parse
 from fournil.observe.recording import decode
 from fournil.observe.recording.blocked import CodeOf, Judge
-from fournil.observe.recording.decode import Key, SampleOfLook, Text
+from fournil.observe.recording.decode import Key, Text
+from fournil.observe.recording.decode_samples import (
+    SampleOfHolder,
+    SampleOfLook,
+    last_tick_of_samples,
+    samples,
+)
 from fournil.observe.recording.events import Births, Events, last_tick
 from fournil.observe.recording.lazy import LazyMapping, LazySequence
 from fournil.observe.recording.model import (
@@ -24,12 +30,12 @@ from fournil.observe.recording.model import (
     Recording,
     RunningStep,
     Script,
-    Served,
     Thread,
     code_of,
 )
 from fournil.observe.recording.reading import Delta, read_file
 from fournil.observe.recording.samples import Samples, Stack
+from fournil.observe.recording.served import Served
 from fournil.observe.recording.tasks import Tasks
 from fournil.record import layout
 from fournil.record.kinds import Kind
@@ -62,6 +68,10 @@ def snapshot(delta: Delta, clock: Clock | None = None, mine: Sequence[str] = ())
     state = State(clock, mine)
     state.apply(delta)
     return state.recording()
+
+
+OF_ANY_THREAD = -1
+"""In place of a step's kind: a stack of a thread that may run no loop."""
 
 
 class State:
@@ -103,11 +113,11 @@ class State:
         self._calls.add(delta.calls, delta.calls_dropped, header["calls_count"])
         clock = decode.clock(header, self._longer)
         self._samples.dropped += delta.samples_dropped
-        samples = decode.samples(delta.samples, clock)
-        for key in self._samples.add(samples, header["samples_count"], self._stack_of):
+        found = samples(delta.samples, clock)
+        for key in self._samples.add(found, header["samples_count"], self._stack_of):
             self._judged.pop(key, None)
         self._last_event = last_tick(delta.events) or self._last_event
-        self._last_sample = decode.last_tick_of_samples(delta.samples) or self._last_sample
+        self._last_sample = last_tick_of_samples(delta.samples) or self._last_sample
 
     def recording(self) -> Recording:
         """Return a snapshot, which later changes leave as it is."""
@@ -128,7 +138,16 @@ class State:
         )
         threshold_s = clock.duration(header["threshold_ticks"])
         limits = Limits(clock.ns_per_tick, header["switch_interval_ns"])
-        judge = Judge(self._samples, clock, limits, threshold_s, self._ownership, self._served_of)
+        judge = Judge(
+            self._samples,
+            clock,
+            limits,
+            threshold_s,
+            self._ownership,
+            text,
+            self._served_of,
+            blind=header["watch_error"] != 0,
+        )
         serving = decode.serving_tick(header)
         if abs(clock.ns_per_tick - self._judged_at) > SAME_RATE * clock.ns_per_tick:
             self._judged.clear()
@@ -168,6 +187,7 @@ class State:
             callers=callers,
             blocked=blocked,
             slow_calls=tuple(step for step in steps if step.kind == Kind.CALL),
+            gil_waits=judge.gil_waits(),
             script=script,
             serving_s=clock.seconds(serving) if serving else None,
             other_loops=header["other_loops"] != 0,
@@ -199,13 +219,14 @@ class State:
             decode.last_tick_of_threads(delta.threads),
         )
 
-    def _stack_of(self, look: SampleOfLook) -> Stack:
-        key = look.stack, look.kind
+    def _stack_of(self, look: SampleOfLook | SampleOfHolder) -> Stack:
+        kind = look.kind if isinstance(look, SampleOfLook) else OF_ANY_THREAD
+        key = look.stack, kind
         if key not in self._stacks:
             frames = parse(self._text.at(look.stack, ""))
-            if look.kind == Kind.CALL:
+            if kind == Kind.CALL:
                 frames = self._ownership.inside_call(frames)
-            elif look.kind != Kind.SCRIPT:
+            elif kind not in {Kind.SCRIPT, OF_ANY_THREAD}:
                 frames = self._ownership.inside_step(frames)
             self._stacks[key] = frames, self._ownership.innermost_own(frames)
         return self._stacks[key]

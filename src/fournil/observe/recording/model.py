@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import NamedTuple
 
-from fournil.evidence.classify import Blocker
+from fournil.evidence.classify import GIL_WAIT_SHARE, Blocker
+from fournil.evidence.looks import Collection
 from fournil.evidence.stacks import Frame
 from fournil.observe.recording.events import Events
+from fournil.observe.recording.hindrances import Holder, Lack, Unlooked
 from fournil.observe.recording.lag import Lag
+from fournil.observe.recording.served import Served
 from fournil.observe.recording.tasks import Task, Tasks
+from fournil.observe.recording.unseen import Unseen
 from fournil.record import kinds, units
-
-GIL_WAIT_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +210,9 @@ class PoolCall(NamedTuple):
     state: int  # kinds.CALL_*
 
 
-class Served(NamedTuple):
-    """For what a framework ran a step."""
-
-    handler: Frame | None  # the user's own function, at its first line
-    route: str | None  # as `GET /bread/{kind}`
-
-
 @dataclass(frozen=True, slots=True)
 class BlockedStep:
-    """A step that ran for the threshold or longer."""
+    """A step that ran for the threshold or longer; or a wait for the GIL between two steps."""
 
     thread: int  # index into Recording.threads
     begin_ticks: int  # with `thread`, the step's key: Event.begin_ticks
@@ -237,9 +233,12 @@ class BlockedStep:
     served: Served | None = None
     at_startup: bool = False  # before its process served anybody, and nobody waited for it
     part_s: float | None = None  # how long of it this is about; None: all of it
-    cpu_share: float | None = None
-    """How much of its time it ran or waited by itself; the rest, it wanted a CPU and had none."""
     debugged: bool = False  # a debugger stood in it: how long it took is somebody's who thinks
+    lack: Lack | None = None  # None: not known
+    kernel_s: float = 0.0  # how long it was on the CPU inside the kernel
+    collection: Collection | None = None  # of garbage: the class says whether it blocked
+    holder: Holder | None = None  # who had the GIL for which it waited; None: nobody, not known
+    unlooked: Unlooked | None = None  # where nothing is known, why
     parts: tuple[BlockedStep, ...] = ()
     """Where it did several things that took long, the same step as each of them has it."""
 
@@ -249,9 +248,22 @@ class BlockedStep:
         return self.duration_s if self.part_s is None else self.part_s
 
     @property
+    def cpu_share(self) -> float | None:
+        """How much of its time it ran or waited by itself; the rest, it could not run."""
+        if self.lack is None:
+            return None
+        return 1 - min(1.0, self.lack.total_s / self.taken_s) if self.taken_s > 0 else 1.0
+
+    @property
     def share(self) -> float:
         """The share of the step that the lines took that this is about."""
         return min(1.0, self.taken_s / self.duration_s) if self.duration_s > 0 else 1.0
+
+    @property
+    def waited_for_gil(self) -> bool:
+        """Whether nearly all of it was spent waiting for the GIL."""
+        lacked_s = self.lack.total_s if self.lack else 0.0
+        return self.gil_wait_s > GIL_WAIT_SHARE * max(0.0, self.taken_s - lacked_s)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -311,12 +323,32 @@ class BlockedGroup:
         return all(step.at_startup for step in self.steps)
 
     @property
+    def kernel_s(self) -> float:
+        return sum(step.kernel_s for step in self.steps)
+
+    @property
+    def lack(self) -> Lack:
+        """For how long the steps could not run, as far as that is known."""
+        return reduce(Lack.plus, (step.lack for step in self.steps if step.lack), Lack())
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who had the GIL for which the longest of the steps waited that tells."""
+        known = [step for step in self.steps if step.holder]
+        return max(known, key=lambda step: step.gil_wait_s).holder if known else None
+
+    @property
+    def collection(self) -> Collection | None:
+        """The greatest collection of garbage that was seen in them."""
+        return max((step.collection for step in self.steps if step.collection), default=None)
+
+    @property
     def waited_for_gil(self) -> bool:
         """Whether nearly all the time was spent waiting for the GIL.
 
         Another thread held it, so moving these steps to a thread would not help.
         """
-        return self.gil_wait_s > GIL_WAIT_SHARE * self.total_s
+        return self.gil_wait_s > GIL_WAIT_SHARE * max(0.0, self.total_s - self.lack.total_s)
 
     @property
     def keys(self) -> frozenset[tuple[int, int]]:
@@ -362,30 +394,6 @@ class Meta:
     is_forked: bool = False  # by a process of its program
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What the recording could not hold, as counts, and what the watch could not do."""
-
-    events: int = 0  # overwritten
-    samples: int = 0  # overwritten
-    blocked: int = 0  # blocked steps whose records were overwritten
-    debugged: int = 0  # blocked steps in which a debugger stood
-    texts: int = 0  # names and stacks that found no room
-    sites: int = 0  # pieces of code that found no slot
-    tasks: int = 0  # tasks that found no slot
-    loops: int = 0  # loops that found no slot
-    closed_loops: int = 0  # closed loops whose slot was used again
-    forks: int = 0  # forked children, which are not recorded
-    signal_lost: int = 0  # the signal that the program took from the watch
-    threads: int = 0  # threads to be watched that found no slot
-    workers: int = 0  # workers that found no slot
-    pools: int = 0  # pools that found no slot
-    closed_pools: int = 0  # closed pools whose slot was used again
-    calls: int = 0  # calls of pools that were overwritten
-    unanswered: int = 0  # requests for a stack that the thread did not answer in time
-    watch_error: int = 0  # for which the watch could not look: layout.HEADER
-
-
 class End(NamedTuple):
     """How the process of a program ended, as its parent saw it."""
 
@@ -423,6 +431,9 @@ class Recording:
     blocked: tuple[BlockedStep, ...]  # in the order in which they began
     slow_calls: tuple[BlockedStep, ...]
     """Calls in threads that were watched and ran for the threshold or longer, in that order."""
+    gil_waits: tuple[BlockedStep, ...]
+    """Waits of loops for the GIL between two steps, each for the threshold or longer: the class
+    and the lines are of the threads that had it."""
     script: Script | None  # only for a program that ran no loop
     serving_s: float | None
     """When a server accepted its first connection, or, without one, began to listen; None: there

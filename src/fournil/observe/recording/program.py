@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 
 from fournil.errors import RecordingError
 from fournil.observe.recording.live import load
-from fournil.observe.recording.model import BlockedStep, Recording, Thread, Unseen
+from fournil.observe.recording.model import BlockedStep, Recording, Thread
+from fournil.observe.recording.unseen import Unseen
 from fournil.record import programs
 
 
@@ -81,16 +82,18 @@ def as_one(recordings: Sequence[Recording]) -> Recording:
     first = recordings[0]
     threads: dict[int, Thread] = {}
     blocked: list[BlockedStep] = []
+    gil_waits: list[BlockedStep] = []
     for recording in recordings:
         later_s = recording.started_unix_s - first.started_unix_s
         places = {}
         for thread in recording.threads.values():
             places[thread.index] = len(threads)
             threads[len(threads)] = replace(thread, index=len(threads))
-        blocked += [
-            replace(step, thread=places.get(step.thread, 0), begin_s=step.begin_s + later_s)
-            for step in recording.blocked
-        ]
+        for steps, of in ((blocked, recording.blocked), (gil_waits, recording.gil_waits)):
+            steps += [
+                replace(step, thread=places.get(step.thread, 0), begin_s=step.begin_s + later_s)
+                for step in of
+            ]
     ran_loops = any(recording.loops for recording in recordings)
     return replace(
         first,
@@ -101,6 +104,7 @@ def as_one(recordings: Sequence[Recording]) -> Recording:
         alive=any(recording.alive for recording in recordings),
         threads=threads,
         blocked=tuple(sorted(blocked, key=lambda step: step.begin_s)),
+        gil_waits=tuple(sorted(gil_waits, key=lambda step: step.begin_s)),
         tasks_born=sum(recording.tasks_born for recording in recordings),
         pools=[pool for recording in recordings for pool in recording.pools],
         other_loops=any(recording.other_loops for recording in recordings),

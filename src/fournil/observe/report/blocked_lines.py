@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fournil.observe.advice.advisor import Advice
-from fournil.observe.report import phrases
+from fournil.observe.report import causes, phrases
 from fournil.observe.report.callers import LEAST_SHARE, Request
 from fournil.observe.report.findings import TASK, Finding, Report
 from fournil.observe.report.page import Line, Role, Span
@@ -84,9 +84,12 @@ class BlockedLines:
     def _finding(self, finding: Finding) -> Iterator[Line]:
         group, detail = finding.group, self._sheet.detail
         yield from self._line(finding)
-        yield from self._sheet.source(group.culprit)
-        yield from self._requests(finding)
-        yield from self._stack(finding)
+        if finding.is_collector:
+            yield from self._set_off_at(finding)
+        else:
+            yield from self._sheet.source(group.culprit)
+            yield from self._requests(finding)
+            yield from self._stack(finding)
         yield from self._runner(finding)
         if group.whole_s - group.total_s >= self._recording.threshold_s:
             told = f"that took {seconds(group.whole_s)} in all, with other lines"
@@ -100,20 +103,28 @@ class BlockedLines:
             state = "still runs" if self._recording.alive else "never ended"
             which = "it" if group.count == 1 else "the longest"
             yield from detail("", Span(f"{which} {state}", Role.BAD))
-        if group.waited_for_gil:
-            waited = seconds(group.gil_wait_s)
-            yield from detail("GIL", Span(f"waited {waited} for it: another thread held it"))
+        for label, text in causes.details(group):
+            yield from detail(label, Span(text))
         if finding.advice:
             yield from self._advice(finding.advice)
 
     def _line(self, finding: Finding, role: Role = Role.STRONG) -> Iterator[Line]:
         group = finding.group
+        place = self._sheet.place(group.culprit, role)
+        if finding.is_collector:
+            place = (Span("the collector of garbage", role),)
         yield from self._sheet.row(
-            [self._sheet.blocker(group.blocker), *self._sheet.place(group.culprit, role)],
+            [self._sheet.blocker(group.blocker), *place],
             f"{group.count:,}",
             Span(seconds(group.total_s), role),
             seconds(group.longest_s),
         )
+
+    def _set_off_at(self, finding: Finding) -> Iterator[Line]:
+        """Yield the lines at which new objects set the collector off, those most often first."""
+        for number, frame in enumerate(causes.lines_of(finding.group)[:FRAMES]):
+            place = self._sheet.place(frame)
+            yield from self._sheet.detail("" if number else "set off at", *place)
 
     def _requests(self, finding: Finding) -> Iterator[Line]:
         found = [one for one in finding.requests if one.share >= LEAST_SHARE]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from fournil.evidence.ownership import Ownership
 from fournil.evidence.stacks import Frame
-from fournil.observe.recording.model import BlockedGroup, Served
+from fournil.observe.recording.model import BlockedGroup
+from fournil.observe.recording.served import Served
 
 LEAST_SHARE = 0.05
 """Callers with less of the time are not told apart."""

@@ -32,13 +32,16 @@ blocked             what made others wait first, then the greatest total, and wh
                       callers: [{file, line, function, own, share}],
                       processes: [{pid, steps, total_s}], when: {first_s, last_s, at_startup},
                       delayed: {steps, total_s, longest_s, arrived, unknown},
-                      sufferers: [{code, steps}], stack: [{file, line, function, own}], source,
-                      advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
+                      sufferers: [{code, steps}], lack: {wanted_s, throttled_s, stopped_s},
+                      kernel_s, collection: {generation, objects} or null, holder: {name, file,
+                      line, function} or null, not_seen, stack: [{file, line, function, own}],
+                      source, advice: {to, text, rule, file, edits, gain_s, run_s, busy_s,
                       lag_s, range_s, assumes} or null}]
-                    `class` is waiting, python, native, native-gil, or null when the watch saw
-                    nothing; file, line and function are of the innermost frame of the user's
-                    own code; `stack` is innermost first; `kind` is task, callback, timer,
-                    reader or writer; `callback` names the function where there is no task;
+                    `class` is waiting, python, native, native-gil, gc, starved, or null when the
+                    watch saw nothing, and then `not_seen` says why; file, line and function are of
+                    the innermost frame of the user's own code; `stack` is innermost first;
+                    `kind` is task, callback, timer, reader or writer; `callback` names the function
+                    where there is no task;
                     `lines` are all on which the time went, the heaviest first; `serves` says for
                     which route and handler (its first line) a framework ran them, null where one
                     of the two is not known; `callers` are the nearest first, and those at the
@@ -49,12 +52,21 @@ blocked             what made others wait first, then the greatest total, and wh
                     ready meanwhile, `sufferers` whose they are; `arrived` of them took up what had
                     come from outside, whose times are estimates; of `unknown` blocked steps
                     nothing is left that tells;
-                    `running` says that a step had not ended; an advice is to await, to use a
-                    thread or a process, or to change the code; `rule` names what it is of;
-                    `edits` are changes of `file` that do what it says, none where they cannot
-                    be written: [{line, column, end_line, end_column, text}], lines from 1,
+                    `lack`: for how long the steps wanted a CPU and had none, for how long of that
+                    a quota had stopped the process, and for how long it was stopped otherwise;
+                    `kernel_s`: how long they were on the CPU in the kernel; `collection`: the
+                    greatest collection of garbage that ran; `holder`: the thread that had the GIL
+                    for which they waited, and its line; `running` says that a step had not ended;
+                    an advice is to await, to use a thread or a process, or to change the code;
+                    `rule` names what it is of; `edits` are changes of `file` that do what it says,
+                    none where they cannot be written: [{line, column, end_line, end_column, text}],
+                    lines from 1,
                     columns in characters from 0; its estimates are of following it alone,
                     null where they are not known
+gil_waits           waits for the GIL between two steps, each for the threshold or longer: [{class,
+                      file, line, function, count, total_s, longest_s, thread, lack,
+                      collection, when, stack, source, advice}]; class and lines are of the
+                      thread that had it, whose name is `thread`; `advice` is a sentence or null
 estimate            of following all advice: {run_s, busy_s, lag_s: {p50, p99, max}, coarse,
                     range_s: [low, high], assumes: [sentence]} or null; coarse: of some steps
                     little was known; range_s: in which the run's time lies; assumes: what makes
@@ -97,10 +109,12 @@ from fournil.evidence.stacks import Frame, sum_by_line
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.headroom import Headroom
 from fournil.observe.advice.pools import PoolFinding
+from fournil.observe.recording.hindrances import Holder
 from fournil.observe.recording.model import BlockedGroup, End, Script, Site, Thread
 from fournil.observe.report.callers import Request
 from fournil.observe.report.endings import Unfinished
 from fournil.observe.report.findings import TASK, Finding, HotSite, Report
+from fournil.observe.report.gil_waits import GilWait
 from fournil.observe.report.titles import Process
 from fournil.observe.words import signal_name
 
@@ -141,6 +155,7 @@ def as_dict(report: Report, source: Callable[[Frame], str] = lambda frame: "") -
         "not_seen": [list(words) for words in report.unseen],
         "loops": [_loop(loop) for loop in recording.loops],
         "blocked": [_finding(finding, ownership, source) for finding in report.findings],
+        "gil_waits": [_gil_wait(wait, ownership, source) for wait in report.gil_waits],
         "estimate": _estimate(report),
         "headroom": None if report.headroom is None else _headroom(report.headroom),
         "tasks": [_hot_site(hot) for hot in report.hot_sites],
@@ -225,11 +240,7 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
             for caller in finding.callers
         ],
         "processes": [share._asdict() for share in finding.shares],
-        "when": {
-            "first_s": min(step.begin_s for step in group.steps),
-            "last_s": max(step.begin_s for step in group.steps),
-            "at_startup": group.at_startup,
-        },
+        "when": _when(group),
         "delayed": {
             "steps": finding.suffering.steps,
             "total_s": finding.suffering.total_s,
@@ -238,11 +249,47 @@ def _finding(finding: Finding, ownership: Ownership, source: Callable[[Frame], s
             "unknown": finding.suffering.unknown,
         },
         "sufferers": [{"code": name, "steps": steps} for name, steps in finding.sufferers],
-        "stack": [
-            frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames
-        ],
+        "lack": group.lack._asdict(),
+        "kernel_s": group.kernel_s,
+        "collection": group.collection._asdict() if group.collection else None,
+        "holder": _holder(group.holder),
+        "not_seen": next((step.unlooked.value for step in group.steps if step.unlooked), None),
+        "stack": _stack(group, ownership),
         "source": source(group.culprit).strip() or None,
         "advice": None if advice is None else _advice(advice),
+    }
+
+
+def _when(group: BlockedGroup) -> Document:
+    begins = [step.begin_s for step in group.steps]
+    return {"first_s": min(begins), "last_s": max(begins), "at_startup": group.at_startup}
+
+
+def _stack(group: BlockedGroup, ownership: Ownership) -> list[Document]:
+    return [frame._asdict() | {"own": ownership.is_own(frame.file)} for frame in group.frames]
+
+
+def _holder(holder: Holder | None) -> Document | None:
+    if holder is None:
+        return None
+    return {"name": holder.name or None, **holder.culprit._asdict()}
+
+
+def _gil_wait(wait: GilWait, ownership: Ownership, source: Callable[[Frame], str]) -> Document:
+    group = wait.group
+    return {
+        "class": group.blocker.value if group.blocker else None,
+        **group.culprit._asdict(),
+        "count": group.count,
+        "total_s": group.total_s,
+        "longest_s": group.longest_s,
+        "thread": wait.thread or None,
+        "lack": group.lack._asdict(),
+        "collection": group.collection._asdict() if group.collection else None,
+        "when": _when(group),
+        "stack": _stack(group, ownership),
+        "source": source(group.culprit).strip() or None,
+        "advice": wait.advice,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.observe.advice.advisor import Advice
 from fournil.observe.advice.headroom import Headroom
@@ -19,6 +20,7 @@ from fournil.observe.replay.sufferers import Suffering, find_sufferers, sufferin
 from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report import endings
 from fournil.observe.report.callers import Caller, Request, callers, requests
+from fournil.observe.report.gil_waits import GilWait, find_gil_waits
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import Alike
 from fournil.record.kinds import Kind
@@ -28,6 +30,9 @@ MOST = 5
 
 LEAST_SHARE = 0.01
 """Code that took less of the loop than this is not named."""
+
+COLLECTOR = "collector"
+"""The rule of advice for what the collector of garbage does by itself."""
 
 TASK = "task"
 RUNNERS: dict[int, str] = {
@@ -63,14 +68,20 @@ class Finding:
     requests: tuple[Request, ...] = ()
     shares: tuple[Share, ...] = ()  # of each process that it ran in, where there are several
 
-    def rank(self) -> tuple[bool, bool, float]:
+    def rank(self) -> tuple[bool, bool, bool, float]:
         """Return where it stands among others: the least first."""
-        return self.group.at_startup, self.hurt_nobody, -self.group.total_s
+        starved = self.group.blocker is Blocker.STARVED
+        return self.group.at_startup, starved, self.hurt_nobody, -self.group.total_s
 
     @property
     def hurt_nobody(self) -> bool:
         """Whether nothing waited for any of these steps."""
         return self.suffering.steps == 0 and self.suffering.unknown == 0
+
+    @property
+    def is_collector(self) -> bool:
+        """Whether the collector of garbage ran by itself: at which line that was is chance."""
+        return self.advice is not None and self.advice.rule == COLLECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class Report:
     estimate: Outcome | None  # of following all advice
     headroom: Headroom | None  # None: nothing came from outside, or not evenly
     notes: tuple[str, ...]
+    gil_waits: tuple[GilWait, ...] = ()
     processes: tuple[Alike, ...] = ()  # none where there is one process
     unseen: tuple[tuple[str, ...], ...] = ()  # the command lines of processes that were not seen
 
@@ -118,7 +130,7 @@ def find(recording: Recording, adviser: Adviser) -> Report:
     """Return what is worth telling about a recording."""
     sufferers = find_sufferers(recording)
     recording = mark_startup(recording, sufferers)
-    groups = blocked.group(recording.blocked)
+    groups = _collections(blocked.group(recording.blocked), adviser)
     findings = [
         _finding(group, recording, adviser, suffering(group.steps, sufferers)) for group in groups
     ]
@@ -138,7 +150,25 @@ def find(recording: Recording, adviser: Adviser) -> Report:
         estimate=adviser.estimate(advised) if advised else None,
         headroom=adviser.headroom(advised),
         notes=tuple(notes(recording)),
+        gil_waits=tuple(find_gil_waits(recording)),
     )
+
+
+def _collections(groups: list[BlockedGroup], adviser: Adviser) -> list[BlockedGroup]:
+    """Return groups with those as one in which the collector of garbage ran by itself.
+
+    At which line that was is chance. A line that asks for a collection stands for itself.
+    """
+    by_itself: list[BlockedGroup] = []
+    others: list[BlockedGroup] = []
+    for group in groups:
+        advice = adviser.advise(group) if group.blocker is Blocker.GC else None
+        (by_itself if advice and advice.rule == COLLECTOR else others).append(group)
+    if len(by_itself) > 1:
+        steps = [step for group in by_itself for step in group.steps]
+        steps.sort(key=lambda step: step.begin_ticks)
+        by_itself = [BlockedGroup(Blocker.GC, by_itself[0].culprit, tuple(steps))]
+    return sorted([*by_itself, *others], key=lambda group: -group.total_s)
 
 
 def _finding(

@@ -40,6 +40,8 @@ class Role(StrEnum):
     PYTHON = "python"
     NATIVE = "native"
     NATIVE_GIL = "native-gil"
+    GC = "gc"
+    STARVED = "starved"
 
 
 class Span(NamedTuple):

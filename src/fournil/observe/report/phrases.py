@@ -109,6 +109,11 @@ def outcomes(finding: PoolFinding) -> Iterator[str]:
             yield f"{number:,} {what}"
 
 
+def thread(name: str) -> str:
+    """Return what a thread is called, in words."""
+    return f"thread {name!r}" if name else "another thread"
+
+
 def when(finding: Finding) -> str:
     """Return when the steps of a finding began, counted from the recording's start."""
     begins = [step.begin_s for step in finding.group.steps]

@@ -19,6 +19,7 @@ from fournil.observe.replay.whatif import Outcome
 from fournil.observe.report.callers import callers, requests
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import MOST, Finding, HotSite, Report, Share
+from fournil.observe.report.gil_waits import find_gil_waits
 from fournil.observe.report.notes import notes
 from fournil.observe.report.titles import kinds
 
@@ -60,6 +61,7 @@ def report_of(
             default=None,
         ),
         notes=tuple(notes(whole, became=any(one.pid == whole.pid for one in recordings[1:]))),
+        gil_waits=tuple(find_gil_waits(whole)),
         processes=tuple(kinds(recordings)),
         unseen=tuple(unseen),
     )

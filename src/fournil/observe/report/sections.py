@@ -12,6 +12,7 @@ from fournil.observe.report import phrases
 from fournil.observe.report.blocked_lines import BlockedLines
 from fournil.observe.report.endings import Ending, Unfinished
 from fournil.observe.report.findings import HotSite, Report
+from fournil.observe.report.gil_wait_lines import gil_wait_lines
 from fournil.observe.report.loop_rows import loop_rows
 from fournil.observe.report.page import (
     LEAST_WIDTH,
@@ -69,6 +70,7 @@ class _Sections:
         loops = loop_rows(self._report, self._sheet)
         yield process_lines(self._report, self._view.width, loops)
         yield self._blocked.section()
+        yield gil_wait_lines(self._report, self._sheet)
         yield self._estimate()
         yield self._headroom()
         yield self._blocked.startup()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fournil.evidence.classify import Blocker
 from fournil.evidence.ownership import Ownership
 from fournil.observe.recording.model import BlockedStep
+from fournil.observe.report import causes
 from fournil.observe.report.findings import Report
 from fournil.observe.report.page import Line, Role, Span
 from fournil.observe.words import count, seconds, share
@@ -16,10 +18,16 @@ def verdict(report: Report) -> Line:
     recording = report.recording
     if not recording.loops and not recording.blocked:
         return (Span(_without_loops(report), Role.DIM),)
-    serving = [step for step in recording.blocked if not step.at_startup]
+    serving = [
+        step
+        for step in recording.blocked
+        if not step.at_startup and step.blocker is not Blocker.STARVED
+    ]
     startup = [step for step in recording.blocked if step.at_startup]
     if serving:
         return _blocked(report, serving)
+    if told := causes.without_blocked_steps(recording):
+        return (Span(told, Role.BAD),)
     if recording.unseen.blocked:
         return (Span(f"{count(recording.unseen.blocked, 'step')} blocked the loop", Role.BAD),)
     if startup:
@@ -36,7 +44,11 @@ def _blocked(report: Report, serving: Sequence[BlockedStep]) -> Line:
     name, they = ("loops", "they") if len(loops) > 1 else ("loop", "it")
     told = f"{_steps(serving)} blocked the {name} for {seconds(total_s)}"
     more = f", {share(total_s / ran_s)} of the {seconds(ran_s)} that {they} ran" if ran_s else ""
-    harmless = all(finding.hurt_nobody for finding in report.findings)
+    harmless = all(
+        finding.hurt_nobody
+        for finding in report.findings
+        if finding.group.blocker is not Blocker.STARVED
+    )
     if harmless:
         more += "; nothing else waited"
     return Span(told, Role.PLAIN if harmless else Role.BAD), Span(more)

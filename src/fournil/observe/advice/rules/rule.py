@@ -14,6 +14,7 @@ from fournil.evidence.classify import Blocker
 
 WAITING, PYTHON = Blocker.WAITING, Blocker.PYTHON
 NATIVE, NATIVE_GIL = Blocker.NATIVE, Blocker.NATIVE_GIL
+GC, STARVED = Blocker.GC, Blocker.STARVED
 COMPUTING = (PYTHON, NATIVE, NATIVE_GIL)
 KEEPS_GIL = (PYTHON, NATIVE_GIL)
 
@@ -67,7 +68,6 @@ class Rule:
         around: pattern of a library's frame between that line and the one that may await.
         imports: it was in an import, inside what the line calls.
         gil: another thread held the GIL.
-        starved: it would not have blocked, had it had a CPU whenever it wanted one.
         why: what it was; `{call}` stands for the call as it is written.
         how: what to write, where it can be written: `{code}`.
         instead: what is known to help, where it cannot.
@@ -96,7 +96,6 @@ class Rule:
     around: str = ""
     imports: bool = False
     gil: bool = False
-    starved: bool = False
     why: str
     how: str = "{code}."
     instead: str = ""

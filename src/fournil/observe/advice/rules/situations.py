@@ -1,6 +1,6 @@
 """Places that are special, whatever is called there."""
 
-from fournil.observe.advice.rules.rule import NATIVE_GIL, WAITING, Rule, Trial
+from fournil.observe.advice.rules.rule import GC, NATIVE_GIL, STARVED, WAITING, Rule, Trial
 
 COLLECTOR = (
     "`gc.freeze()` after start-up leaves what lives on out of it, and a higher "
@@ -11,9 +11,93 @@ RULES = (
     Rule(
         name="starved",
         to="code",
-        starved=True,
+        blockers=(STARVED,),
         why="It wanted a CPU for most of the time and had none: the machine was busy, or its "
         "quota was used up. With a CPU it would not have blocked the loop.",
+    ),
+    Rule(
+        name="collection",
+        to="code",
+        calls=r"gc\.collect",
+        why="A collection of garbage stops all threads of the process:",
+        instead="call it less often; `gc.freeze()` after start-up leaves what lives on out of it.",
+        tried=(
+            Trial(
+                """\
+                import asyncio, gc
+
+                class Node:
+                    def __init__(self):
+                        self.me = self
+
+                junk = [Node() for _ in range(400_000)]
+
+                async def main():
+                    gc.collect()  # blocks
+                """,
+                """\
+                import asyncio, gc
+
+                class Node:
+                    def __init__(self):
+                        self.me = self
+
+                junk = [Node() for _ in range(400_000)]
+                gc.freeze()
+
+                async def main():
+                    gc.collect()
+                    gc.unfreeze()
+                """,
+            ),
+        ),
+    ),
+    Rule(
+        name="collector",
+        to="code",
+        blockers=(GC,),
+        why="The collector of garbage ran, which new objects set off, wherever they are made:",
+        instead=COLLECTOR,
+        tried=(
+            Trial(
+                """\
+                import asyncio
+
+                class Node:
+                    def __init__(self):
+                        self.me = self
+
+                junk = [Node() for _ in range(700_000)]
+
+                async def main():
+                    keep = []
+                    for _ in range(200):
+                        keep.append([[] for _ in range(3000)])  # blocks
+                        await asyncio.sleep(0)
+                    return len(keep)
+                """,
+                """\
+                import asyncio, gc
+
+                class Node:
+                    def __init__(self):
+                        self.me = self
+
+                junk = [Node() for _ in range(700_000)]
+
+                async def main():
+                    gc.freeze()
+                    gc.set_threshold(100_000, 50, 1_000)
+                    keep = []
+                    for _ in range(200):
+                        keep.append([[] for _ in range(3000)])
+                        await asyncio.sleep(0)
+                    gc.set_threshold(700, 10, 10)
+                    gc.unfreeze()
+                    return len(keep)
+                """,
+            ),
+        ),
     ),
     Rule(
         name="gil",
@@ -22,6 +106,14 @@ RULES = (
         gil=True,
         why="It waited for the GIL, which {holder} held:",
         instead="move that work to a process, as `fournil.to_process` does.",
+    ),
+    Rule(
+        name="containers",
+        to="code",
+        blockers=(NATIVE_GIL,),
+        situation="containers",
+        why="This line makes so many objects that this takes long:",
+        instead="make them where they are used, or fewer at a time, with an `await` in between.",
     ),
     Rule(
         name="import",
@@ -131,105 +223,10 @@ RULES = (
         ),
     ),
     Rule(
-        name="collector",
-        to="code",
-        blockers=(NATIVE_GIL,),
-        situation="containers",
-        why="Nothing on this line keeps the GIL but the collector of garbage, which new objects "
-        "set off:",
-        instead=COLLECTOR,
-        tried=(
-            Trial(
-                """\
-                import asyncio
-
-                class Node:
-                    def __init__(self):
-                        self.me = self
-
-                junk = [Node() for _ in range(700_000)]
-
-                async def main():
-                    keep = []
-                    for _ in range(200):
-                        keep.append([[] for _ in range(3000)])  # blocks
-                        await asyncio.sleep(0)
-                    return len(keep)
-                """,
-                """\
-                import asyncio, gc
-
-                class Node:
-                    def __init__(self):
-                        self.me = self
-
-                junk = [Node() for _ in range(700_000)]
-
-                async def main():
-                    gc.freeze()
-                    gc.set_threshold(100_000, 50, 1_000)
-                    keep = []
-                    for _ in range(200):
-                        keep.append([[] for _ in range(3000)])
-                        await asyncio.sleep(0)
-                    gc.set_threshold(700, 10, 10)
-                    gc.unfreeze()
-                    return len(keep)
-                """,
-            ),
-        ),
-    ),
-    Rule(
-        name="collector at the start",
-        to="code",
-        blockers=(NATIVE_GIL,),
-        situation="no line",
-        why="No line of `{function}` was seen, and what keeps the GIL there is most likely the "
-        "collector of garbage, which new objects set off:",
-        instead=COLLECTOR,
-    ),
-    Rule(
         name="no line",
         to="code",
         situation="no line",
         why="At which line of `{function}` was not seen.",
-    ),
-    Rule(
-        name="collection",
-        to="code",
-        calls=r"gc\.collect",
-        why="A collection of garbage stops all threads of the process:",
-        instead="call it less often; `gc.freeze()` after start-up leaves what lives on out of it.",
-        tried=(
-            Trial(
-                """\
-                import asyncio, gc
-
-                class Node:
-                    def __init__(self):
-                        self.me = self
-
-                junk = [Node() for _ in range(400_000)]
-
-                async def main():
-                    gc.collect()  # blocks
-                """,
-                """\
-                import asyncio, gc
-
-                class Node:
-                    def __init__(self):
-                        self.me = self
-
-                junk = [Node() for _ in range(400_000)]
-                gc.freeze()
-
-                async def main():
-                    gc.collect()
-                    gc.unfreeze()
-                """,
-            ),
-        ),
     ),
 )
 
