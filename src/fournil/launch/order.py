@@ -44,7 +44,7 @@ class Order(NamedTuple):
     is_child: bool = False
     was_forked: bool = False  # before its command line was run
     attached: str = ""  # PythonCommand.attached, of its command line
-    mine: Sequence[str] = ()  # packages that count as the user's own
+    mine: tuple[str, ...] = ()  # packages that count as the user's own
 
     def of_child(self, **changes: str | bool) -> str:
         """Return the first word for `start.py` of a child's process."""
@@ -74,7 +74,8 @@ class Order(NamedTuple):
     @classmethod
     def parse(cls, rest: str, target: str) -> Self:
         """Return the order of which `command` put two words into a command line."""
-        return cls(*json.loads(rest))._replace(target=target)
+        order = cls(*json.loads(rest))
+        return order._replace(target=target, mine=tuple(order.mine))
 
 
 def interpreter_flags(command: Sequence[str]) -> list[str]:
