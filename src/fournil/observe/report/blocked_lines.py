@@ -68,7 +68,13 @@ class BlockedLines:
     def in_short(self) -> Iterator[Line]:
         """Yield the worst lines once more, and what would help against the first."""
         for number, finding in enumerate(self._serving[:WORST]):
-            yield from self._line(finding)
+            # Their columns' names are out of sight.
+            group = finding.group
+            yield from self._sheet.row(
+                self._named(finding, Role.STRONG),
+                count(group.count, "step"),
+                Span(seconds(group.total_s), Role.STRONG),
+            )
             if number == 0 and finding.advice:
                 yield from self._sheet.advice(finding.advice.text)
         if (more := len(self._serving) - WORST) > 0:
@@ -109,11 +115,15 @@ class BlockedLines:
     def _line(self, finding: Finding, role: Role = Role.STRONG) -> Iterator[Line]:
         group = finding.group
         yield from self._sheet.row(
-            [self._sheet.blocker(group.blocker), *self._sheet.place(group.culprit, role)],
+            self._named(finding, role),
             f"{group.count:,}",
             Span(seconds(group.total_s), role),
             seconds(group.longest_s),
         )
+
+    def _named(self, finding: Finding, role: Role) -> list[Span]:
+        group = finding.group
+        return [self._sheet.blocker(group.blocker), *self._sheet.place(group.culprit, role)]
 
     def _requests(self, finding: Finding) -> Iterator[Line]:
         found = [one for one in finding.requests if one.share >= LEAST_SHARE]
