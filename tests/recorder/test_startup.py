@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import fournil
 from fournil.observe.recording.live import snapshot
@@ -18,23 +20,26 @@ def read(path: Path) -> Recording:
     return snapshot(read_file(str(path)))
 
 
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-    writer.close()
+class Host(asyncio.Protocol):
+    """Ends each connection as its visitor does."""
+
+
+def serve() -> Coroutine[Any, Any, asyncio.Server]:
+    return asyncio.get_running_loop().create_server(Host, "127.0.0.1", 0)
 
 
 async def visit(server: asyncio.Server) -> None:
-    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     writer.write_eof()
+    assert await reader.read() == b""
     writer.close()
     await writer.wait_closed()
-    await asyncio.sleep(0)
 
 
 def test_a_server_that_was_visited(tmp_path: Path) -> None:
     async def main() -> None:
         time.sleep(0.06)
-        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        async with await serve() as server:
             await asyncio.sleep(0)
             time.sleep(0.07)
             await asyncio.sleep(0)
@@ -57,7 +62,7 @@ def test_a_server_that_was_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(echo, "127.0.0.1", 0):
+        async with await serve():
             await asyncio.sleep(0)
 
     with fournil.Recorder(tmp_path / "r"):
@@ -69,7 +74,7 @@ def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_was_there_before(tmp_path: Path) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+        async with await serve() as server:
             with fournil.Recorder(tmp_path / "r"):
                 await asyncio.sleep(0)
                 await visit(server)
