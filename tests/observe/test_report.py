@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from fournil.evidence.classify import Blocker
 from fournil.observe.recording.live import snapshot
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.report import render
@@ -78,10 +79,10 @@ Loose ends
   cancelled at the end: still pending when the main task of the loop had ended
 
 8 steps blocked the loop for 4.52 s, 46 % of the 9.90 s that it ran
-  waiting     app.py:42  fetch                                               4     3.98 s     1.01 s
+  waiting     app.py:42  fetch                                                    4 steps     3.98 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
-  python      app.py:61  price                                               3     240 ms      90 ms
-  native-gil  app.py:152  Feed.parse                                         1     300 ms     300 ms
+  python      app.py:61  price                                                    3 steps     240 ms
+  native-gil  app.py:152  Feed.parse                                               1 step     300 ms
 
 """
 
@@ -162,10 +163,10 @@ Loose ends
 · 2 forked children of the program were not recorded.
 
 3 steps blocked the loops for 2.46 s, 19 % of the 13.0 s that they ran
-  waiting     app.py:42  fetch                                               1     2.00 s     2.00 s
+  waiting     app.py:42  fetch                                                     1 step     2.00 s
               → `await asyncio.to_thread(...)`: the run would take 6.1 s.
-  waiting     app.py:7  handle                                               1     400 ms     400 ms
-  unknown     app.py:12  poll                                                1      60 ms      60 ms
+  waiting     app.py:7  handle                                                     1 step     400 ms
+  unknown     app.py:12  poll                                                      1 step      60 ms
 
 """
 
@@ -422,3 +423,9 @@ def test_a_file_takes_the_report_in_its_own_encoding(encoding: str) -> None:
     text = raw.getvalue().decode(encoding)
     assert ("->" in text) == (encoding != "utf-8")
     assert "app.py:42" in text
+
+
+def test_no_class_has_the_colour_of_the_advice_or_of_a_failure() -> None:
+    for blocker in Blocker:
+        colour = render.STYLES[Role(blocker.value)].split()[-1]
+        assert colour.removeprefix("bright_") not in {"green", "red"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import fournil
 from fournil.observe.recording.live import snapshot
@@ -18,35 +20,30 @@ def read(path: Path) -> Recording:
     return snapshot(read_file(str(path)))
 
 
-class Visits:
-    """What a server does for each connection; `gone` is set when one has come to its end."""
+class Host(asyncio.Protocol):
+    """Ends each connection as its visitor does."""
 
-    def __init__(self) -> None:
-        self.gone = asyncio.Event()
 
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        self.gone.set()
+def serve() -> Coroutine[Any, Any, asyncio.Server]:
+    return asyncio.get_running_loop().create_server(Host, "127.0.0.1", 0)
 
-    async def make(self, server: asyncio.Server) -> None:
-        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write_eof()
-        await self.gone.wait()
-        writer.close()
-        await writer.wait_closed()
+
+async def visit(server: asyncio.Server) -> None:
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write_eof()
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
 
 
 def test_a_server_that_was_visited(tmp_path: Path) -> None:
     async def main() -> None:
         time.sleep(0.06)
-        visits = Visits()
-        async with await asyncio.start_server(visits.take, "127.0.0.1", 0) as server:
+        async with await serve() as server:
             await asyncio.sleep(0)
             time.sleep(0.07)
             await asyncio.sleep(0)
-            await visits.make(server)
+            await visit(server)
             time.sleep(0.08)
 
     with fournil.Recorder(tmp_path / "r"):
@@ -65,7 +62,7 @@ def test_a_server_that_was_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
     async def main() -> None:
-        async with await asyncio.start_server(Visits().take, "127.0.0.1", 0):
+        async with await serve():
             await asyncio.sleep(0)
 
     with fournil.Recorder(tmp_path / "r"):
@@ -77,11 +74,10 @@ def test_a_server_that_nobody_visited(tmp_path: Path) -> None:
 
 def test_a_server_that_was_there_before(tmp_path: Path) -> None:
     async def main() -> None:
-        visits = Visits()
-        async with await asyncio.start_server(visits.take, "127.0.0.1", 0) as server:
+        async with await serve() as server:
             with fournil.Recorder(tmp_path / "r"):
                 await asyncio.sleep(0)
-                await visits.make(server)
+                await visit(server)
 
     fournil.run(main())
     assert read(tmp_path / "r").serving_s is None

@@ -68,7 +68,13 @@ class BlockedLines:
     def in_short(self) -> Iterator[Line]:
         """Yield the worst lines once more, and what would help against the first."""
         for number, finding in enumerate(self._serving[:WORST]):
-            yield from self._line(finding)
+            # Their columns' names are out of sight.
+            group = finding.group
+            yield from self._sheet.row(
+                self._named(finding, Role.STRONG),
+                count(group.count, "step"),
+                Span(seconds(group.total_s), Role.STRONG),
+            )
             if number == 0 and finding.advice:
                 yield from self._sheet.advice(finding.advice.text)
         if (more := len(self._serving) - WORST) > 0:
@@ -110,11 +116,8 @@ class BlockedLines:
 
     def _line(self, finding: Finding, role: Role = Role.STRONG) -> Iterator[Line]:
         group = finding.group
-        place = self._sheet.place(group.culprit, role)
-        if finding.is_collector:
-            place = (Span("the collector of garbage", role),)
         yield from self._sheet.row(
-            [self._sheet.blocker(group.blocker), *place],
+            self._named(finding, role),
             f"{group.count:,}",
             Span(seconds(group.total_s), role),
             seconds(group.longest_s),
@@ -125,6 +128,13 @@ class BlockedLines:
         for number, frame in enumerate(causes.lines_of(finding.group)[:FRAMES]):
             place = self._sheet.place(frame)
             yield from self._sheet.detail("" if number else "set off at", *place)
+
+    def _named(self, finding: Finding, role: Role) -> list[Span]:
+        group = finding.group
+        place = self._sheet.place(group.culprit, role)
+        if finding.is_collector:
+            place = (Span("the collector of garbage", role),)
+        return [self._sheet.blocker(group.blocker), *place]
 
     def _requests(self, finding: Finding) -> Iterator[Line]:
         found = [one for one in finding.requests if one.share >= LEAST_SHARE]
