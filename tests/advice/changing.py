@@ -306,7 +306,7 @@ PROGRAMS = (
             rng = random.Random(3)
             return await fournil.to_process(simulate, rng, 2_000_000) > 3
         """,
-        says="give it a `random.Random(seed)`",
+        says="`simulate` draws from `random`, which is seeded here",
     ),
     Program(
         "heavy_setattr_property",

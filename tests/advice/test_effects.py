@@ -154,6 +154,24 @@ def test_what_a_with_around_it_does_not_bear(head: str, blocker: Blocker, says: 
     assert (after == dedent(text)) is bool(says)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("random.shuffle(rows)", "this line draws from `random`, which is seeded here"),
+        ("x = sum(random.random() for _ in rows)", "this line draws from `random`"),
+        ("x = sum(user.get() * row for row in rows)", "this line reads the context variable"),
+        ("x = sum(local.n * row for row in rows)", "this line uses `local`, of which each thread"),
+        ("x = sum(rate * row for row in rows)", ""),
+    ],
+)
+def test_the_line_itself_may_stand_in_the_way(line: str, says: str) -> None:
+    text = f"{HEAD}random.seed(3)\nasync def handle(rows):\n    {line}  # 1\n    return rows\n"
+    inside = "" if "shuffle" in line else "handle.<locals>.<genexpr>"
+    found, after = said(PYTHON, text, "handle", inside=inside)
+    assert says in found.text
+    assert (after == text) is bool(says)
+
+
 def test_nobody_sleeps_with_a_lock_of_threads_but_in_a_thread() -> None:
     text = """\
     import threading, time

@@ -53,44 +53,45 @@ class Effect(NamedTuple):
     """What stands in the way."""
 
     kind: str  # of TEXTS
-    function: str  # that does it
+    function: str  # that does it; empty: the line itself
     what: str  # to what, or with what
 
     @property
     def text(self) -> str:
-        return TEXTS[self.kind].format(function=self.function, what=self.what)
+        function = f"`{self.function}`" if self.function else "this line"
+        return TEXTS[self.kind].format(function=function, name=self.function, what=self.what)
 
 
 TEXTS = {
-    "object": "`{function}` changes its object `{what}`, and a process would change a copy: have "
-    "`{function}` return the new values, and assign them here.",
-    "argument": "`{function}` changes `{what}`, which it is given, and a process would change a "
-    "copy: have `{function}` return what is new, and put that in place here.",
+    "object": "{function} changes its object `{what}`, and a process would change a copy: have "
+    "{function} return the new values, and assign them here.",
+    "argument": "{function} changes `{what}`, which it is given, and a process would change a "
+    "copy: have {function} return what is new, and put that in place here.",
     "line": "this changes `{what}`, and a process would change a copy: put it in a function of its "
     "own, for `await fournil.to_process(...)`, that returns what is new.",
-    "around": "`{function}` changes `{what}`, and a process has its own: have `{function}` return "
+    "around": "{function} changes `{what}`, and a process has its own: have {function} return "
     "the new value, and change `{what}` here.",
-    "reads": "`{function}` reads `{what}`, which changes while the program runs, and a process has "
+    "reads": "{function} reads `{what}`, which changes while the program runs, and a process has "
     "its own: hand it over as an argument.",
-    "random": "`{function}` draws from `random`, which is seeded here, and a process has its own: "
-    "give it a `random.Random(seed)`.",
+    "random": "{function} draws from `random`, which is seeded here, and a process has its own: "
+    "have it draw from a `random.Random(seed)` that it is given.",
     "result": "{what} cannot be sent: have one function make it and use it, and "
     "return what that gives.",
-    "holds": "`{what}` with its {function} cannot be sent: give the function what it needs of it, "
+    "holds": "`{what}` with its {name} cannot be sent: give the function what it needs of it, "
     "or leave that out by `__getstate__`.",
     "sent": "`{what}` cannot be sent: have one function make it and use it, for "
     "`await fournil.to_process(...)`.",
-    "cache": "`{function}` keeps its results, and each process would keep its own: keep here what "
-    "`await fournil.to_process({function}.__wrapped__, ...)` returns.",
-    "property": "`{function}` is kept in its object, and a process would keep it in a copy: have a "
+    "cache": "{function} keeps its results, and each process would keep its own: keep here what "
+    "`await fournil.to_process({name}.__wrapped__, ...)` returns.",
+    "property": "{function} is kept in its object, and a process would keep it in a copy: have a "
     "function return it, and assign that here.",
-    "raises": "`{function}` raises `{what}`, which cannot be made again of what it hands on to "
+    "raises": "{function} raises `{what}`, which cannot be made again of what it hands on to "
     "`super().__init__`: hand on all that its own `__init__` asks for.",
-    "context": "`{function}` reads the context variable `{what}`, which a process has only of a "
+    "context": "{function} reads the context variable `{what}`, which a process has only of a "
     "`fournil.ProcessPool(context_vars=[{what}])`.",
-    "local": "`{function}` uses `{what}`, of which each thread has its own: hand over what it "
+    "local": "{function} uses `{what}`, of which each thread has its own: hand over what it "
     "needs of it.",
-    "loop": "`{function}` calls `{what}`, which only the loop's own thread may: leave that call "
+    "loop": "{function} calls `{what}`, which only the loop's own thread may: leave that call "
     "here, and put the rest in a function of its own.",
     "held": "a thread's lock, `{what}`, would be held meanwhile, and whoever else wants it stops "
     "the loop: do this before or after the `with`, or use an `asyncio.Lock`.",
@@ -132,6 +133,8 @@ def find_effect(
     called = list(_calls(module, [node] if is_plain else ast.walk(node)))
     reached = dict(_reached(module, [found.function for _, found in called]))
     reached_by_name = frozenset(reached)
+    if not is_plain:
+        reached[node] = module
     reached |= {one.function: one.module for one in ran}
     if (effect := find_around(module, scope, node, to)) is not None:
         return effect
@@ -244,17 +247,35 @@ def _of_process(reached: dict[ast.AST, Module]) -> Effect | None:
             return Effect("property", name, "")
         if raised := raised_by(module, function):
             return Effect("raises", name, raised)
+        if effect := find_seeded(module, function):
+            return effect
+        if read := _read_later(module, function):
+            return Effect("reads", name, read)
         for node in ast.walk(function):
             match node:
-                case ast.Name(read, ast.Load()) if read in changed_later(module):
-                    if not module.assignments(function, read) and not is_parameter(function, read):
-                        return Effect("reads", name, read)
                 case ast.Call(ast.Attribute(value, "get" | "set")):
                     if module.origin(value) == "contextvars.ContextVar()":
                         return Effect("context", name, module.source(value))
-                case ast.Call(called) if GLOBAL_RANDOM.fullmatch(module.origin(called)):
-                    if _is_seeded(module):
-                        return Effect("random", name, "")
+    return None
+
+
+def _read_later(module: Module, function: ast.AST) -> str:
+    """Return which name a function reads that changes later; what a line reads, it is given."""
+    if not isinstance(function, ast.FunctionDef):
+        return ""
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(name, ast.Load()) if name in changed_later(module):
+                if not module.assignments(function, name) and not is_parameter(function, name):
+                    return name
+    return ""
+
+
+def find_seeded(module: Module, node: ast.AST) -> Effect | None:
+    """Return what draws from a generator of the module `random` that is seeded."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Call) and GLOBAL_RANDOM.fullmatch(module.origin(one.func)):
+            return Effect("random", getattr(node, "name", ""), "") if _is_seeded(module) else None
     return None
 
 

@@ -10,7 +10,7 @@ from fournil.observe.advice import edits, moves, sendable
 from fournil.observe.advice.choice import ALSO_PLAIN, Found
 from fournil.observe.advice.context import Context, Place
 from fournil.observe.advice.edits import Edit
-from fournil.observe.advice.effects import Effect, Running, find_around, find_effect
+from fournil.observe.advice.effects import Effect, Running, find_around, find_effect, find_seeded
 from fournil.observe.advice.moves import Code
 from fournil.observe.advice.needs import sent
 from fournil.observe.advice.program import Module
@@ -43,7 +43,8 @@ def effect_for(found: Found, context: Context, code: Code | None) -> Effect | No
     if context.is_direct and (rule.template or (code is None and rule.to == "await")):
         if code is None or code.moved is None:
             return None
-        return find_around(place.module, place.scope, code.moved, rule.to)
+        around = find_around(place.module, place.scope, code.moved, rule.to)
+        return around or (find_seeded(place.module, code.moved) if rule.to == "process" else None)
     work = place.work
     loop = None if work.is_sure else work.loop
     node = code.moved if code else loop or work.expression or work.loop or work.statement
