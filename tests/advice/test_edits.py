@@ -84,6 +84,8 @@ LINES = [
     (NATIVE_GIL, "x = bool(P.match(a))", "x = await fournil.to_process(work, P, a)"),
     (NATIVE_GIL, "x = total(a.__b)", "x = await fournil.to_process(total, a.__b)"),
     (NATIVE_GIL, "x = a.__b ** b", "x = a.__b ** b"),
+    (NATIVE_GIL, "x = probe(a).rows().best()", "x = await fournil.to_process(work, probe, a)"),
+    (WAITING, "x = await probe(a).f()", "x = await (await asyncio.to_thread(probe, a)).f()"),
     (PYTHON, "x = {i: f for i in xs}", "x = {i: f for i in xs}"),
     (PYTHON, "x = [(y := i) for i in xs]", "x = [(y := i) for i in xs]"),
 ]  # fmt: skip

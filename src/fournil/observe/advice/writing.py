@@ -129,7 +129,7 @@ def _moved(
         return None
     # Which call took the time is not known: none may be left behind among the arguments.
     is_known = place.work.is_sure or (context.is_direct and rule.calls != "")
-    if wrap == moves.THREAD:
+    if wrap == moves.THREAD or not rule.result:
         expression = _chain(module, expression)
     is_plain = _has_plain_arguments(expression)
     whole = place.work.is_lazy or not (is_known or is_plain)
@@ -162,6 +162,8 @@ def _chain(module: Module, node: ast.expr) -> ast.expr:
         call = module.parents.get(method) if isinstance(method, ast.Attribute) else None
         if not isinstance(call, ast.Call) or call.func is not method:
             return node
+        if isinstance(module.parents.get(call), ast.Await):
+            return node  # it is a coroutine's
         node = call
 
 
