@@ -19,7 +19,7 @@ from fournil.record.kinds import Kind
 from tests.observe.samples import empty
 from tests.observe.test_advice import group_of
 
-MODULES = ("fractions", "heapq", "queue", "shutil", "statistics", "textwrap")
+MODULES = ("calendar", "heapq", "queue", "shutil", "statistics", "textwrap")
 """Of the standard library; what is known there of threads is theirs, not asyncio's."""
 
 EVERY = 7

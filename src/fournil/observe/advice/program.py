@@ -226,12 +226,10 @@ class Module(Tree):
         """Yield what the methods of a class assign to its objects, the last first."""
         found = []
         for inner in ast.walk(owner):
-            if not isinstance(inner, (ast.Assign, ast.AnnAssign)) or inner.value is None:
-                continue
-            for target in inner.targets if isinstance(inner, ast.Assign) else [inner.target]:
+            for target, value in _pairs(inner):
                 match target:
                     case ast.Attribute(ast.Name("self"), name):
-                        found.append((name, inner.value))
+                        found.append((name, value))
         yield from reversed(found)
 
     def class_of(self, node: ast.expr, depth: int = DEEPEST) -> ast.ClassDef | None:
@@ -285,20 +283,23 @@ class Module(Tree):
 def _assignments(scope: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Yield the names that a function assigns to, with what is assigned."""
     for node in own_nodes(scope):
-        match node:
-            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                pairs = list(zip(targets, values, strict=False))
-            case ast.Assign(targets, value):
-                pairs = [(target, value) for target in targets]
-            case ast.AnnAssign(target, _, ast.expr() as value) | ast.NamedExpr(target, value):
-                pairs = [(target, value)]
-            case ast.withitem(value, ast.expr() as target):
-                pairs = [(target, value)]
-            case _:
-                continue
-        for target, value in pairs:
+        for target, value in _pairs(node):
             if isinstance(target, ast.Name):
                 yield target.id, value
+
+
+def _pairs(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """Return what a node assigns to, each with what is assigned."""
+    match node:
+        case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+            return list(zip(targets, values, strict=False))
+        case ast.Assign(targets, value):
+            return [(target, value) for target in targets]
+        case ast.AnnAssign(target, _, ast.expr() as value) | ast.NamedExpr(target, value):
+            return [(target, value)]
+        case ast.withitem(value, ast.expr() as target):
+            return [(target, value)]
+    return []
 
 
 CLOCKS = re.compile(r"time\.(time|monotonic|perf_counter)(_ns)?|.*loop\w*(\(\))?\.time")

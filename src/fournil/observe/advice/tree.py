@@ -108,7 +108,8 @@ class Tree:
 
     def statements_at(self, scope: ast.AST, line: int) -> list[ast.stmt]:
         """Return the innermost statements of a function, not of those inside it, at a line."""
-        pending: list[ast.AST] = list(getattr(scope, "body", []))
+        body = getattr(scope, "body", [])
+        pending: list[ast.AST] = list(body) if isinstance(body, list) else []  # else a lambda's
         here = [node for node in pending if isinstance(node, ast.stmt) and _spans(node, line)]
         found = []
         for node in here:
