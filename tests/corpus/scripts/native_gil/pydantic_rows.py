@@ -17,7 +17,7 @@ ROWS = pydantic.TypeAdapter(list[Row])
 
 async def accept(data):
     await asyncio.sleep(0)
-    return len(ROWS.validate_python(data))  # blocks: native-gil
+    return len(ROWS.validate_python(data))  # blocks: native-gil|gc
 
 
 async def main():

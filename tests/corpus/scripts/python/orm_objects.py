@@ -27,7 +27,7 @@ with engine.begin() as connection:
 async def report():
     await asyncio.sleep(0)
     with Session(engine) as session:
-        orders = session.scalars(select(Order)).all()  # blocks: python|native-gil
+        orders = session.scalars(select(Order)).all()  # blocks: python|native-gil|gc
         return orders[-1].price
 
 
