@@ -138,6 +138,8 @@ def test_a_module_of_the_standard_library_that_is_run_stays_pythons() -> None:
     "file",
     [
         f"{STDLIB}/bdb.py",
+        f"{STDLIB}/code.py",
+        f"{PACKAGES}/IPython/terminal/embed.py",
         f"{PACKAGES}/debugpy/server/api.py",
         f"{PACKAGES}/_pydevd_bundle/pydevd_frame.py",
     ],

@@ -23,8 +23,9 @@ CARRIED = "<dynamic-code>"
 TYPED = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest", CARRIED)
 """What the user typed or sent, by the name that stands for its file."""
 
-DEBUGGERS = ("bdb.py", "_pydevd_bundle/", "debugpy/")
-"""What pdb and its like stand on, and what the debuggers of editors do: libraries' short paths."""
+DEBUGGERS = ("bdb.py", "code.py", "IPython/terminal/embed.py", "_pydevd_bundle/", "debugpy/")
+"""What pdb and its like stand on, prompts within a program, and what the debuggers of editors stand
+on: libraries' short paths."""
 
 TEMPLATES = frozenset({".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako", ".tmpl", ".xml"})
 
