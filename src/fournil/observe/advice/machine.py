@@ -91,7 +91,8 @@ def measure() -> Machine:
 
 def _first_call() -> tuple[float, float]:
     """Return how long the first call of a pool of processes takes, and its loop is busy."""
-    command = [sys.executable or "python3", "-c", FIRST_CALL]
+    # Without the current folder, whose modules may have any name.
+    command = [sys.executable or "python3", "-P", "-c", FIRST_CALL]
     try:
         done = subprocess.run(
             command, check=True, timeout=LONGEST_S, stdin=subprocess.DEVNULL, capture_output=True

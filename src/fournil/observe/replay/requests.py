@@ -119,7 +119,7 @@ def place(
     if clients:
         # One of them may always be between an answer and its next question.
         first = clients + (come == "early")
-        _place_closed(requests, sizes, first, last_steps, causes)
+        _place_closed(requests, sizes, first, last_steps, causes, come)
     else:
         _place_open(requests, sizes, causes)
     for one in requests:
@@ -179,6 +179,7 @@ def _place_closed(
     first: int,
     last_steps: Iterable[int],
     causes: Causes,
+    come: Come,
 ) -> None:
     ended = deque(last_steps)
     took_all = _took_all(requests)
@@ -192,9 +193,11 @@ def _place_closed(
             answered.append(ended.popleft())
         if not answered:
             continue
-        end = causes.end(answered[0])
+        # One step takes what several clients ask, that were answered one after the other.
+        after = answered[{"early": 0, "": len(answered) // 2, "late": -1}[come]]
+        end = causes.end(after)
         low, high = max(0.0, one.earliest - end) if took_all else 0.0, one.latest - end
-        anchors[one.step] = answered[0], low, high
+        anchors[one.step] = after, low, high
         known.append((high / SPREAD, high * SPREAD) if one.is_exact else (low, high))
     usual = likeliest(known)
     # Most clients that ask again do so at once.
