@@ -21,7 +21,7 @@ from fournil.observe.recording.model import BlockedGroup, Pool, Recording
 from fournil.observe.recording.reading import read_buffer
 from fournil.observe.replay.whatif import Outcome
 from fournil.record.kinds import Kind
-from tests.observe.builder import APP, HELD, OFF, Builder
+from tests.observe.builder import APP, HELD, OFF, STDLIB, Builder, site_subject
 
 
 def load(text: str) -> Load | None:
@@ -199,6 +199,32 @@ def test_what_goes_on_beside_the_loop_ends_the_run() -> None:
         advice = advisor.advise(group)
         assert advice
         assert advice.run_s == pytest.approx(run_s, abs=0.05)
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_one_timeout_ends_a_run_and_many_change_what_it_does(number: int) -> None:
+    builder = Builder(events=256, samples=512).end(2.0)
+    builder.loop(ran=1.0, idle=0.05, turns=[0.9])
+    timeout = site_subject(builder.site("Timeout._on_timeout", f"{STDLIB}/asyncio/timeouts.py", 1))
+    child = builder.site("handle", APP, 5)
+    for place in range(3):
+        task, begin = builder.task(child), 1.001 + 0.3 * place
+        builder.event(Kind.TASK, begin, 0.3, subject=task, delay=0.3 * place)
+        builder.blocked(begin, begin + 0.3, task)
+        builder.look(begin, begin + 0.29, begin, OFF, [(APP, 6, "handle")], ask=place + 1)
+        builder.answer(place + 1, 0.0)
+    for place in range(number):
+        builder.event(Kind.TIMER, 1.902 + place / 1000, 0.001, subject=timeout, delay=0.25)
+    found = snapshot(read_buffer(builder.build()))
+    advisor = Advisor(found, {APP: PROGRAM}.get)  # type: ignore[arg-type]
+    (group,) = group_blocked(found.blocked)
+    advice = advisor.advise(group)
+    assert advice
+    if number == 1:
+        assert advice.run_s == pytest.approx(2.0 - 0.25, abs=0.01)
+        assert advice.assumes == ("a timeout ends it at a moment, as it did",)
+    else:
+        assert (advice.run_s, advisor.estimate([(group, advice)])) == (None, None)
 
 
 @pytest.mark.parametrize(

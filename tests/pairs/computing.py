@@ -261,6 +261,65 @@ PAIRS = (
         """,
     ),
     Pair(
+        "rows that are pickled in the loop",
+        """\
+        import asyncio, fournil, pickle
+
+        def packed(n):
+            rows = [{"name": f"bread {number}", "price": number / 7} for number in range(n)]
+            return pickle.dumps(rows)
+
+        async def job():
+            await asyncio.sleep(0.001)
+            return len(packed(120_000))  #> return len(await fournil.to_process(packed, 120_000))
+
+        async def main():
+            await asyncio.gather(*(job() for _ in range(6)))
+
+        asyncio.run(main())
+        """,
+    ),
+    Pair(
+        "a pool that has started",
+        """\
+        import asyncio, fournil
+
+        def total(n):
+            found = 0
+            for number in range(n):
+                found += number * number % 7
+            return found
+
+        async def job():
+            await asyncio.sleep(0.001)
+            return total(1_500_000)  #> return await fournil.to_process(total, 1_500_000)
+
+        async def main():
+            await fournil.to_process(total, 10)
+            await asyncio.gather(*(job() for _ in range(10)))
+
+        asyncio.run(main())
+        """,
+    ),
+    Pair(
+        "more calls than threads",
+        """\
+        import asyncio, subprocess
+
+        def convert():
+            subprocess.run(["sleep", "0.1"], check=True)
+
+        async def job():
+            await asyncio.sleep(0.001)
+            convert()  #> await asyncio.to_thread(convert)
+
+        async def main():
+            await asyncio.gather(*(job() for _ in range(16)))
+
+        asyncio.run(main())
+        """,
+    ),
+    Pair(
         "waits and work in one handler",
         """\
         import asyncio, fournil, time

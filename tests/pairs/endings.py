@@ -26,6 +26,27 @@ PAIRS = (
         """,
     ),
     Pair(
+        "questions that time out",
+        """\
+        import asyncio, time
+
+        async def ask(number):
+            for _ in range(3):
+                try:
+                    async with asyncio.timeout(0.25):
+                        await asyncio.sleep(0.01)
+                        time.sleep(0.05)  #> await asyncio.sleep(0.05)
+                        await asyncio.sleep(0.02)
+                except TimeoutError:
+                    pass
+
+        async def main():
+            await asyncio.gather(*(ask(number) for number in range(8)))
+
+        asyncio.run(main())
+        """,
+    ),
+    Pair(
         "wait_for",
         """\
         import asyncio, time

@@ -114,7 +114,7 @@ class Advisor:
             return None
         if self._is_too_costly(group, said):
             return _advice(said._replace(text=too_large(said), edits=()), UNKNOWN)
-        if not _is_estimated(said):
+        if not _is_estimated(said) or self._would_be_another:
             return _advice(said, UNKNOWN)
         gain = self._gain(group, said)
         if self._gains_less_than_it_looks(group, gain):
@@ -275,6 +275,23 @@ class Advisor:
         return company_of(self._groups, cores, self._machine.others)
 
     @cached_property
+    def _timeouts(self) -> list[tuple[float, float]]:
+        """When timeouts were over, and how late that was seen."""
+        ownership = Ownership(self._recording.meta)
+        return self._model.steps_of(
+            {
+                code.index
+                for code in self._recording.codes.values()
+                if plain_name(code.function) in TIMEOUTS and ownership.is_stdlib(code.file)
+            }
+        )
+
+    @cached_property
+    def _would_be_another(self) -> bool:
+        """Whether the program would have done other things, had it not been blocked."""
+        return len(self._timeouts) > max(RARE, OFTEN * len(self._recording.blocked))
+
+    @cached_property
     def _runs_until_a_moment(self) -> tuple[str, float]:
         """Return what ends the run at a moment, however much was done by then, and that moment.
 
@@ -282,15 +299,8 @@ class Advisor:
         """
         recording, model = self._recording, self._model
         ownership = Ownership(recording.meta)
-        late_s = model.ended_by(
-            {
-                code.index
-                for code in recording.codes.values()
-                if plain_name(code.function) in TIMEOUTS and ownership.is_stdlib(code.file)
-            }
-        )
-        if late_s is not None:
-            return "a timeout", model.run_s - late_s
+        if 0 < len(self._timeouts) <= RARE and model.is_at_the_end(self._timeouts[-1][0]):
+            return "a timeout", model.run_s - self._timeouts[-1][1]
         for code in recording.codes.values():
             if code.is_coroutine and code.file and ownership.is_own(code.file):
                 module = self._sources.module(code.file)
@@ -372,6 +382,10 @@ def _advice(said: Said, gain: Gain) -> Advice:
         assumes=gain.assumes,
     )
 
+
+RARE, OFTEN = 2, 0.1
+"""So few timeouts may end a run. More, for such a share of the blocked steps, change what it does:
+without the blocks, what they ended goes on."""
 
 TIMEOUTS = frozenset({"_on_timeout", "_release_waiter"})
 """What asyncio calls when a timeout is over."""

@@ -66,16 +66,15 @@ class RecordedRun:
         """How long the program ran after its last loop had ended."""
         return self.run_s - self._replay.until
 
-    def ended_by(self, sites: Set[int]) -> float | None:
-        """Return how late one of some pieces of code ran as the run ended; None: none did."""
+    def steps_of(self, sites: Set[int]) -> list[tuple[float, float]]:
+        """Return when the steps of some pieces of code began, and how late, in order."""
         subjects = {SITE_BIT | site for site in sites}
-        steps = self._steps
-        places = [place for place, subject in enumerate(steps.subject) if subject in subjects]
-        last = max(places, key=steps.begin.__getitem__, default=None)
-        end = max(steps.begin, default=0.0)
-        if last is None or end - steps.begin[last] >= AT_THE_END * self.run_s:
-            return None
-        return steps.delay[last]
+        steps = zip(self._steps.begin, self._steps.delay, self._steps.subject, strict=True)
+        return sorted((begin, late) for begin, late, subject in steps if subject in subjects)
+
+    def is_at_the_end(self, begin: float) -> bool:
+        """Whether what began then can have ended the run."""
+        return max(self._steps.begin, default=0.0) - begin < AT_THE_END * self.run_s
 
     @property
     def is_told(self) -> bool:
