@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from fournil.observe.recording.events import Columns
 from fournil.observe.recording.model import BlockedGroup, Pool, Recording
+from fournil.observe.replay.steps import is_task
 from fournil.observe.replay.whatif import HANDOVER_S, Move, threads_of
-from fournil.record.kinds import SITE_BIT, Kind
+from fournil.record.kinds import Kind
 
 FEW = 20
 """Of fewer requests nobody knows what others are like."""
@@ -51,28 +53,16 @@ def load_of(recording: Recording, most: int) -> Load | None:
         most: so many of the newest events are looked at.
     """
     steps = recording.events.step_columns(most)
-    subjects, kinds = steps.numbers("subject"), steps.numbers("kind")
-    wakers, threads = steps.numbers("waker"), steps.numbers("thread")
-    asking = {who for who, kind in zip(subjects, kinds, strict=True) if kind == Kind.READER}
-    # What is read may be taken by a callback, as the one that is told of a connection.
-    takers = asking | {
-        who
-        for who, kind, by in zip(subjects, kinds, wakers, strict=True)
-        if kind == Kind.CALLBACK and by in asking
-    }
-    serves = any(
-        (birth := recording.events.births.get(task)) is not None and birth.maker in takers
-        for task in dict.fromkeys(who for who in subjects if not who & SITE_BIT)
-    )
+    kinds, threads = steps.numbers("kind"), steps.numbers("thread")
     came = [
         (begin, thread)
         for begin, kind, thread in zip(steps.begin, kinds, threads, strict=True)
         if kind == Kind.READER
     ]
-    if not serves or len(came) < FEW:
+    if len(came) < FEW or not _serves(recording, steps, kinds):
         return None
     loads = []
-    for thread in {thread for _, thread in came}:
+    for thread in {thread for _, thread in came} & set(recording.threads):
         begins = [begin for begin, where in came if where == thread]
         if len(begins) < FEW or not _is_even(begins):
             continue
@@ -89,6 +79,22 @@ def load_of(recording: Recording, most: int) -> Load | None:
         if lasted_s > 0:
             loads.append(Load(begins[0], lasted_s, min(busy_s, lasted_s), thread))
     return max(loads, key=lambda load: load.busy_s / load.lasted_s, default=None)
+
+
+def _serves(recording: Recording, steps: Columns, kinds: Sequence[int]) -> bool:
+    """Whether tasks were begun by what was read, or by a callback that was told of it."""
+    subjects, wakers = steps.numbers("subject"), steps.numbers("waker")
+    readers = {who for who, kind in zip(subjects, kinds, strict=True) if kind == Kind.READER}
+    told = {
+        who
+        for who, kind, by in zip(subjects, kinds, wakers, strict=True)
+        if kind == Kind.CALLBACK and by in readers
+    }
+    makers, births = readers | told, recording.events.births
+    return any(
+        (birth := births.get(task)) is not None and birth.maker in makers
+        for task in {who for who in subjects if is_task(who)}
+    )
 
 
 def _is_even(begins: Sequence[float]) -> bool:
