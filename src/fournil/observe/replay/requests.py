@@ -163,7 +163,9 @@ def clients_of(
         low, high = LIKE[0] * usual, LIKE[1] * usual
         like = mean(low <= number <= high for number in steady)
         is_sure = not SURE[0] < like < SURE[1]
-        return usual if like >= FULL else 0, is_sure and len(steady) >= 2 * FEW
+        # Now and then one is between its answer and its next question.
+        clients = sorted(steady)[-1 - len(steady) // 5]
+        return clients if like >= FULL else 0, is_sure and len(steady) >= 2 * FEW
     moments = [one.latest for one in requests]
     pauses = [at - ends[bisect_right(ends, at) - 1] for at in moments if bisect_right(ends, at)]
     intervals = [later - at for at, later in pairwise(moments)]
