@@ -140,9 +140,9 @@ class Advisor:
     def _unseen_like(
         self, moved: Sequence[tuple[BlockedGroup, Costs]]
     ) -> Iterator[tuple[BlockedGroup, Costs]]:
-        """Yield blocked steps that the watch did not see, with those of the same code that it saw.
+        """Yield blocked steps that the watch did not see, as part of the greatest of the groups.
 
-        Where these were all of one group.
+        Of those of the same code, where all of them are moved.
         """
         unseen = [step for step in self._recording.blocked if step.blocker is None]
         if not unseen:
@@ -156,10 +156,10 @@ class Advisor:
         costs_of_group = {_name(group): costs for group, costs in moved}
         for code, numbers in groups_of.items():
             steps = tuple(step for step in unseen if code_of(step.subject) == code)
-            if steps and len(numbers) == 1:
-                group = self._groups[next(iter(numbers))]
-                if (costs := costs_of_group.get(_name(group))) is not None:
-                    yield replace(group, steps=steps), costs
+            names = [_name(self._groups[number]) for number in sorted(numbers)]
+            if steps and all(name in costs_of_group for name in names):
+                greatest = self._groups[min(numbers)]
+                yield replace(greatest, steps=steps), costs_of_group[names[0]]
 
     def headroom(self, advised: Sequence[tuple[BlockedGroup, Advice]]) -> Headroom | None:
         """Return how many times its load the loop bears, now and with all advice followed.

@@ -22,8 +22,8 @@ UNKNOWN_SEND, UNKNOWN_EXTRA = 0.25, 0.5
 MEASURED = 3.0
 """What is sent and known takes up to so many times what it is expected to."""
 
-STARVED = 0.93
-"""Steps that had less of a core than this shared it with other programs."""
+STARVED, ALWAYS = 0.93, 0.75
+"""Steps that had less of a core than this shared it with other programs; with less, all along."""
 
 HELD_UP = 0.3
 """Seen to wait for the GIL for this share of the time that it had no CPU, a step did all along."""
@@ -190,15 +190,18 @@ def company_of(groups: Iterable[BlockedGroup], cores: int, others: float | None)
                 seen_s += step.cpu_share * step.duration_s
                 total_s += step.duration_s - held_up_s(step)
     share = seen_s / total_s if total_s else 1.0
-    if share < STARVED:
-        number = cores / share - 1
-        found = tuple(Rivals(number * many, share) for many in (1.0, FEW, MANY))
-        return Company((found[0], found[1], found[2]), ("other programs want the cores as well",))
-    # One that has a core for itself cannot tell what the others do.
-    number = others or 0.0
+    # With others that never rest, each step has its part of the cores. A step that was only
+    # interrupted now and then had others that rest.
+    always = min(1.0, max(0.0, STARVED - share) / (STARVED - ALWAYS))
+    number = max(always * (cores / share - 1), others or 0.0)
     busy = max(float(cores // 2), number * MANY)
     if busy < IDLE:
-        return Company((ALONE, ALONE, ALONE), ())
-    told = "a core is busy" if busy <= 1 else f"{busy:.1g} cores are busy"
-    rivals = (Rivals(number), Rivals(number * FEW), Rivals(busy))
+        return NO_COMPANY
+    if always:
+        told = "other programs want the cores as well"
+    else:
+        # One that has a core for itself cannot tell what the others do.
+        told = "a core is busy" if busy <= 1 else f"{busy:.1g} cores are busy"
+    had = share if always else 1.0
+    rivals = Rivals(number, had), Rivals(number * FEW, had), Rivals(busy, had)
     return Company(rivals, (told,))
