@@ -65,14 +65,14 @@ class Watched:
         return snapshot(read_file(self.path))
 
     def blocked_in(self, function: str) -> BlockedStep:
-        """Return the longest step that blocked in a function; a busy machine may add others."""
+        """Return the longest step that blocked in a function, and had a CPU if any of them had."""
         steps = [
             step
             for step in self.recording.blocked
             if step.culprit.function.rpartition(".")[2] == function
         ]
         assert steps, self.recording.blocked
-        return max(steps, key=lambda step: step.duration_s)
+        return max(steps, key=lambda step: (step.blocker is not Blocker.STARVED, step.duration_s))
 
 
 @pytest.fixture

@@ -108,11 +108,11 @@ def without_blocked_steps(recording: Recording) -> str | None:
             f"{seconds(total_s)}"
         )
     lack = ""
+    lacked_s = sum(step.lack.total_s for step in starved if step.lack)
     if starved:
-        total_s = sum(step.lack.total_s for step in starved if step.lack)
-        lack = f"{count(len(starved), 'step')} got no CPU for {seconds(total_s)}"
+        lack = f"{count(len(starved), 'step')} got no CPU for {seconds(lacked_s)}"
     late = [loop for loop in recording.loops if loop.lag.p99 >= threshold_s > 0]
-    if full := [loop for loop in late if loop.busy_share >= FULL]:
+    if full := [loop for loop in late if loop.busy_s - lacked_s >= FULL * loop.ran_s]:
         longest_s = max(loop.lag.max for loop in full)
         told = f"no step blocked it, but what was ready waited up to {seconds(longest_s)}"
         return f"The loop was full: {told} for its turn" + (f"; {lack}" if lack else "")
