@@ -237,6 +237,18 @@ def test_an_operator_of_a_class_goes_as_a_whole(method: str, line: str) -> None:
     assert "return await fournil.to_process(work, n)" in after
 
 
+def test_what_sorts_objects_is_no_operator() -> None:
+    text = """\
+    class Version:
+        def __lt__(self, other):
+            return sum(other) < 3  # 1
+    async def handle(versions):
+        return sorted(versions)[0].text  # 2
+    """
+    found, _ = said(PYTHON, text, "Version.__lt__", "handle")
+    assert found.rule.name == "sort of objects"
+
+
 def test_a_lambda_that_is_a_callback_is_told_apart_from_what_it_calls() -> None:
     text = """\
     def price(n):

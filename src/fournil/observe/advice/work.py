@@ -35,13 +35,15 @@ ENTERS = frozenset({"__enter__", "__exit__"})
 BY_C_CODE = re.compile(r"__(lt|le|gt|ge|eq|ne|hash|reduce|reduce_ex|getstate|setstate)__")
 """Methods that C code calls again and again: what it does is the work."""
 
-OPERATORS = re.compile(
-    r"__(contains|eq|ne|lt|le|gt|ge|getitem|neg|pos|invert|r?(add|sub|mul|matmul|truediv|floordiv|"
-    r"mod|divmod|pow|lshift|rshift|and|or|xor))__"
-)
-"""Methods that operators call."""
-
-OPERATIONS = (ast.Compare, ast.BinOp, ast.UnaryOp, ast.Subscript)
+OPERATORS: dict[type[ast.expr], re.Pattern[str]] = {
+    ast.Compare: re.compile(r"__(contains|eq|ne|lt|le|gt|ge)__"),
+    ast.Subscript: re.compile(r"__getitem__"),
+    ast.UnaryOp: re.compile(r"__(neg|pos|invert)__"),
+    ast.BinOp: re.compile(
+        r"__r?(add|sub|mul|matmul|truediv|floordiv|mod|divmod|pow|lshift|rshift|and|or|xor)__"
+    ),
+}
+"""Methods that operators call, by what these are."""
 
 How = Literal["called", "lazy", "handed", "awaited"]
 
@@ -198,12 +200,12 @@ def _called(
             if isinstance(node, ast.Attribute) and node.attr == name:
                 found = _out_of_comprehensions(module, node, expressions)
                 return found, "called" if found is node else "lazy"
-    if OPERATORS.fullmatch(name):
-        operations = [node for node in nodes if isinstance(node, OPERATIONS)]
-        if len(operations) == 1:
-            return _out_of_comprehensions(module, operations[0], expressions), "lazy"
-        if operations and len(expressions) == 1:
-            return expressions[0], "lazy"
+    operators = tuple(kind for kind, names in OPERATORS.items() if names.fullmatch(name))
+    operations = [node for node in nodes if isinstance(node, operators)]
+    if len(operations) == 1:
+        return _out_of_comprehensions(module, operations[0], expressions), "lazy"
+    if operations and len(expressions) == 1:
+        return expressions[0], "lazy"
     # It may have been handed over, as a key to sort by.
     for call in calls:
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
