@@ -134,7 +134,7 @@ FOUND: dict[str, tuple[dict[str, object], str | None, str | None]] = {
             ),
             "callback": list_bread,
         },
-        "GET bread/<kind>",
+        "GET /bread/<kind>",
         "list_bread",
     ),
     "a function": ({"handler": list_bread}, None, "list_bread"),

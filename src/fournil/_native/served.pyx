@@ -148,6 +148,8 @@ cdef str route_of(object value):
             break
     else:
         return ""
+    if path[0] not in "/^":  # Sanic and Django leave the first slash out, and patterns have theirs
+        path = f"/{path}"
     for name in METHODS:
         method = part(scope, name)
         if type(method) is str:

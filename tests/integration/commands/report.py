@@ -23,12 +23,13 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
-def wrong(report: Path, pid: int) -> str:
+def wrong(report: Path, pid: int, *, routes: bool = False) -> str:
     """Return what is wrong with a report; "" where it is right.
 
     Args:
         report: the file of it, as JSON.
         pid: of the process that was `fournil run`.
+        routes: whether it must say which routes were served there.
     """
     if not report.exists():
         return "there is no report"
@@ -40,6 +41,9 @@ def wrong(report: Path, pid: int) -> str:
     if missing:
         first = [(one["class"], one["file"], one["line"]) for one in entries[:3]]
         return f"the line that {' and that '.join(missing)} is not first; first are {first}"
+    named = {served["route"] for entry in entries[:2] for served in entry["serves"]}
+    if routes and named != {f"GET /{name}" for name in CLASSES}:
+        return f"the routes are told as {named}"
     if told["not_seen"]:
         return f"not seen: {told['not_seen']}"
     left = [name for name in os.listdir("/dev/shm") if name.startswith(f"fournil-run-{pid}-")]

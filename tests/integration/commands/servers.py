@@ -32,6 +32,11 @@ class Server(NamedTuple):
     needs: tuple[str, ...] = ()
 
     @property
+    def has_routes(self) -> bool:
+        """Whether its application is a framework's, which knows routes."""
+        return "asgi_app" not in self.words
+
+    @property
     def missing(self) -> list[str]:
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
@@ -97,7 +102,7 @@ def check(server: Server, folder: Path) -> str:
         statuses.append(status)
     if statuses[0] != statuses[1]:
         return f"it ended with {statuses[1]}, and with {statuses[0]} under python"
-    return wrong(folder / "report.json", pid)
+    return wrong(folder / "report.json", pid, routes=server.has_routes)
 
 
 def serve(command: list[str], port: int, folder: Path, paths: Sequence[str]) -> tuple[int, int]:

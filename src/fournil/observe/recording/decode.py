@@ -78,21 +78,10 @@ def clock(header: Mapping[str, Any], longer: Clock | None = None) -> Clock:
     return own
 
 
-def unseen(
-    header: Mapping[str, Any],
-    *,
-    events: int,
-    samples: int,
-    calls: int,
-    blocked: int,
-    debugged: int,
-) -> Unseen:
+def unseen(header: Mapping[str, Any], **others: int) -> Unseen:
     """Return what found no room; by name what was overwritten, and steps that are not told."""
     return Unseen(
-        events=events,
-        samples=samples,
-        blocked=blocked,
-        debugged=debugged,
+        **others,
         texts=header["text_dropped"],
         sites=header["sites_dropped"],
         tasks=header["tasks_dropped"],
@@ -102,7 +91,6 @@ def unseen(
         closed_pools=header["pools_recycled"],
         threads=header["threads_dropped"],
         workers=header["workers_dropped"],
-        calls=calls,
         forks=header["forks"],
         signal_lost=header["watch_signal_lost"],
         unanswered=header["watch_unanswered"],
