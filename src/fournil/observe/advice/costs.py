@@ -201,7 +201,8 @@ def company_of(groups: Iterable[BlockedGroup], cores: int, others: float | None)
         told = "other programs want the cores as well"
     else:
         # One that has a core for itself cannot tell what the others do.
-        told = "a core is busy" if busy <= 1 else f"{busy:.1g} cores are busy"
+        told = "a core is busy" if busy <= 1 else f"{round(busy)} cores are busy"
+        told = "all cores are busy" if busy >= cores else told
     had = share if always else 1.0
     rivals = Rivals(number, had), Rivals(number * FEW, had), Rivals(busy, had)
     return Company(rivals, (told,))
