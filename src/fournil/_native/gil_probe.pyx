@@ -7,6 +7,8 @@ GIL, and writes down how much CPU time that thread then spends until it lets go.
 CPython's way to ask is to wait for one switch interval, and only then to tell the holder. On a
 busy machine that may be late, since the probe has to wait for a CPU as well: so it is also
 written down how long it had to, and how much CPU time the holder spent once it was told.
+
+While it has the GIL, it also finds out what the steps serve that wait for it (served.pyx).
 """
 
 from libc.stdint cimport uint32_t, uint64_t
