@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # PYTHONPATH, and the folder that `-m` puts first, are the program's: they may have modules
     # named as those of the standard library, which are none of this process's.
     library = getattr(sys, "_stdlib_dir", None) or "/"
-    sys.path.sort(key=lambda folder: not folder.startswith(library))
+    sys.path.sort(key=lambda folder: not str(folder).startswith(library))
     from fournil.cli import interrupts
     from fournil.cli.refusal import Refusal, say
 

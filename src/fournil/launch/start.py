@@ -22,7 +22,8 @@ if not sys.flags.safe_path:
 path = sys.path[:]
 sys.path.append(__file__.rsplit("/", 3)[0])
 # What PYTHONPATH names comes before the standard library, and may have modules named as its own.
-sys.path.sort(key=lambda folder: not folder.startswith(sys._stdlib_dir or "/"))  # type: ignore[attr-defined]
+library = getattr(sys, "_stdlib_dir", None) or "/"
+sys.path.sort(key=lambda folder: not str(folder).startswith(library))
 from fournil.launch.entry import prepare, show_from  # noqa: E402
 
 sys.path[:] = path
