@@ -24,6 +24,8 @@ STYLES = {
     Role.PYTHON: "bold cyan",
     Role.NATIVE: "bold bright_blue",
     Role.NATIVE_GIL: "bold magenta",
+    Role.GC: "bold bright_cyan",
+    Role.STARVED: "bold white",
 }
 
 PLAIN_FORMS = str.maketrans({"→": "->", "…": "...", "·": "-", "µ": "u"})
