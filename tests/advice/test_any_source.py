@@ -73,4 +73,5 @@ def test_edits_of_any_line_leave_python(blocker: Blocker, kind: Kind) -> None:
             if said.edits:
                 ast.parse(apply(text, said.edits), f"{frame}")
                 edited += 1
-    assert edited > 10
+    # What the collector or the machine takes is no line's doing.
+    assert edited > 10 or blocker in {Blocker.GC, Blocker.STARVED}

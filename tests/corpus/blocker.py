@@ -35,6 +35,8 @@ class Blocker:
     """The time grows with this power of the amount."""
     everywhere: bool = False
     """Whether it also runs from steps other than a task's."""
+    also: Class | None = None
+    """What it is as well: whether the kernel works or waits is the disk's affair."""
 
     @property
     def name(self) -> str:

@@ -49,7 +49,8 @@ class Outcome(NamedTuple):
 
     @property
     def right_class(self) -> bool:
-        return self.seen is not None and self.seen.blocker == self.blocker.kind
+        kinds = self.blocker.kind, self.blocker.also
+        return self.seen is not None and self.seen.blocker in kinds
 
     @property
     def right_line(self) -> bool:

@@ -75,10 +75,15 @@ class Ending:
             self._replaced = True
             self._tell(kinds.END_REPLACED)
 
-    def ended(self, process: int) -> None:
-        """Write down how the process ended, if it has; it is still to be waited for."""
+    def ended(self, process: int) -> bool:
+        """Write down how the process ended, and return whether it has; it is still waited for."""
         how = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if how is None or (header := self._header()) is None:
+        if how is not None:
+            self._tell_how(process, how)
+        return how is not None
+
+    def _tell_how(self, process: int, how: os.waitid_result) -> None:
+        if (header := self._header()) is None:
             return
         exited = how.si_code == os.CLD_EXITED
         if not self._replaced and not header["ended_ticks"]:

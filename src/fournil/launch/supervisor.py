@@ -137,14 +137,14 @@ def _wait(child: int, lookout: Lookout, ending: Ending, room: Room | None) -> in
         seconds = room.look_after() if room is not None else None
         for number in _take_signals(child, lookout, ending, seconds):
             told_to_stop = (told_to_stop or number in STOP_SIGNALS) and number != signal.SIGCONT
-        ending.ended(child)
-        pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
-        if pid and not os.WIFSTOPPED(status):
-            return status
+        # One that ends after this look is looked at again: until then it is not waited for.
+        if ending.ended(child):
+            return os.waitpid(child, 0)[1]
+        stopped = os.waitid(os.P_PID, child, os.WSTOPPED | os.WNOHANG)
         # The shell that waits for us must see that the program stopped. But who stops one
         # process by SIGSTOP also continues that one alone, and we would sleep for ever.
-        if pid and (told_to_stop or os.WSTOPSIG(status) != signal.SIGSTOP):
-            _stop(os.WSTOPSIG(status))
+        if stopped and (told_to_stop or stopped.si_status != signal.SIGSTOP):
+            _stop(stopped.si_status)
 
 
 def _take_signals(

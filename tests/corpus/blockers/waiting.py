@@ -249,8 +249,8 @@ BLOCKERS = [
     Blocker(fifo_read, "waiting"),
     Blocker(pipe_read, "waiting"),
     Blocker(file_lock, "waiting"),
-    Blocker(fsync, "waiting"),
-    Blocker(file_read, "waiting"),
+    Blocker(fsync, "waiting", also="native"),
+    Blocker(file_read, "waiting", also="native"),
     Blocker(sqlite_lock, "waiting"),
     Blocker(select_timeout, "waiting"),
 ]
