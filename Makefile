@@ -83,7 +83,7 @@ check: $(made)/check $(made)/native
 # from malloc, since the sanitizer does not see into CPython's arenas.
 sanitize: $(sanitized)/built
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8:abort_on_error=1 \
+	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=8:handle_sigbus=0:abort_on_error=1 \
 	UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(abspath $(sanitized)/lib) \
 	    $(sanitize) -m pytest --count-handles $(SANITIZED) $(ARGS)

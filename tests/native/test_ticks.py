@@ -8,7 +8,7 @@ from pathlib import Path
 import fournil
 from fournil.observe.recording.live import load
 
-NATIVE = Path(fournil.__file__).parent / "_native"
+NATIVE = Path(__file__).parents[2] / "src" / "fournil" / "_native"
 
 
 def test_each_module_that_reads_them_chooses_the_clock() -> None:

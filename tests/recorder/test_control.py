@@ -69,7 +69,7 @@ def test_the_threshold_is_changed_while_a_program_runs(tmp_path: Path) -> None:
     with fournil.Recorder(path, threshold=20):
         fournil.run(main())
     found = recording.load(str(path))
-    assert found.threshold_s == pytest.approx(30, rel=1e-3)
+    assert found.threshold_s == pytest.approx(30, rel=1e-2)
     assert len([step for step in found.blocked if step.culprit.function.endswith("main")]) == 1
     assert found.blocked[0].blocker == "waiting"
 
@@ -96,7 +96,7 @@ def test_nonsense_is_refused(command: int, value: int, tmp_path: Path) -> None:
         assert read(path, "threshold_ticks") == before
         # The next number is 0: requests go on.
         recording.set_threshold(str(path), 2)
-        assert read(path, "threshold_ticks") == pytest.approx(4 * before, rel=1e-3)
+        assert read(path, "threshold_ticks") == pytest.approx(4 * before, rel=1e-2)
         assert read(path, "control_refused") == 0
 
 
