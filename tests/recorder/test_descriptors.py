@@ -16,6 +16,11 @@ from fournil.observe.report.notes import notes
 from tests.mounts import WITHOUT_PROC, mounts
 from tests.recorder.programs import check, without
 
+plain = pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""),
+    reason="a sanitizer needs more of a stack, and /proc",
+)
+
 RECORDED = """
 fournil.run  # imports it, which later has no descriptors, or no files
 
@@ -182,6 +187,7 @@ def set_stack():
 """
 
 
+@plain
 @pytest.mark.parametrize("handler", ["", "import faulthandler; faulthandler.enable()"])
 def test_a_small_alternate_stack_for_signals(handler: str, tmp_path: Path) -> None:
     path = tmp_path / "recording"
@@ -209,6 +215,7 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
     assert snapshot(read_file(str(path))).looks > 0
 
 
+@plain
 @mounts
 def test_no_proc_at_all(tmp_path: Path) -> None:
     path = tmp_path / "recording"
