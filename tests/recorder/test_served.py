@@ -214,6 +214,8 @@ def test_each_step_is_told_once(tmp_path: Path) -> None:
 
     with fournil.Recorder(tmp_path / "r", size="2M"):
         fournil.run(main())
-    (entry,) = as_dict(load(str(tmp_path / "r")))["blocked"]
-    assert entry["count"] == 3
-    assert [one["share"] for one in entry["serves"]] == [pytest.approx(1.0)]
+    # A busy machine may block more, or see one of the three otherwise.
+    told = [of for of in as_dict(load(str(tmp_path / "r")))["blocked"] if of["serves"]]
+    assert sum(of["count"] for of in told) == 3
+    for of in told:
+        assert [one["share"] for one in of["serves"]] == [pytest.approx(1.0)]
